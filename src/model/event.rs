@@ -1,0 +1,587 @@
+//! Events: what happened, when, to which system, caused by whom. Never changed.
+//!
+//! An [`Event`] is the export format itself, in JSON (one object a line) and in MessagePack (the
+//! log's bytes): a twin would only copy fields. Its kind's own fields stand under `data`. Kinds and
+//! fields that this version does not know are kept, so that servers of several versions live together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::id::{AgentId, CheckId, EventId, Fingerprint, Incarnation, Person, RequestId, Sequence, SourceId, SystemId};
+use super::labels::Labels;
+use super::observation::Facts;
+use super::severity::{Severity, Status};
+use super::system::SystemSpec;
+use super::time::Time;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Event {
+    pub id: EventId,
+    /// When it happened, by the word of the agent or source.
+    pub at: Time,
+    /// When the server took it.
+    pub recorded: Time,
+    pub severity: Severity,
+    /// The system on the event's own server (`id.origin`).
+    pub system: Option<SystemId>,
+    pub actor: Actor,
+    /// One line.
+    pub title: Arc<str>,
+    /// As many lines as it takes; empty when the title says all.
+    pub text: Arc<str>,
+    pub labels: Labels,
+    pub links: Vec<Link>,
+    /// The request that asked for it.
+    pub request: Option<RequestId>,
+    pub kind: Kind,
+    /// Fields that this version does not know.
+    pub extra: BTreeMap<String, Value>,
+}
+
+/// Who caused an event. Text: `user:kim`, `agent:web-1`, `source:prometheus`, `server`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Actor {
+    Server,
+    User(Person),
+    Agent(AgentId),
+    Source(SourceId),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Server => f.write_str("server"),
+            Actor::User(name) => write!(f, "user:{name}"),
+            Actor::Agent(name) => write!(f, "agent:{name}"),
+            Actor::Source(name) => write!(f, "source:{name}"),
+        }
+    }
+}
+
+impl Actor {
+    /// The name alone, as screens show it.
+    pub fn name(&self) -> &str {
+        match self {
+            Actor::Server => "server",
+            Actor::User(name) => name.as_str(),
+            Actor::Agent(name) => name.as_str(),
+            Actor::Source(name) => name.as_str(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Actor {
+        match text.split_once(':') {
+            Some(("user", name)) => Actor::User(name.into()),
+            Some(("agent", name)) => Actor::Agent(name.into()),
+            Some(("source", name)) => Actor::Source(name.into()),
+            Some(_) => Actor::Source(text.into()),
+            None if text == "server" => Actor::Server,
+            None => Actor::Source(text.into()),
+        }
+    }
+}
+
+impl Serialize for Actor {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Actor, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(d).map(|text| Actor::parse(&text))
+    }
+}
+
+/// A link with its name. The name may be empty; the screen then shows the address.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    #[serde(default)]
+    pub name: Arc<str>,
+    pub url: Arc<str>,
+}
+
+/// Declares the kinds of events once: the enum, their names, and how their data are read.
+macro_rules! kinds {
+    ($( $(#[$doc:meta])* $name:literal $variant:ident { $( $(#[$fdoc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => {
+        /// What kind of event, with the kind's own fields.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum Kind {
+            $( $(#[$doc])* $variant($variant), )*
+            /// A kind that this version does not know: kept and shown.
+            Other(Other),
+        }
+
+        $(
+            $(#[$doc])*
+            #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+            pub struct $variant { $( $(#[$fdoc])* pub $field: $type, )* }
+
+            impl From<$variant> for Kind {
+                fn from(data: $variant) -> Kind {
+                    Kind::$variant(data)
+                }
+            }
+        )*
+
+        impl Kind {
+            /// Every name that this version knows.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            pub fn name(&self) -> &str {
+                match self {
+                    $( Kind::$variant(_) => $name, )*
+                    Kind::Other(other) => &other.kind,
+                }
+            }
+        }
+
+        struct DataOf<'a>(&'a Kind);
+
+        impl Serialize for DataOf<'_> {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                match self.0 {
+                    $( Kind::$variant(data) => data.serialize(s), )*
+                    Kind::Other(other) => other.data.serialize(s),
+                }
+            }
+        }
+
+        struct KindNamed<'a>(&'a str);
+
+        impl<'de> DeserializeSeed<'de> for KindNamed<'_> {
+            type Value = Kind;
+
+            fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Kind, D::Error> {
+                match self.0 {
+                    $( $name => $variant::deserialize(d).map(Kind::$variant), )*
+                    name => Value::deserialize(d).map(|data| Kind::Other(Other { kind: name.into(), data })),
+                }
+            }
+        }
+    };
+}
+
+/// An event of a kind that this version does not know, or that an intake was given.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Other {
+    pub kind: Arc<str>,
+    pub data: Value,
+}
+
+kinds! {
+    /// The server's log begins, or goes on.
+    "server.started" ServerStarted { version: Arc<str>, name: Arc<str> }
+    "server.stopped" ServerStopped {}
+    /// Nobody watched between these times: what happened then is not known.
+    "server.unwatched" Unwatched { from: Time, until: Time }
+    /// The log was restored or cut back: what others know beyond this point is not in it.
+    "server.restored" LogRestored { before: Incarnation, head: Sequence }
+    "config.applied" ConfigApplied {}
+    "system.declared" SystemDeclared { spec: SystemSpec }
+    "system.removed" SystemRemoved {}
+    "agent.joined" AgentJoined { agent: AgentId, version: Arc<str>, keepalive: super::time::Span }
+    "agent.silent" AgentSilent { agent: AgentId, last: Time }
+    "agent.returned" AgentReturned { agent: AgentId, silent_since: Time }
+    "agent.inventory" InventoryChanged {
+        agent: AgentId,
+        /// Everything that is known now.
+        facts: Facts,
+        /// The names of what differs from before; empty the first time.
+        changed: Vec<Arc<str>>,
+    }
+    /// A check's status changed: softly until it has been so for `attempts` results in a row.
+    "check.changed" CheckChanged { agent: AgentId, check: CheckId, status: Status, hard: bool, attempt: u32, attempts: u32 }
+    "check.removed" CheckRemoved { agent: AgentId, check: CheckId }
+    "alert.opened" AlertOpened {
+        alert: Fingerprint,
+        check: CheckId,
+        /// Who says so: `agent:web-1`, `source:prometheus`.
+        by: Actor,
+        condition: Condition,
+        /// The rule's expression, where a source tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expr: Option<Arc<str>>,
+    }
+    /// Severity or title changed while open; the new ones are the event's own.
+    "alert.changed" AlertChanged { alert: Fingerprint, was: Severity }
+    /// Another source says the same.
+    "alert.held" AlertHeld { alert: Fingerprint, by: Actor }
+    /// One of several sources no longer says so.
+    "alert.released" AlertReleased { alert: Fingerprint, by: Actor }
+    /// The source has not repeated it within its own time: neither firing nor resolved for certain.
+    "alert.unrefreshed" AlertUnrefreshed { alert: Fingerprint, last: Time }
+    "alert.refreshed" AlertRefreshed { alert: Fingerprint }
+    "alert.cleared" AlertCleared { alert: Fingerprint, reason: ClearReason }
+    "alert.flapping" AlertFlapping { alert: Fingerprint, changes: u32 }
+    "alert.settled" AlertSettled { alert: Fingerprint }
+    "alert.acknowledged" AlertAcknowledged { alert: Fingerprint, episode: EventId }
+    "alert.unacknowledged" AlertUnacknowledged { alert: Fingerprint, episode: EventId, reason: EndReason }
+    "alert.snoozed" AlertSnoozed { alert: Fingerprint, episode: EventId, until: Time }
+    "alert.unsnoozed" AlertUnsnoozed { alert: Fingerprint, episode: EventId, reason: EndReason }
+    "alert.assigned" AlertAssigned {
+        alert: Fingerprint,
+        episode: EventId,
+        /// Nobody: it was given back.
+        to: Option<Person>,
+    }
+    /// What a person says of a system, or of an alert on it. The words are the event's text.
+    "note" Note {
+        alert: Option<Fingerprint>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        episode: Option<EventId>,
+    }
+    /// The person takes a note back; it stays on the timeline, struck.
+    "note.withdrawn" NoteWithdrawn { note: EventId }
+    /// A deployment, a configuration change: something that may explain what follows.
+    "change" Change {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    }
+    "source.failed" SourceFailed { source: SourceId }
+    "source.recovered" SourceRecovered { source: SourceId }
+    /// A silence in an Alertmanager: what is muted there, by whom, until when.
+    "silence.seen" SilenceSeen { source: SourceId, silence: Silence }
+    "silence.gone" SilenceGone { source: SourceId, silence: Arc<str> }
+    /// A line of a log that was opened or imported.
+    "log" LogLine {}
+}
+
+/// What an alert says is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Condition {
+    /// The check or rule found something.
+    Problem,
+    /// The check has not reported within its time.
+    Stale,
+    /// The whole agent is silent.
+    Silent,
+    /// A source of alerts cannot be reached.
+    Unreachable,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClearReason {
+    /// The check is fine again, or the source says so.
+    Recovered,
+    /// A person said so.
+    Resolved,
+    /// The source no longer lists it, twice in a row.
+    Absent,
+    /// The check or system was taken out of the configuration.
+    Removed,
+}
+
+/// Why an acknowledgement or a snooze ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndReason {
+    /// Somebody took it back.
+    Undone,
+    /// Its time came.
+    Expired,
+    /// The alert has been clear for long enough.
+    Cleared,
+}
+
+/// A silence of an Alertmanager (API v2, `gettableSilence`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Silence {
+    pub id: Arc<str>,
+    pub matchers: Vec<SilenceMatcher>,
+    pub starts: Time,
+    pub ends: Time,
+    pub by: Arc<str>,
+    pub comment: Arc<str>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SilenceMatcher {
+    pub name: Arc<str>,
+    pub value: Arc<str>,
+    pub regex: bool,
+    pub equal: bool,
+}
+
+impl Event {
+    /// Where it stands on a timeline: by `at`, then by identity.
+    pub fn order(&self) -> (Time, EventId) {
+        (self.at, self.id)
+    }
+
+    /// The alert that it is about.
+    pub fn alert(&self) -> Option<Fingerprint> {
+        match &self.kind {
+            Kind::AlertOpened(AlertOpened { alert, .. })
+            | Kind::AlertChanged(AlertChanged { alert, .. })
+            | Kind::AlertHeld(AlertHeld { alert, .. })
+            | Kind::AlertReleased(AlertReleased { alert, .. })
+            | Kind::AlertUnrefreshed(AlertUnrefreshed { alert, .. })
+            | Kind::AlertRefreshed(AlertRefreshed { alert })
+            | Kind::AlertCleared(AlertCleared { alert, .. })
+            | Kind::AlertFlapping(AlertFlapping { alert, .. })
+            | Kind::AlertSettled(AlertSettled { alert })
+            | Kind::AlertAcknowledged(AlertAcknowledged { alert, .. })
+            | Kind::AlertUnacknowledged(AlertUnacknowledged { alert, .. })
+            | Kind::AlertSnoozed(AlertSnoozed { alert, .. })
+            | Kind::AlertUnsnoozed(AlertUnsnoozed { alert, .. })
+            | Kind::AlertAssigned(AlertAssigned { alert, .. }) => Some(*alert),
+            Kind::Note(Note { alert, .. }) => *alert,
+            Kind::ServerStarted(_)
+            | Kind::ServerStopped(_)
+            | Kind::Unwatched(_)
+            | Kind::LogRestored(_)
+            | Kind::ConfigApplied(_)
+            | Kind::SystemDeclared(_)
+            | Kind::SystemRemoved(_)
+            | Kind::AgentJoined(_)
+            | Kind::AgentSilent(_)
+            | Kind::AgentReturned(_)
+            | Kind::InventoryChanged(_)
+            | Kind::CheckChanged(_)
+            | Kind::CheckRemoved(_)
+            | Kind::NoteWithdrawn(_)
+            | Kind::Change(_)
+            | Kind::SourceFailed(_)
+            | Kind::SourceRecovered(_)
+            | Kind::SilenceSeen(_)
+            | Kind::SilenceGone(_)
+            | Kind::LogLine(_)
+            | Kind::Other(_) => None,
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        // `kind` always stands before `data`, so that readers need not hold data back.
+        let optional = [self.system.is_some(), !self.text.is_empty(), !self.labels.is_empty(), !self.links.is_empty(), self.request.is_some()];
+        let fields = 8 + optional.iter().filter(|present| **present).count() + self.extra.len();
+        let mut map = s.serialize_map(Some(fields))?;
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("at", &self.at)?;
+        map.serialize_entry("recorded", &self.recorded)?;
+        map.serialize_entry("severity", &self.severity)?;
+        map.serialize_entry("kind", self.kind.name())?;
+        if let Some(system) = &self.system {
+            map.serialize_entry("system", system)?;
+        }
+        map.serialize_entry("actor", &self.actor)?;
+        map.serialize_entry("title", &self.title)?;
+        if !self.text.is_empty() {
+            map.serialize_entry("text", &self.text)?;
+        }
+        if !self.labels.is_empty() {
+            map.serialize_entry("labels", &self.labels)?;
+        }
+        if !self.links.is_empty() {
+            map.serialize_entry("links", &self.links)?;
+        }
+        if let Some(request) = &self.request {
+            map.serialize_entry("request", request)?;
+        }
+        map.serialize_entry("data", &DataOf(&self.kind))?;
+        for (name, value) in &self.extra {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Event, D::Error> {
+        d.deserialize_map(EventVisitor)
+    }
+}
+
+struct EventVisitor;
+
+impl<'de> Visitor<'de> for EventVisitor {
+    type Value = Event;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event: a map with id, at, recorded, severity, kind, actor, title, data")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Event, A::Error> {
+        use serde::de::Error;
+        let (mut id, mut at, mut recorded, mut actor) = (None, None, None, None);
+        let mut severity = Severity::Info;
+        let (mut name, mut kind, mut early): (Option<Arc<str>>, Option<Kind>, Option<Value>) = (None, None, None);
+        let (mut title, mut text): (Arc<str>, Arc<str>) = ("".into(), "".into());
+        let (mut system, mut request) = (None, None);
+        let (mut labels, mut links) = (Labels::default(), Vec::new());
+        let mut extra = BTreeMap::new();
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*key {
+                "id" => id = Some(map.next_value()?),
+                "at" => at = Some(map.next_value()?),
+                "recorded" => recorded = Some(map.next_value()?),
+                "severity" => severity = map.next_value()?,
+                "kind" => name = Some(map.next_value()?),
+                "system" => system = map.next_value()?,
+                "actor" => actor = Some(map.next_value()?),
+                "title" => title = map.next_value()?,
+                "text" => text = map.next_value()?,
+                "labels" => labels = map.next_value()?,
+                "links" => links = map.next_value()?,
+                "request" => request = map.next_value()?,
+                "data" => match &name {
+                    Some(name) => kind = Some(map.next_value_seed(KindNamed(name))?),
+                    None => early = Some(map.next_value()?),
+                },
+                _ if extra.len() < 64 => {
+                    extra.insert(key.into_owned(), map.next_value()?);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let name = name.ok_or_else(|| A::Error::missing_field("kind"))?;
+        let kind = match (kind, early) {
+            (Some(kind), _) => kind,
+            (None, data) => KindNamed(&name)
+                .deserialize(data.unwrap_or_else(|| Value::Object(serde_json::Map::new())))
+                .map_err(|error| A::Error::custom(format_args!("data of `{name}`: {error}")))?,
+        };
+        let at = at.ok_or_else(|| A::Error::missing_field("at"))?;
+        Ok(Event {
+            id: id.ok_or_else(|| A::Error::missing_field("id"))?,
+            at,
+            recorded: recorded.unwrap_or(at),
+            severity,
+            system,
+            actor: actor.unwrap_or(Actor::Server),
+            title,
+            text,
+            labels,
+            links,
+            request,
+            kind,
+            extra,
+        })
+    }
+}
+
+/// What `decide` answers with: an event that has no place in the log yet.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Draft {
+    pub at: Time,
+    pub severity: Severity,
+    pub system: Option<SystemId>,
+    pub actor: Actor,
+    pub title: Arc<str>,
+    pub text: Arc<str>,
+    pub labels: Labels,
+    pub links: Vec<Link>,
+    pub request: Option<RequestId>,
+    pub kind: Kind,
+    pub extra: BTreeMap<String, Value>,
+}
+
+impl Draft {
+    pub fn new(at: Time, actor: Actor, kind: impl Into<Kind>, title: impl Into<Arc<str>>) -> Draft {
+        Draft {
+            at,
+            severity: Severity::Info,
+            system: None,
+            actor,
+            title: title.into(),
+            text: "".into(),
+            labels: Labels::default(),
+            links: Vec::new(),
+            request: None,
+            kind: kind.into(),
+            extra: BTreeMap::new(),
+        }
+    }
+
+    pub fn on(mut self, system: SystemId) -> Draft {
+        self.system = Some(system);
+        self
+    }
+
+    pub fn severity(mut self, severity: Severity) -> Draft {
+        self.severity = severity;
+        self
+    }
+
+    pub fn text(mut self, text: impl Into<Arc<str>>) -> Draft {
+        self.text = text.into();
+        self
+    }
+
+    /// Its place in the log.
+    pub fn stamp(self, id: EventId, recorded: Time) -> Event {
+        Event {
+            id,
+            at: self.at,
+            recorded,
+            severity: self.severity,
+            system: self.system,
+            actor: self.actor,
+            title: self.title,
+            text: self.text,
+            labels: self.labels,
+            links: self.links,
+            request: self.request,
+            kind: self.kind,
+            extra: self.extra,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::Origin;
+
+    fn opened() -> Event {
+        let id = EventId { origin: Origin([1; 16]), incarnation: Incarnation(5), sequence: Sequence(7) };
+        let kind =
+            AlertOpened { alert: Fingerprint([2; 16]), check: "disk".into(), by: Actor::Agent("web-1".into()), condition: Condition::Problem, expr: None };
+        let mut draft = Draft::new(Time::from_secs(1_790_000_000), Actor::Agent("web-1".into()), kind, "disk 96 %")
+            .on("shop/varnish".parse().unwrap())
+            .severity(Severity::Critical);
+        draft.labels = Labels::new([("mount", "/var")]);
+        draft.links = vec![Link { name: "graph".into(), url: "https://example.org".into() }];
+        draft.stamp(id, Time::from_secs(1_790_000_001))
+    }
+
+    #[test]
+    fn an_event_survives_json_and_messagepack() {
+        let event = opened();
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+        let bytes = rmp_serde::to_vec_named(&event).unwrap();
+        assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);
+    }
+
+    #[test]
+    fn data_may_stand_before_kind_in_json() {
+        let json = r#"{"data":{"version":"4f3a2c"},"id":"01010101010101010101010101010101.1.1","at":"2026-11-21T02:39:00Z","title":"deploy","kind":"change","actor":"user:ci"}"#;
+        let event: Event = serde_json::from_str(json).unwrap();
+        assert_eq!(event.kind, Kind::Change(Change { version: Some("4f3a2c".into()) }));
+    }
+
+    #[test]
+    fn unknown_kinds_and_fields_are_kept() {
+        let json =
+            r#"{"id":"01010101010101010101010101010101.1.1","at":"2026-11-21T02:39:00Z","kind":"match.result","title":"2:1","data":{"home":2},"moon":"full"}"#;
+        let event: Event = serde_json::from_str(json).unwrap();
+        let again: Value = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
+        assert_eq!(again.pointer("/data/home"), Some(&Value::from(2)));
+        assert_eq!(again.pointer("/moon"), Some(&Value::from("full")));
+        assert_eq!(again.pointer("/kind"), Some(&Value::from("match.result")));
+    }
+}

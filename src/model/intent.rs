@@ -1,0 +1,110 @@
+//! What a client asks of a server. `decide` refuses with words or answers with events.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Link;
+use super::id::{EventId, Fingerprint, Person, RequestId, SystemId};
+use super::time::Time;
+
+/// One request: by whom, when it was made (not when it arrived), and what. A request with an id that
+/// was already done is answered as done and does nothing. This type is the format on the wire.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub id: RequestId,
+    pub by: Person,
+    pub made: Time,
+    pub intent: Intent,
+}
+
+/// Verbs on an alert name its episode: an acknowledgement that was queued offline never hits a later one.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Intent {
+    Acknowledge {
+        alert: Fingerprint,
+        episode: EventId,
+        #[serde(default)]
+        note: Arc<str>,
+    },
+    Unacknowledge {
+        alert: Fingerprint,
+        episode: EventId,
+    },
+    Snooze {
+        alert: Fingerprint,
+        episode: EventId,
+        until: Time,
+        #[serde(default)]
+        note: Arc<str>,
+    },
+    Unsnooze {
+        alert: Fingerprint,
+        episode: EventId,
+    },
+    /// To somebody, or to nobody.
+    Assign {
+        alert: Fingerprint,
+        episode: EventId,
+        to: Option<Person>,
+    },
+    /// A person says that it is over.
+    Resolve {
+        alert: Fingerprint,
+        episode: EventId,
+        #[serde(default)]
+        note: Arc<str>,
+    },
+    NoteAlert {
+        alert: Fingerprint,
+        text: Arc<str>,
+    },
+    NoteSystem {
+        system: SystemId,
+        text: Arc<str>,
+    },
+    WithdrawNote {
+        note: EventId,
+    },
+    /// A deployment or other change, from a pipeline or a person.
+    Change {
+        system: SystemId,
+        title: Arc<str>,
+        #[serde(default)]
+        text: Arc<str>,
+        #[serde(default)]
+        version: Option<Arc<str>>,
+        #[serde(default)]
+        links: Vec<Link>,
+    },
+}
+
+/// Why a server did not do what it was asked: words for the person who asked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{why}")]
+pub struct Refusal {
+    pub code: RefusalCode,
+    pub why: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// There is no such alert, system or note here.
+    Unknown,
+    /// The episode that was meant is over.
+    Over,
+    /// It makes no sense as asked (a time that has passed, an empty note).
+    Invalid,
+    /// The one who asked may not.
+    Forbidden,
+    /// The server cannot keep anything now (its disk is full, say). Asking again later may work.
+    Unavailable,
+}
+
+impl Refusal {
+    pub fn new(code: RefusalCode, why: impl Into<String>) -> Refusal {
+        Refusal { code, why: why.into() }
+    }
+}

@@ -1,0 +1,15 @@
+//! The pure core: what midwatch knows and decides. It knows no clock, no file, no socket, no random
+//! number and no terminal; all of these are handed in.
+
+pub mod event;
+pub mod fold;
+pub mod id;
+pub mod intent;
+pub mod labels;
+pub mod observation;
+pub mod primary;
+pub mod report;
+pub mod severity;
+pub mod system;
+pub mod time;
+pub mod world;

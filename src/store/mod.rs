@@ -1,0 +1,126 @@
+//! The log: append, and know when it is durable; read, page, follow, search, checkpoint, prune, back up.
+//!
+//! A [`Log`] holds the exact encoded bytes of one server's events beside the few columns that it sorts
+//! and finds them by. It does not know what events mean. `sqlite` is the one for servers; `memory` the
+//! one for simulations. Both run behind the same trait, so that a whole network runs without a disk.
+
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::model::id::{Incarnation, Origin, Sequence, SystemId};
+use crate::model::severity::Severity;
+use crate::model::time::{Span, Time};
+
+/// An event as the log keeps it: its exact MessagePack bytes, and the columns.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row {
+    pub sequence: Sequence,
+    pub at: Time,
+    pub recorded: Time,
+    pub severity: Severity,
+    pub kind: Arc<str>,
+    pub system: Option<SystemId>,
+    pub bytes: Bytes,
+}
+
+/// Where a log stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Head {
+    pub origin: Origin,
+    pub incarnation: Incarnation,
+    /// The last durable event.
+    pub sequence: Sequence,
+    /// The first event that is still held; what lies before was pruned.
+    pub base: Sequence,
+}
+
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
+
+/// Which way to page, in the order of (`at`, sequence).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// The newest ones before this place (exclusive); none given: from the end. Answered newest first.
+    Before(Option<(Time, Sequence)>),
+    /// The oldest ones after this place (exclusive); none given: from the start. Answered oldest first.
+    After(Option<(Time, Sequence)>),
+}
+
+/// What pruning takes: events recorded longer ago than `keep`, except where `kinds` says otherwise
+/// (a kind's name, or a prefix that ends in `*`; the first that matches counts).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Retention {
+    pub keep: Option<Span>,
+    pub kinds: Vec<(String, Option<Span>)>,
+}
+
+pub trait Log: Send + Sync + 'static {
+    fn head(&self) -> Head;
+
+    /// Wakes when the head has moved.
+    fn follow(&self) -> tokio::sync::watch::Receiver<Head>;
+
+    /// Appends rows whose sequences go on from `expected` without a hole. Answers when they are durable.
+    /// May be called again before the first is answered: appends are committed in the order of the calls,
+    /// as many in one commit as have gathered. After one fails, all that were queued behind it fail too.
+    fn append(&self, expected: Sequence, rows: Vec<Row>) -> Answer<()>;
+
+    /// Rows `from..=to` by sequence, at most `most` of them and some `bytes`; always at least one, if there is one.
+    fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>>;
+
+    /// A page of the timeline.
+    fn page(&self, page: Page, most: usize) -> Answer<Vec<Row>>;
+
+    /// The newest rows whose text holds all of these words (prefixes count), before a place; includes what the index has not reached yet.
+    fn search(&self, words: &str, before: Option<(Time, Sequence)>, most: usize) -> Answer<Vec<Row>>;
+
+    /// Keeps a world's encoding as of `at`; the newest few are held.
+    fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()>;
+
+    /// The newest checkpoint.
+    fn checkpointed(&self) -> Answer<Option<(Sequence, Bytes)>>;
+
+    /// Deletes what `retention` no longer keeps, never beyond the newest checkpoint; says how many went.
+    fn prune(&self, retention: Retention, now: Time) -> Answer<u64>;
+
+    /// A consistent copy into a new file, while the log goes on.
+    fn backup(&self, to: &Path) -> Answer<()>;
+
+    /// How things are: for `/metrics` and the mark on line 1.
+    fn health(&self) -> Health;
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Health {
+    /// Appends that wait for a commit.
+    pub queued: u64,
+    /// Events that the full-text index has not reached.
+    pub unindexed: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Why nothing can be appended now, if so.
+    pub failing: Option<String>,
+    pub last_backup: Option<Time>,
+}
+
+/// What went wrong, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("{path}: {why}. {hint}")]
+    Open { path: String, why: String, hint: String },
+    #[error("the log stands at {actual}, not at {expected}: somebody else wrote to it")]
+    Moved { expected: u64, actual: u64 },
+    /// The disk is full or read-only: what was not acknowledged is not kept; later appends may work.
+    #[error("cannot write to {path}: {why}. {hint}")]
+    Write { path: String, why: String, hint: String },
+    /// A write failed in a way after which nobody knows what is on the disk (fsync): the log stays shut until the server is started anew.
+    #[error("{path} is shut: {why}. {hint}")]
+    Shut { path: String, why: String, hint: String },
+    #[error("{path} is damaged: {why}. {hint}")]
+    Damaged { path: String, why: String, hint: String },
+    #[error("{what} lies before what is kept (from event {base} on)")]
+    Pruned { what: String, base: u64 },
+}
