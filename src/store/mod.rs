@@ -4,6 +4,12 @@
 //! and finds them by. It does not know what events mean. `sqlite` is the one for servers; `memory` the
 //! one for simulations. Both run behind the same trait, so that a whole network runs without a disk.
 
+pub mod memory;
+mod retention;
+#[cfg(test)]
+mod rows;
+mod words;
+
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -13,7 +19,10 @@ use bytes::Bytes;
 
 use crate::model::id::{Incarnation, Origin, Sequence, SystemId};
 use crate::model::severity::Severity;
-use crate::model::time::{Span, Time};
+use crate::model::time::Time;
+
+pub use memory::MemoryLog;
+pub use retention::Retention;
 
 /// An event as the log keeps it: its exact MessagePack bytes, and the columns.
 #[derive(Clone, PartialEq, Debug)]
@@ -31,10 +40,13 @@ pub struct Row {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
     pub origin: Origin,
+    /// The life of the log that goes on now: the one that *new* events get. Sequences go on across a
+    /// restore, so that older rows are events of older incarnations; which, their own bytes say.
     pub incarnation: Incarnation,
-    /// The last durable event.
+    /// The last durable event; 0 when there was none yet.
     pub sequence: Sequence,
-    /// The first event that is still held; what lies before was pruned.
+    /// The first event that is still held; what lies before was pruned. Behind it there may be holes,
+    /// where kinds are kept for different times. One past `sequence` when nothing is held.
     pub base: Sequence,
 }
 
@@ -47,14 +59,6 @@ pub enum Page {
     Before(Option<(Time, Sequence)>),
     /// The oldest ones after this place (exclusive); none given: from the start. Answered oldest first.
     After(Option<(Time, Sequence)>),
-}
-
-/// What pruning takes: events recorded longer ago than `keep`, except where `kinds` says otherwise
-/// (a kind's name, or a prefix that ends in `*`; the first that matches counts).
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Retention {
-    pub keep: Option<Span>,
-    pub kinds: Vec<(String, Option<Span>)>,
 }
 
 pub trait Log: Send + Sync + 'static {
@@ -91,6 +95,41 @@ pub trait Log: Send + Sync + 'static {
 
     /// How things are: for `/metrics` and the mark on line 1.
     fn health(&self) -> Health;
+
+    /// The incarnation and head of the backup that this log was restored from, until
+    /// [`Log::restored_said`]: the server appends a `server.restored` that says so first of all.
+    fn restored(&self) -> Option<(Incarnation, Sequence)> {
+        None
+    }
+
+    /// The restore has been said on the timeline, durably.
+    fn restored_said(&self) -> Answer<()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Whether `rows` go on from `expected`, and that is where the log stands.
+fn goes_on(last: Sequence, expected: Sequence, rows: &[Row]) -> Result<(), StoreError> {
+    if expected != last {
+        return Err(StoreError::Moved { expected: expected.0, actual: last.0 });
+    }
+    let mut next = expected.next();
+    for row in rows {
+        if row.sequence != next {
+            return Err(StoreError::Moved { expected: row.sequence.0, actual: next.0 });
+        }
+        next = next.next();
+    }
+    Ok(())
+}
+
+/// The log has been stopped, or its writer died: an append may or may not have been kept.
+fn gone(path: &str) -> StoreError {
+    StoreError::Shut { path: path.into(), why: "it was closed before this was answered".into(), hint: "Start the server anew".into() }
+}
+
+fn pruned(from: Sequence, base: Sequence) -> StoreError {
+    StoreError::Pruned { what: format!("event {}", from.0), base: base.0 }
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -103,6 +142,10 @@ pub struct Health {
     pub bytes: u64,
     /// Why nothing can be appended now, if so.
     pub failing: Option<String>,
+    /// What the full check found wrong with the file, if so. Appends go on: what is readable is worth keeping.
+    pub damage: Option<String>,
+    /// When the full check, which runs beside everything else, last came to its end.
+    pub checked: Option<Time>,
     pub last_backup: Option<Time>,
 }
 
