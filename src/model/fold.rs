@@ -1,11 +1,347 @@
 //! Events to world. Never fails, never refuses, reads no clock and no threshold.
+//!
+//! An event counts once: its sequence must lie beyond the world's head. A later incarnation goes on
+//! from where the log was cut; an earlier one is history and changes nothing.
 
-use super::event::Event;
-use super::world::World;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::event::{
+    AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
+    AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CheckChanged, CheckRemoved, ClearReason,
+    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourceRecovered, SystemDeclared, Unwatched,
+};
+use super::id::{EventId, Fingerprint, SystemId};
+use super::severity::Severity;
+use super::system::SystemSpec;
+use super::time::{Span, Time};
+use super::world::{Ack, Agent, Alert, Assigned, Care, Check, Day, Deed, DeedKind, Open, Past, Snooze, System, World};
+
+/// How far back an event may lie and still count as what is known.
+const PLAUSIBLE: Span = Span::from_days(1_000);
 
 /// Folds one event of the world's own origin; an event that was already folded changes nothing.
 pub fn fold(world: &mut World, event: &Event) {
-    if event.id.origin == world.origin && event.id.incarnation == world.incarnation && event.id.sequence > world.head {
-        world.head = event.id.sequence;
+    if event.id.origin != world.origin || event.id.incarnation < world.incarnation {
+        return;
     }
+    if event.id.incarnation > world.incarnation {
+        // Sequences go on over a restore; a cut-back log may begin below what was known.
+        world.lives.push((world.incarnation, world.head));
+        world.incarnation = event.id.incarnation;
+    } else if event.id.sequence <= world.head {
+        return;
+    }
+    world.head = event.id.sequence;
+    world.recorded = world.recorded.max(event.recorded);
+    // A clock that stood in 1970 does not make us know half a century.
+    if event.at.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|since| event.at < since) {
+        world.known_since = Some(event.at);
+    }
+    if let Some(request) = event.request
+        && world.requests.back() != Some(&request)
+    {
+        push_bounded(&mut world.requests, request, World::REQUESTS);
+    }
+    if let Some(system) = &event.system
+        && !world.systems.contains_key(system)
+    {
+        world.systems.insert(system.clone(), Arc::new(System { spec: SystemSpec::bare(system.clone()), declared: false }));
+    }
+    apply(world, event);
+}
+
+fn apply(world: &mut World, event: &Event) {
+    match &event.kind {
+        Kind::ServerStarted(started) => {
+            world.name = started.name.clone();
+            world.version = started.version.clone();
+        }
+        Kind::ServerStopped(_) | Kind::ConfigApplied(_) | Kind::LogLine(_) | Kind::Other(_) => {}
+        Kind::Unwatched(Unwatched { from, until }) => push_bounded(&mut world.unwatched, (*from, *until), World::UNWATCHED),
+        Kind::LogRestored(LogRestored { before, head }) => {
+            if world.lives.last().is_none_or(|life| life.0 != *before) {
+                world.lives.push((*before, *head));
+            }
+        }
+        Kind::SystemDeclared(SystemDeclared { spec }) => {
+            world.systems.insert(spec.id.clone(), Arc::new(System { spec: spec.clone(), declared: true }));
+        }
+        Kind::SystemRemoved(_) => {
+            if let Some(system) = &event.system {
+                let held = world.alerts.values().any(|alert| alert.is_open() && alert.system == *system);
+                if held {
+                    world.systems.insert(system.clone(), Arc::new(System { spec: SystemSpec::bare(system.clone()), declared: false }));
+                } else {
+                    world.systems.remove(system);
+                }
+            }
+        }
+        Kind::AgentJoined(joined) => agent_joined(world, event, joined),
+        Kind::AgentSilent(AgentSilent { agent, last }) => {
+            if let Some(agent) = world.agents.get_mut(agent) {
+                Arc::make_mut(agent).silent_since = Some(*last);
+            }
+        }
+        Kind::AgentReturned(AgentReturned { agent, .. }) => {
+            if let Some(agent) = world.agents.get_mut(agent) {
+                Arc::make_mut(agent).silent_since = None;
+            }
+        }
+        Kind::InventoryChanged(InventoryChanged { agent, facts, .. }) => {
+            if let Some(agent) = world.agents.get_mut(agent) {
+                Arc::make_mut(agent).facts = facts.clone();
+            }
+        }
+        Kind::CheckChanged(changed) => check_changed(world, event, changed),
+        Kind::CheckRemoved(CheckRemoved { agent, check }) => {
+            if let Some(agent) = world.agents.get_mut(agent) {
+                Arc::make_mut(agent).checks.remove(check);
+            }
+        }
+        Kind::AlertOpened(opened) => alert_opened(world, event, opened),
+        Kind::AlertChanged(AlertChanged { alert, .. }) => with_open(world, *alert, |alert| {
+            alert.severity = event.severity;
+            alert.title = event.title.clone();
+            if !event.text.is_empty() {
+                alert.text = event.text.clone();
+            }
+            count_day(alert, event.at, 0, event.severity);
+        }),
+        Kind::AlertHeld(AlertHeld { alert, by }) => with_open(world, *alert, |alert| {
+            if !alert.holders.contains(by) {
+                alert.holders.push(by.clone());
+            }
+        }),
+        Kind::AlertReleased(AlertReleased { alert, by }) => with_open(world, *alert, |alert| alert.holders.retain(|holder| holder != by)),
+        Kind::AlertUnrefreshed(AlertUnrefreshed { alert, last }) => with_open(world, *alert, |alert| {
+            if let Some(open) = &mut alert.now {
+                open.unrefreshed = Some(*last);
+            }
+        }),
+        Kind::AlertRefreshed(AlertRefreshed { alert }) => with_open(world, *alert, |alert| {
+            if let Some(open) = &mut alert.now {
+                open.unrefreshed = None;
+            }
+        }),
+        Kind::AlertCleared(AlertCleared { alert, reason }) => {
+            with_open(world, *alert, |alert| close(alert, event.at, *reason));
+            world.open.remove(alert);
+            if *reason == ClearReason::Resolved {
+                deed(world, event, DeedKind::Resolved, Some(*alert));
+            }
+        }
+        Kind::AlertFlapping(AlertFlapping { alert, .. }) => with_alert(world, *alert, |alert| alert.flapping = true),
+        Kind::AlertSettled(AlertSettled { alert }) => with_alert(world, *alert, |alert| alert.flapping = false),
+        Kind::AlertAcknowledged(AlertAcknowledged { alert, episode }) => {
+            care(world, *alert, Some(*episode), |care| care.ack = Some(Ack { by: event.actor.clone(), at: event.at, note: event.text.clone() }));
+            deed(world, event, DeedKind::Acknowledged, Some(*alert));
+        }
+        Kind::AlertUnacknowledged(AlertUnacknowledged { alert, .. }) => care(world, *alert, None, |care| care.ack = None),
+        Kind::AlertSnoozed(AlertSnoozed { alert, episode, until }) => {
+            care(world, *alert, Some(*episode), |care| care.snooze = Some(Snooze { by: event.actor.clone(), at: event.at, until: *until }));
+            deed(world, event, DeedKind::Snoozed, Some(*alert));
+        }
+        Kind::AlertUnsnoozed(AlertUnsnoozed { alert, .. }) => care(world, *alert, None, |care| care.snooze = None),
+        Kind::AlertAssigned(AlertAssigned { alert, episode, to }) => {
+            let assigned = to.as_ref().map(|to| Assigned { to: to.clone(), by: event.actor.clone(), at: event.at });
+            let only_for = assigned.is_some().then_some(*episode);
+            care(world, *alert, only_for, |care| care.assigned = assigned);
+            if to.is_some() {
+                deed(world, event, DeedKind::Assigned, Some(*alert));
+            }
+        }
+        Kind::Note(Note { alert, .. }) => deed(world, event, DeedKind::Note, *alert),
+        Kind::NoteWithdrawn(NoteWithdrawn { note }) => {
+            for deed in &mut world.deeds {
+                if deed.event == *note {
+                    Arc::make_mut(deed).withdrawn = true;
+                }
+            }
+        }
+        Kind::Change(_) => deed(world, event, DeedKind::Change, None),
+        Kind::SourceFailed(SourceFailed { source }) => {
+            world.sources.entry(source.clone()).or_default().failing_since.get_or_insert(event.at);
+        }
+        Kind::SourceRecovered(SourceRecovered { source }) => world.sources.entry(source.clone()).or_default().failing_since = None,
+        Kind::SilenceSeen(SilenceSeen { source, silence }) => {
+            world.sources.entry(source.clone()).or_default().silences.insert(silence.id.clone(), silence.clone());
+        }
+        Kind::SilenceGone(SilenceGone { source, silence }) => {
+            world.sources.entry(source.clone()).or_default().silences.remove(silence);
+        }
+    }
+}
+
+fn agent_joined(world: &mut World, event: &Event, joined: &AgentJoined) {
+    let Some(system) = event.system.clone() else { return };
+    let again = world.agents.get(&joined.agent).cloned();
+    if again.as_ref().is_some_and(|agent| agent.version != joined.version) {
+        deed(world, event, DeedKind::Restarted, None);
+    }
+    let agent = match again {
+        Some(agent) => Agent { system, version: joined.version.clone(), keepalive: joined.keepalive, silent_since: None, ..(*agent).clone() },
+        None => Agent {
+            system,
+            version: joined.version.clone(),
+            joined: event.at,
+            keepalive: joined.keepalive,
+            silent_since: None,
+            facts: Default::default(),
+            checks: Default::default(),
+        },
+    };
+    world.agents.insert(joined.agent.clone(), Arc::new(agent));
+}
+
+fn check_changed(world: &mut World, event: &Event, changed: &CheckChanged) {
+    let (Some(agent), Some(system)) = (world.agents.get_mut(&changed.agent), &event.system) else { return };
+    let check = Check { system: system.clone(), status: changed.status, hard: changed.hard, since: event.at, text: event.title.clone() };
+    Arc::make_mut(agent).checks.insert(changed.check.clone(), check);
+}
+
+fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
+    let Some(system) = event.system.clone() else { return };
+    let alert = world.alerts.entry(opened.alert).or_insert_with(|| {
+        Arc::new(Alert {
+            system: system.clone(),
+            check: opened.check.clone(),
+            labels: event.labels.clone(),
+            condition: opened.condition,
+            severity: event.severity,
+            title: event.title.clone(),
+            text: event.text.clone(),
+            links: Vec::new(),
+            expr: None,
+            holders: Vec::new(),
+            flapping: false,
+            now: None,
+            care: None,
+            episodes: 0,
+            first: event.at,
+            past: Vec::new(),
+            days: Vec::new(),
+        })
+    });
+    let alert = Arc::make_mut(alert);
+    if alert.now.is_some() {
+        // A primary never opens twice; a log that lost its closing event does. The newer word counts.
+        close(alert, event.at, ClearReason::Absent);
+    }
+    alert.system = system;
+    alert.labels = event.labels.clone();
+    alert.condition = opened.condition;
+    alert.severity = event.severity;
+    alert.title = event.title.clone();
+    alert.text = event.text.clone();
+    alert.links = event.links.clone();
+    alert.expr = opened.expr.clone();
+    alert.holders = vec![opened.by.clone()];
+    alert.now = Some(Open { episode: event.id, since: event.at, unrefreshed: None });
+    alert.episodes = alert.episodes.saturating_add(1);
+    alert.first = alert.first.min(event.at);
+    if let Some(care) = &mut alert.care {
+        care.cleared = None;
+    }
+    count_day(alert, event.at, 1, event.severity);
+    world.open.insert(opened.alert);
+}
+
+/// The longest run of days that one episode marks on its strip.
+const LONGEST: i64 = 92;
+
+fn close(alert: &mut Alert, at: Time, reason: ClearReason) {
+    let Some(open) = alert.now.take() else { return };
+    let until = at.max(open.since);
+    // An episode that lasted over midnight was there on each of its days.
+    let days = (day(until) - day(open.since)).clamp(0, LONGEST);
+    for ahead in 1..=days {
+        count_day(alert, open.since.plus(Span::from_days(ahead)), 0, alert.severity);
+    }
+    if alert.past.len() >= World::PAST {
+        alert.past.remove(0);
+    }
+    alert.past.push(Past { from: open.since, until, severity: alert.severity, reason });
+    alert.holders.clear();
+    if let Some(care) = &mut alert.care {
+        care.cleared = Some(until);
+    }
+}
+
+/// Days since 1970, in UTC.
+pub fn day(at: Time) -> i64 {
+    at.secs().div_euclid(86_400)
+}
+
+fn count_day(alert: &mut Alert, at: Time, count: u16, severity: Severity) {
+    let Ok(day) = i32::try_from(day(at)) else { return };
+    match alert.days.binary_search_by_key(&day, |d| d.day) {
+        Ok(found) => {
+            if let Some(known) = alert.days.get_mut(found) {
+                known.count = known.count.saturating_add(count);
+                known.worst = known.worst.max(severity);
+            }
+        }
+        Err(place) => {
+            alert.days.insert(place, Day { day, count, worst: severity });
+            if alert.days.len() > World::DAYS {
+                alert.days.remove(0);
+            }
+        }
+    }
+}
+
+fn with_alert(world: &mut World, alert: Fingerprint, change: impl FnOnce(&mut Alert)) {
+    if let Some(alert) = world.alerts.get_mut(&alert) {
+        change(Arc::make_mut(alert));
+    }
+}
+
+fn with_open(world: &mut World, alert: Fingerprint, change: impl FnOnce(&mut Alert)) {
+    with_alert(world, alert, |alert| {
+        if alert.is_open() {
+            change(alert);
+        }
+    });
+}
+
+/// Changes the care of an alert; with `only_for`, only while that episode is the open one.
+fn care(world: &mut World, fingerprint: Fingerprint, only_for: Option<EventId>, change: impl FnOnce(&mut Care)) {
+    let Some(alert) = world.alerts.get_mut(&fingerprint) else { return };
+    if only_for.is_some() && alert.now.map(|open| open.episode) != only_for {
+        return;
+    }
+    let alert = Arc::make_mut(alert);
+    let mut held = alert.care.take().unwrap_or_default();
+    change(&mut held);
+    if held.is_empty() {
+        world.cared.remove(&fingerprint);
+    } else {
+        alert.care = Some(held);
+        world.cared.insert(fingerprint);
+    }
+}
+
+fn deed(world: &mut World, event: &Event, kind: DeedKind, alert: Option<Fingerprint>) {
+    let system: Option<SystemId> = event.system.clone();
+    let deed = Deed {
+        event: event.id,
+        at: event.at,
+        kind,
+        system,
+        alert,
+        by: event.actor.clone(),
+        title: event.title.clone(),
+        text: event.text.clone(),
+        link: event.links.first().cloned(),
+        withdrawn: false,
+    };
+    push_bounded(&mut world.deeds, Arc::new(deed), World::DEEDS);
+}
+
+fn push_bounded<T>(list: &mut VecDeque<T>, item: T, most: usize) {
+    if list.len() >= most {
+        list.pop_front();
+    }
+    list.push_back(item);
 }

@@ -1,6 +1,7 @@
 //! The pure core: what midwatch knows and decides. It knows no clock, no file, no socket, no random
 //! number and no terminal; all of these are handed in.
 
+pub mod decide;
 pub mod event;
 pub mod fold;
 pub mod id;
@@ -13,3 +14,6 @@ pub mod severity;
 pub mod system;
 pub mod time;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

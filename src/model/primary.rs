@@ -4,8 +4,13 @@
 //! already numbered, and has folded them into its own world. When the append fails, the owner makes a
 //! new `Primary` from the log.
 
-use super::event::{Draft, Event};
-use super::id::AgentId;
+use std::collections::BTreeSet;
+
+pub use super::decide::Rules;
+use super::decide::{self, Vitals};
+use super::event::{Draft, Event, Silence};
+use super::fold::fold;
+use super::id::{AgentId, EventId, SourceId};
 use super::intent::{Refusal, Request};
 use super::observation::{AgentHello, Observation};
 use super::report::Report;
@@ -13,54 +18,110 @@ use super::system::SystemSpec;
 use super::time::Time;
 use super::world::World;
 
-/// Thresholds of one server, from its configuration.
-#[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
-pub struct Rules {}
-
 #[derive(Clone, Debug)]
 pub struct Primary {
     pub world: World,
     pub rules: Rules,
+    pub vitals: Vitals,
 }
 
 impl Primary {
-    pub fn new(world: World, rules: Rules, _now: Time) -> Primary {
-        Primary { world, rules }
+    /// A primary that begins to watch at `now`: nothing is stale yet, everything is unknown.
+    pub fn new(world: World, rules: Rules, now: Time) -> Primary {
+        Primary { world, rules, vitals: Vitals { started: now, ..Vitals::default() } }
     }
 
     /// A person's or pipeline's request. The same request again: no events, no refusal.
-    pub fn request(&mut self, _request: &Request, _now: Time) -> Result<Vec<Event>, Refusal> {
-        Ok(Vec::new())
+    pub fn request(&mut self, request: &Request, now: Time) -> Result<Vec<Event>, Refusal> {
+        let drafts = decide::request::request(&self.world, request, now)?;
+        Ok(self.take(drafts, now))
     }
 
-    pub fn observe(&mut self, _observation: &Observation, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn observe(&mut self, observation: &Observation, now: Time) -> Vec<Event> {
+        let drafts = decide::observe::observe(&self.world, &mut self.vitals, &self.rules, observation, now);
+        self.take(drafts, now)
     }
 
-    pub fn hello(&mut self, _hello: &AgentHello, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn hello(&mut self, hello: &AgentHello, now: Time) -> Vec<Event> {
+        let drafts = decide::observe::hello(&self.world, &mut self.vitals, &self.rules, hello, now);
+        self.take(drafts, now)
     }
 
-    pub fn keepalive(&mut self, _agent: &AgentId, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn keepalive(&mut self, agent: &AgentId, now: Time) -> Vec<Event> {
+        let drafts = decide::observe::keepalive(&self.world, &mut self.vitals, &self.rules, agent, now);
+        self.take(drafts, now)
     }
 
-    pub fn report(&mut self, _report: &Report, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn report(&mut self, report: &Report, now: Time) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut listed = BTreeSet::new();
+        for reported in &report.alerts {
+            // Each is decided on the world as the one before it left it: a report may name an alert twice.
+            let (fingerprint, drafts) = decide::report::reported(&self.world, &mut self.vitals, &self.rules, report, reported, now);
+            if report.complete {
+                listed.insert(fingerprint);
+            }
+            events.extend(self.take(drafts, now));
+        }
+        if report.complete {
+            let drafts = decide::report::absent(&self.world, &mut self.vitals, report, &listed);
+            events.extend(self.take(drafts, now));
+        }
+        events
+    }
+
+    /// All silences that a source holds now.
+    pub fn silences(&mut self, source: &SourceId, silences: &[Silence], now: Time) -> Vec<Event> {
+        let drafts = decide::report::silences(&self.world, source, silences, now);
+        self.take(drafts, now)
+    }
+
+    pub fn source_failed(&mut self, source: &SourceId, why: &str, now: Time) -> Vec<Event> {
+        let drafts = decide::report::source_failed(&self.world, &self.rules, source, why, now);
+        self.take(drafts, now)
+    }
+
+    pub fn source_recovered(&mut self, source: &SourceId, now: Time) -> Vec<Event> {
+        let drafts = decide::report::source_recovered(&self.world, &self.rules, source, now);
+        self.take(drafts, now)
     }
 
     /// Whatever time alone brings about: call it about once a second.
-    pub fn tick(&mut self, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn tick(&mut self, now: Time) -> Vec<Event> {
+        let drafts = decide::tick::tick(&self.world, &mut self.vitals, &self.rules, now);
+        self.take(drafts, now)
     }
 
     /// The systems that the configuration declares, all of them.
-    pub fn configure(&mut self, _systems: &[SystemSpec], _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn configure(&mut self, systems: &[SystemSpec], now: Time) -> Vec<Event> {
+        let drafts = decide::configure::configure(&self.world, systems, now);
+        self.take(drafts, now)
     }
 
     /// Events that need no decision: from `POST /api/v1/events`, the server's own start and stop.
-    pub fn record(&mut self, _drafts: Vec<Draft>, _now: Time) -> Vec<Event> {
-        Vec::new()
+    pub fn record(&mut self, drafts: Vec<Draft>, now: Time) -> Vec<Event> {
+        let skew = self.rules.skew;
+        let drafts = drafts
+            .into_iter()
+            .map(|mut draft| {
+                draft.at = if draft.at > now.plus(skew) { now } else { draft.at };
+                draft
+            })
+            .collect();
+        self.take(drafts, now)
+    }
+
+    fn take(&mut self, drafts: Vec<Draft>, now: Time) -> Vec<Event> {
+        // Our own clock may go back; what we write down never does.
+        let recorded = now.max(self.world.recorded);
+        drafts
+            .into_iter()
+            .map(|draft| {
+                let id = EventId { origin: self.world.origin, incarnation: self.world.incarnation, sequence: self.world.head.next() };
+                let event = draft.stamp(id, recorded);
+                fold(&mut self.world, &event);
+                event
+            })
+            .collect()
     }
 }

@@ -1,20 +1,260 @@
 //! What is true now on one server, as its events tell: the product of `fold`, and of nothing else.
+//!
+//! A world is cheap to clone (its large parts are shared until they change), so that readers get one of
+//! their own while the primary goes on. Its MessagePack encoding is the snapshot and the checkpoint: a
+//! twin of these types would only copy fields.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{Incarnation, Origin, Sequence};
+use super::event::{Actor, ClearReason, Condition, Link, Silence};
+use super::id::{AgentId, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
+use super::labels::Labels;
+use super::observation::Facts;
+use super::severity::{Severity, Status};
+use super::system::SystemSpec;
+use super::time::{Span, Time};
 
-/// One origin's world. Snapshots and checkpoints are its MessagePack encoding.
+/// One origin's world.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct World {
     pub origin: Origin,
     pub incarnation: Incarnation,
     /// The last event that was folded.
     pub head: Sequence,
+    /// What the server calls itself.
+    pub name: Arc<str>,
+    pub version: Arc<str>,
+    /// When the first event that we know of happened: history says "in the 15 days known".
+    pub known_since: Option<Time>,
+    /// The greatest `recorded` so far.
+    pub recorded: Time,
+    pub systems: BTreeMap<SystemId, Arc<System>>,
+    pub agents: BTreeMap<AgentId, Arc<Agent>>,
+    pub alerts: BTreeMap<Fingerprint, Arc<Alert>>,
+    /// The alerts that are open.
+    pub open: BTreeSet<Fingerprint>,
+    /// The alerts with an acknowledgement, assignment or snooze, open or not.
+    pub cared: BTreeSet<Fingerprint>,
+    pub sources: BTreeMap<SourceId, Source>,
+    /// Requests that were done, newest last: asking again does nothing.
+    pub requests: VecDeque<RequestId>,
+    /// Changes and what people did and said, newest last.
+    pub deeds: VecDeque<Arc<Deed>>,
+    /// Spans in which nobody watched, newest last.
+    pub unwatched: VecDeque<(Time, Time)>,
+    /// Lives of this log that ended: where each stood when the next began.
+    pub lives: Vec<(Incarnation, Sequence)>,
 }
 
 impl World {
+    /// Requests, deeds, spans and past episodes that are kept.
+    pub const REQUESTS: usize = 4_096;
+    pub const DEEDS: usize = 1_000;
+    pub const UNWATCHED: usize = 100;
+    pub const PAST: usize = 40;
+    pub const DAYS: usize = 92;
+
     pub fn new(origin: Origin, incarnation: Incarnation) -> World {
         World { origin, incarnation, ..World::default() }
+    }
+
+    pub fn alert(&self, alert: Fingerprint) -> Option<&Alert> {
+        self.alerts.get(&alert).map(|a| &**a)
+    }
+
+    /// The open alerts, by fingerprint.
+    pub fn open_alerts(&self) -> impl Iterator<Item = (Fingerprint, &Alert)> {
+        self.open.iter().filter_map(|f| self.alert(*f).map(|alert| (*f, alert)))
+    }
+
+    pub fn system(&self, id: &SystemId) -> Option<&System> {
+        self.systems.get(id).map(|s| &**s)
+    }
+
+    /// What people call the system.
+    pub fn title_of<'a>(&'a self, id: &'a SystemId) -> &'a str {
+        match self.system(id) {
+            Some(system) if !system.spec.title.is_empty() => &system.spec.title,
+            Some(_) | None => id.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct System {
+    pub spec: SystemSpec,
+    /// False: nobody declared it; events speak of it.
+    pub declared: bool,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Agent {
+    pub system: SystemId,
+    pub version: Arc<str>,
+    pub joined: Time,
+    pub keepalive: Span,
+    pub silent_since: Option<Time>,
+    pub facts: Facts,
+    pub checks: BTreeMap<CheckId, Check>,
+}
+
+/// A check as the last event about it says; the latest result itself is no event.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub system: SystemId,
+    pub status: Status,
+    pub hard: bool,
+    pub since: Time,
+    pub text: Arc<str>,
+}
+
+/// Everything that is known of one alert, open or not.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Alert {
+    pub system: SystemId,
+    pub check: CheckId,
+    pub labels: Labels,
+    pub condition: Condition,
+    pub severity: Severity,
+    pub title: Arc<str>,
+    pub text: Arc<str>,
+    pub links: Vec<Link>,
+    pub expr: Option<Arc<str>>,
+    /// Who says that it is so, while it is open.
+    pub holders: Vec<Actor>,
+    pub flapping: bool,
+    /// The current episode.
+    pub now: Option<Open>,
+    /// What people said that they do about it; outlives a short clearing.
+    pub care: Option<Box<Care>>,
+    /// All episodes so far, the current one too.
+    pub episodes: u32,
+    pub first: Time,
+    /// The newest closed episodes, oldest first.
+    pub past: Vec<Past>,
+    /// Per UTC day (days since 1970): how often it began or was open, and how bad it was.
+    pub days: Vec<Day>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Open {
+    /// The event that opened it.
+    pub episode: EventId,
+    pub since: Time,
+    /// The source vouched for it until then, and has not repeated it.
+    pub unrefreshed: Option<Time>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Care {
+    pub ack: Option<Ack>,
+    pub snooze: Option<Snooze>,
+    pub assigned: Option<Assigned>,
+    /// When the alert cleared, while the care is kept for a possible return.
+    pub cleared: Option<Time>,
+}
+
+impl Care {
+    pub fn is_empty(&self) -> bool {
+        self.ack.is_none() && self.snooze.is_none() && self.assigned.is_none()
+    }
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Ack {
+    pub by: Actor,
+    pub at: Time,
+    pub note: Arc<str>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Snooze {
+    pub by: Actor,
+    pub at: Time,
+    pub until: Time,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Assigned {
+    pub to: Person,
+    pub by: Actor,
+    pub at: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Past {
+    pub from: Time,
+    pub until: Time,
+    pub severity: Severity,
+    pub reason: ClearReason,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Day {
+    pub day: i32,
+    pub count: u16,
+    pub worst: Severity,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Source {
+    pub failing_since: Option<Time>,
+    pub silences: BTreeMap<Arc<str>, Silence>,
+}
+
+/// Something that somebody did or said, or that changed: what a person asks for first.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Deed {
+    pub event: EventId,
+    pub at: Time,
+    pub kind: DeedKind,
+    pub system: Option<SystemId>,
+    pub alert: Option<Fingerprint>,
+    pub by: Actor,
+    pub title: Arc<str>,
+    pub text: Arc<str>,
+    pub link: Option<Link>,
+    pub withdrawn: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeedKind {
+    Change,
+    Note,
+    Acknowledged,
+    Snoozed,
+    Assigned,
+    Resolved,
+    Restarted,
+}
+
+impl Alert {
+    pub fn is_open(&self) -> bool {
+        self.now.is_some()
+    }
+
+    pub fn ack(&self) -> Option<&Ack> {
+        self.care.as_ref()?.ack.as_ref()
+    }
+
+    pub fn snooze(&self) -> Option<&Snooze> {
+        self.care.as_ref()?.snooze.as_ref()
+    }
+
+    pub fn assigned(&self) -> Option<&Assigned> {
+        self.care.as_ref()?.assigned.as_ref()
+    }
+
+    /// Who has it: the one it is assigned to, else who acknowledged it.
+    pub fn somebody(&self) -> Option<&str> {
+        self.assigned().map(|a| a.to.as_str()).or_else(|| self.ack().map(|a| a.by.name()))
+    }
+
+    pub fn agent(&self) -> Option<&str> {
+        self.labels.get("agent")
     }
 }

@@ -1,0 +1,30 @@
+//! The systems that the configuration declares become events when they differ from what is known.
+
+use std::collections::BTreeSet;
+
+use crate::model::event::{Actor, ConfigApplied, Draft, SystemDeclared, SystemRemoved};
+use crate::model::id::SystemId;
+use crate::model::system::SystemSpec;
+use crate::model::time::Time;
+use crate::model::world::World;
+
+pub fn configure(world: &World, systems: &[SystemSpec], now: Time) -> Vec<Draft> {
+    let mut out = Vec::new();
+    for spec in systems {
+        let known = world.system(&spec.id);
+        if known.is_some_and(|known| known.declared && known.spec == *spec) {
+            continue;
+        }
+        let title = if known.is_some_and(|known| known.declared) { format!("{} is declared anew", spec.id) } else { format!("{} is declared", spec.id) };
+        out.push(Draft::new(now, Actor::Server, SystemDeclared { spec: spec.clone() }, title).on(spec.id.clone()));
+    }
+    let named: BTreeSet<&SystemId> = systems.iter().map(|spec| &spec.id).collect();
+    for (id, _) in world.systems.iter().filter(|(id, system)| system.declared && !named.contains(id)) {
+        out.push(Draft::new(now, Actor::Server, SystemRemoved {}, format!("{id} is no longer declared")).on(id.clone()));
+    }
+    if !out.is_empty() {
+        let title = format!("configuration applied: {} systems, {} changed", systems.len(), out.len());
+        out.push(Draft::new(now, Actor::Server, ConfigApplied {}, title));
+    }
+    out
+}
