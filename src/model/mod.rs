@@ -4,6 +4,7 @@
 pub mod decide;
 pub mod event;
 pub mod fold;
+pub mod history;
 pub mod id;
 pub mod intent;
 pub mod labels;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod severity;
 pub mod system;
 pub mod time;
+pub mod view;
 pub mod world;
 
 #[cfg(test)]

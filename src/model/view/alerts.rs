@@ -1,0 +1,155 @@
+//! Open alerts as rows: what is wrong, since when, who has it, and what its past says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cause::{Candidate, causes};
+use super::{Seen, Sky};
+use crate::model::event::{Condition, Silence, SilenceMatcher};
+use crate::model::history::{Cell, History, Verdict, strip};
+use crate::model::id::{AlertRef, CheckId, EventId, Fingerprint, SystemRef};
+use crate::model::severity::Severity;
+use crate::model::time::Time;
+use crate::model::world::{Alert, World};
+
+/// Days that a row's strip goes back at most.
+pub const STRIP: usize = 30;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct AlertRow {
+    pub alert: AlertRef,
+    pub episode: EventId,
+    /// Index into [`Sky::servers`].
+    pub server: usize,
+    pub system: SystemRef,
+    /// The system's name as screens write it.
+    pub name: String,
+    pub check: CheckId,
+    pub severity: Severity,
+    pub condition: Condition,
+    pub title: Arc<str>,
+    pub since: Time,
+    /// Who has it.
+    pub somebody: Option<String>,
+    pub acked: bool,
+    pub snoozed_until: Option<Time>,
+    /// Muted in the Alertmanager that it comes from, until then.
+    pub silenced_until: Option<Time>,
+    /// Its source has not repeated it since then.
+    pub unrefreshed: Option<Time>,
+    pub history: History,
+    pub strip: Vec<Option<Cell>>,
+    /// The alert that probably caused it.
+    pub cause: Option<AlertRef>,
+    /// Its server says nothing: this is how it was.
+    pub fresh: bool,
+}
+
+/// What a row asks of the reader, from most to least.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Asks {
+    /// Nobody has it and it is not usual.
+    You,
+    /// Somebody has it.
+    Somebody,
+    /// Put off, here or in its Alertmanager.
+    Later,
+    /// It is always so, or goes away by itself.
+    Nobody,
+}
+
+impl AlertRow {
+    pub fn asks(&self) -> Asks {
+        if self.snoozed_until.is_some() || self.silenced_until.is_some() {
+            Asks::Later
+        } else if self.somebody.is_some() {
+            Asks::Somebody
+        } else if self.history.usual {
+            Asks::Nobody
+        } else {
+            Asks::You
+        }
+    }
+
+    /// The word in the row's second column.
+    pub fn word(&self) -> &'static str {
+        match (self.condition, self.severity) {
+            (Condition::Stale | Condition::Silent, _) => "STALE",
+            (Condition::Unreachable, _) => "AWAY",
+            (Condition::Problem, Severity::Critical) => "CRIT",
+            (Condition::Problem, Severity::Error) => "ERROR",
+            (Condition::Problem, Severity::Warning) => "WARN",
+            (Condition::Problem, Severity::Unknown) => "UNKN",
+            (Condition::Problem, Severity::Info) => "INFO",
+            (Condition::Problem, Severity::Debug) => "DEBUG",
+        }
+    }
+
+    /// What stands in the row's "who" column.
+    pub fn who(&self) -> String {
+        match (&self.somebody, self.snoozed_until.is_some(), self.silenced_until.is_some()) {
+            (Some(name), false, false) => name.clone(),
+            (_, true, _) => "snoozed".to_owned(),
+            (_, false, true) => "silenced".to_owned(),
+            (None, false, false) => String::new(),
+        }
+    }
+}
+
+/// All open alerts, unsorted, with their causes.
+pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
+    let mut rows = Vec::new();
+    for (index, seen) in sky.servers.iter().enumerate() {
+        let silences: Vec<&Silence> = seen.world.sources.values().flat_map(|s| s.silences.values()).filter(|s| s.starts <= now && s.ends > now).collect();
+        rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
+    }
+    let candidates: Vec<Candidate> =
+        rows.iter().map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since }).collect();
+    let causes: BTreeMap<AlertRef, AlertRef> = causes(sky, &candidates);
+    for row in &mut rows {
+        row.cause = causes.get(&row.alert).copied();
+    }
+    rows
+}
+
+fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &Alert, silences: &[&Silence], now: Time) -> Option<AlertRow> {
+    let open = alert.now?;
+    let world: &World = &seen.world;
+    Some(AlertRow {
+        alert: AlertRef { origin: world.origin, alert: fingerprint },
+        episode: open.episode,
+        server,
+        system: SystemRef { origin: world.origin, id: alert.system.clone() },
+        name: sky.name_of(server, &alert.system),
+        check: alert.check.clone(),
+        severity: alert.severity,
+        condition: alert.condition,
+        title: alert.title.clone(),
+        since: open.since,
+        somebody: alert.somebody().map(str::to_owned),
+        acked: alert.ack().is_some(),
+        snoozed_until: alert.snooze().map(|snooze| snooze.until),
+        silenced_until: silences.iter().filter(|silence| silence.matchers.iter().all(|m| matches(m, alert))).map(|silence| silence.ends).max(),
+        unrefreshed: open.unrefreshed,
+        history: History::of(alert, world.known_since, now),
+        strip: strip(alert, now, STRIP),
+        cause: None,
+        fresh: seen.freshness.is_live(),
+    })
+}
+
+/// Alertmanager's matchers: a missing label is an empty one; a pattern matches the whole value.
+fn matches(matcher: &SilenceMatcher, alert: &Alert) -> bool {
+    let value = alert.labels.get(&matcher.name).unwrap_or("");
+    let found = if matcher.regex {
+        regex::RegexBuilder::new(&format!("^(?:{})$", matcher.value)).size_limit(1 << 20).build().is_ok_and(|pattern| pattern.is_match(value))
+    } else {
+        *value == *matcher.value
+    };
+    found == matcher.equal
+}
+
+/// How Now and Alerts sort: what asks for the reader first, then the worst, then what is least usual, then the newest.
+pub fn urgency(row: &AlertRow) -> (Asks, std::cmp::Reverse<Severity>, Verdict, std::cmp::Reverse<Time>, String) {
+    (row.asks(), std::cmp::Reverse(row.severity), row.history.verdict, std::cmp::Reverse(row.since), row.name.clone())
+}

@@ -1,0 +1,203 @@
+//! Everything around one alert that answers "what changed, who did what, whom to wake, how is it done here".
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Sky;
+use super::cause::needs;
+use crate::model::event::{Condition, Link};
+use crate::model::history::ago;
+use crate::model::id::{AlertRef, SystemRef};
+use crate::model::labels::Labels;
+use crate::model::severity::Severity;
+use crate::model::system::Contact;
+use crate::model::time::{Span, Time};
+use crate::model::world::{Alert, Deed, DeedKind, Past};
+
+/// How far back a change may lie and still be shown beside an alert.
+const CHANGES: Span = Span::from_days(3);
+/// How near a change on the way to the system must lie to be called a suspect.
+const SUSPECT: Span = Span::from_mins(30);
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Detail {
+    pub alert: AlertRef,
+    pub name: String,
+    /// What people call the system, with its category: "Varnish, the shop's cache service".
+    pub title: String,
+    pub about: Arc<str>,
+    pub what: Arc<str>,
+    pub text: Arc<str>,
+    pub severity: Severity,
+    pub condition: Condition,
+    pub since: Option<Time>,
+    pub labels: Labels,
+    pub expr: Option<Arc<str>>,
+    pub said_by: Vec<String>,
+    /// Newest first.
+    pub changes: Vec<ChangeLine>,
+    /// What people did and said about it or its system, newest first.
+    pub deeds: Vec<DeedLine>,
+    /// The same check elsewhere: "blog/varnish 3 Oct: ttl too low, reverted".
+    pub elsewhere: Vec<String>,
+    pub owner: Arc<str>,
+    pub contacts: Vec<Contact>,
+    pub runbooks: Vec<Link>,
+    pub dashboards: Vec<Link>,
+    pub links: Vec<Link>,
+    /// Newest first.
+    pub past: Vec<Past>,
+    pub episodes: u32,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct ChangeLine {
+    pub at: Time,
+    /// How long before the alert began.
+    pub before: Span,
+    pub system: String,
+    pub title: Arc<str>,
+    pub by: String,
+    pub suspect: bool,
+    pub link: Option<Link>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeedLine {
+    pub at: Time,
+    pub by: String,
+    pub kind: DeedKind,
+    pub words: Arc<str>,
+    pub here: bool,
+}
+
+pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
+    let (server, seen) = sky.of_origin(reference.origin)?;
+    let alert = seen.world.alert(reference.alert)?;
+    let began = alert.now.map(|open| open.since).or_else(|| alert.past.last().map(|past| past.from)).unwrap_or(now);
+    let system = SystemRef { origin: reference.origin, id: alert.system.clone() };
+    let mut near = needs(sky, &system);
+    near.insert(system.clone());
+    let spec = sky.declared(server, &alert.system, |s| s.declared).map(|s| &s.spec);
+    let called = seen.world.system(&alert.system).map_or("", |s| &s.spec.title);
+    let category = spec.map_or("", |s| &s.category);
+    let title = match (called.is_empty(), category.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => called.to_owned(),
+        (true, false) => format!("the {} {category}", alert.system),
+        (false, false) => format!("{called}, {category}"),
+    };
+    let is_runbook = |link: &&Link| link.name.to_lowercase().contains("runbook");
+    let is_dashboard = |link: &&Link| link.name.to_lowercase().contains("dashboard");
+    let runbooks_of = sky.declared(server, &alert.system, |s| !s.spec.runbooks.is_empty()).map(|s| s.spec.runbooks.as_slice()).unwrap_or_default();
+    let dashboards_of = sky.declared(server, &alert.system, |s| !s.spec.dashboards.is_empty()).map(|s| s.spec.dashboards.as_slice()).unwrap_or_default();
+    Some(Detail {
+        alert: reference,
+        name: sky.name_of(server, &alert.system),
+        title,
+        about: spec.map_or_else(|| "".into(), |s| s.about.clone()),
+        what: alert.title.clone(),
+        text: alert.text.clone(),
+        severity: alert.severity,
+        condition: alert.condition,
+        since: alert.now.map(|open| open.since),
+        labels: alert.labels.clone(),
+        expr: alert.expr.clone(),
+        said_by: alert.holders.iter().map(ToString::to_string).collect(),
+        changes: changes(sky, &near, &system, began),
+        deeds: deeds(sky, reference, &system, now),
+        elsewhere: elsewhere(sky, reference, alert, now),
+        owner: sky.declared(server, &alert.system, |s| !s.spec.owner.is_empty()).map_or_else(|| "".into(), |s| s.spec.owner.clone()),
+        contacts: sky.declared(server, &alert.system, |s| !s.spec.contacts.is_empty()).map(|s| s.spec.contacts.clone()).unwrap_or_default(),
+        runbooks: unique(alert.links.iter().filter(is_runbook).chain(runbooks_of)),
+        dashboards: unique(alert.links.iter().filter(is_dashboard).chain(dashboards_of)),
+        links: alert.links.iter().filter(|link| !is_runbook(link) && !is_dashboard(link)).cloned().collect(),
+        past: alert.past.iter().rev().copied().collect(),
+        episodes: alert.episodes,
+    })
+}
+
+fn unique<'a>(links: impl Iterator<Item = &'a Link>) -> Vec<Link> {
+    let mut out: Vec<Link> = Vec::new();
+    for link in links {
+        if !out.iter().any(|known| known.url == link.url) {
+            out.push(link.clone());
+        }
+    }
+    out
+}
+
+fn all_deeds(sky: &Sky) -> impl Iterator<Item = (usize, SystemRef, &Arc<Deed>)> {
+    sky.servers.iter().enumerate().flat_map(|(index, seen)| {
+        let origin = seen.world.origin;
+        seen.world.deeds.iter().filter(|deed| !deed.withdrawn).filter_map(move |deed| Some((index, SystemRef { origin, id: deed.system.clone()? }, deed)))
+    })
+}
+
+fn changes(sky: &Sky, near: &BTreeSet<SystemRef>, system: &SystemRef, began: Time) -> Vec<ChangeLine> {
+    let mut out: Vec<ChangeLine> = all_deeds(sky)
+        .filter(|(_, _, deed)| matches!(deed.kind, DeedKind::Change | DeedKind::Restarted))
+        .filter(|(_, at, deed)| deed.at <= began && deed.at.plus(CHANGES) >= began && related(at, near, system))
+        .map(|(index, at, deed)| ChangeLine {
+            at: deed.at,
+            before: began.since(deed.at),
+            system: sky.name_of(index, &at.id),
+            title: deed.title.clone(),
+            by: deed.by.name().to_owned(),
+            suspect: began.since(deed.at) <= SUSPECT,
+            link: deed.link.clone(),
+        })
+        .collect();
+    out.sort_by_key(|line| std::cmp::Reverse(line.at));
+    out.truncate(20);
+    out
+}
+
+/// On the system, on what it needs, or on the system above it by name ("deploy shop" for `shop/varnish`).
+fn related(at: &SystemRef, near: &BTreeSet<SystemRef>, system: &SystemRef) -> bool {
+    near.contains(at) || (at.origin == system.origin && system.id.within(&at.id))
+}
+
+fn deeds(sky: &Sky, reference: AlertRef, system: &SystemRef, now: Time) -> Vec<DeedLine> {
+    let mut out: Vec<DeedLine> = all_deeds(sky)
+        .filter(|(_, _, deed)| !matches!(deed.kind, DeedKind::Change | DeedKind::Restarted))
+        .filter_map(|(_, at, deed)| {
+            let here = at.origin == reference.origin && deed.alert == Some(reference.alert);
+            let beside = at == *system && now.since(deed.at) < Span::from_days(7);
+            (here || beside).then(|| DeedLine {
+                at: deed.at,
+                by: deed.by.name().to_owned(),
+                kind: deed.kind,
+                words: if deed.text.is_empty() || deed.kind == DeedKind::Note { deed.title.clone() } else { deed.text.clone() },
+                here,
+            })
+        })
+        .collect();
+    out.sort_by_key(|line| std::cmp::Reverse(line.at));
+    out.truncate(20);
+    out
+}
+
+fn elsewhere(sky: &Sky, reference: AlertRef, alert: &Alert, now: Time) -> Vec<String> {
+    let mut found: Vec<(Time, String)> = Vec::new();
+    for (index, seen) in sky.servers.iter().enumerate() {
+        for (fingerprint, other) in &seen.world.alerts {
+            let same = seen.world.origin == reference.origin && *fingerprint == reference.alert;
+            if same || other.check != alert.check || other.system == alert.system {
+                continue;
+            }
+            let name = sky.name_of(index, &other.system);
+            let said = seen.world.deeds.iter().rev().find(|deed| deed.alert == Some(*fingerprint) && !deed.withdrawn && !deed.text.is_empty());
+            match (other.now, other.past.last()) {
+                (Some(open), _) => found.push((open.since, format!("{name}: open since {}", ago(open.since, now)))),
+                (None, Some(past)) => {
+                    let words = said.map_or_else(|| format!("lasted {}", past.until.since(past.from)), |deed| format!("{} ({})", deed.title, deed.by.name()));
+                    found.push((past.from, format!("{name} {}: {words}", ago(past.from, now))));
+                }
+                (None, None) => {}
+            }
+        }
+    }
+    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    found.into_iter().take(5).map(|(_, words)| words).collect()
+}

@@ -1,0 +1,120 @@
+//! What spans origins: pure functions over the worlds, giving plain data for screens and command line.
+//!
+//! Views decide what is worth saying and in which words; they know no colour, no width and no key.
+
+pub mod alerts;
+pub mod cause;
+pub mod detail;
+pub mod now;
+pub mod systems;
+pub mod today;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::id::{Origin, SystemAddress, SystemId, SystemRef};
+use super::time::Span;
+use super::world::{System, World};
+
+/// How old what a server says is. Silence is never shown as fine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Freshness {
+    /// Heard within its time: the age of the last claim and the lag that it stated.
+    Live { age: Span },
+    /// Connected or not, it has said nothing for longer than it promised.
+    Stale { age: Span },
+    /// Never heard.
+    Never,
+}
+
+impl Freshness {
+    pub const fn age(self) -> Option<Span> {
+        match self {
+            Freshness::Live { age } | Freshness::Stale { age } => Some(age),
+            Freshness::Never => None,
+        }
+    }
+
+    pub const fn is_live(self) -> bool {
+        matches!(self, Freshness::Live { .. })
+    }
+}
+
+/// One server as the reader sees it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What the reader calls it (the console's configuration, else its own name).
+    pub name: Arc<str>,
+    pub world: Arc<World>,
+    pub freshness: Freshness,
+}
+
+/// All servers that the reader sees, and what joins them.
+#[derive(Clone, Debug, Default)]
+pub struct Sky {
+    pub servers: Vec<Seen>,
+    /// Local ids that stand on more than one server: those are shown with the server's name.
+    ambiguous: BTreeSet<SystemId>,
+    by_name: BTreeMap<Arc<str>, usize>,
+    by_origin: BTreeMap<Origin, usize>,
+}
+
+impl Sky {
+    pub fn new(servers: Vec<Seen>) -> Sky {
+        let mut seen: BTreeSet<&SystemId> = BTreeSet::new();
+        let mut ambiguous = BTreeSet::new();
+        let (mut by_name, mut by_origin) = (BTreeMap::new(), BTreeMap::new());
+        for (index, server) in servers.iter().enumerate() {
+            for id in server.world.systems.keys() {
+                if !seen.insert(id) {
+                    ambiguous.insert(id.clone());
+                }
+            }
+            // The name that a server gave itself serves too, since configurations of others use it.
+            by_name.entry(server.world.name.clone()).or_insert(index);
+            by_name.insert(server.name.clone(), index);
+            by_origin.entry(server.world.origin).or_insert(index);
+        }
+        drop(seen);
+        Sky { servers, ambiguous, by_name, by_origin }
+    }
+
+    pub fn server(&self, index: usize) -> Option<&Seen> {
+        self.servers.get(index)
+    }
+
+    pub fn of_origin(&self, origin: Origin) -> Option<(usize, &Seen)> {
+        let index = *self.by_origin.get(&origin)?;
+        self.servers.get(index).map(|seen| (index, seen))
+    }
+
+    /// A system as screens name it.
+    pub fn name_of(&self, server: usize, id: &SystemId) -> String {
+        match self.server(server) {
+            Some(seen) if self.ambiguous.contains(id) => format!("{}:{id}", seen.name),
+            Some(_) | None => id.to_string(),
+        }
+    }
+
+    /// What an address in a server's configuration means.
+    pub fn resolve(&self, from: usize, address: &SystemAddress) -> Option<SystemRef> {
+        let index = match &address.server {
+            Some(name) => *self.by_name.get(name)?,
+            None => from,
+        };
+        Some(SystemRef { origin: self.server(index)?.world.origin, id: address.id.clone() })
+    }
+
+    /// A system's declaration; of one that says little, that of the nearest one above it by name.
+    pub fn declared(&self, server: usize, id: &SystemId, says: impl Fn(&System) -> bool) -> Option<&System> {
+        let world = &self.server(server)?.world;
+        let mut name = id.as_str();
+        loop {
+            let found = name.parse().ok().and_then(|id: SystemId| world.systems.get(&id)).filter(|system| says(system));
+            if let Some(system) = found {
+                return Some(system);
+            }
+            name = name.rsplit_once('/')?.0;
+        }
+    }
+}
