@@ -1,5 +1,8 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod agent;
+pub mod client;
+pub mod link;
 pub mod model;
 pub mod store;
+pub mod wire;

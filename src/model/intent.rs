@@ -19,8 +19,10 @@ pub struct Request {
 }
 
 /// Verbs on an alert name its episode: an acknowledgement that was queued offline never hits a later one.
+/// Its name is the key of a map of one (not a tag beside the fields: serde would read ids then as if
+/// MessagePack were text).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Intent {
     Acknowledge {
         alert: Fingerprint,

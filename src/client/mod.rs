@@ -1,0 +1,12 @@
+//! A console's or command's side of its servers: a replica of each, and the list of them.
+//!
+//! Whatever happens arrives as an [`Update`] through one bounded channel. Nobody here waits for the
+//! reader: one that is slow slows its own links, and a server then drops it to a snapshot.
+
+pub mod page;
+pub mod replica;
+pub mod servers;
+
+pub use page::HistoryPage;
+pub use replica::{Fresh, Replica, Update};
+pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};

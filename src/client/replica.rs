@@ -1,0 +1,173 @@
+//! One server as a console sees it: what its link says, understood, as [`Update`]s; and the world that
+//! follows from them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::page::{HistoryPage, decode_all};
+use super::servers::ServerIndex;
+use crate::link::LinkEvent;
+use crate::model::event::Event;
+use crate::model::fold::fold;
+use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
+use crate::model::observation::Observation;
+use crate::model::time::Span;
+use crate::model::world::World;
+use crate::wire::{Outcome, Problem, SnapshotReason, ToClient, Welcome};
+
+/// What happens between a console and one server.
+#[derive(Clone, Debug)]
+pub enum Update {
+    Connecting {
+        attempt: u32,
+    },
+    Connected(Arc<Welcome>),
+    Disconnected {
+        /// In words. Not yet cleaned: the other side may have a part in it.
+        why: String,
+        retry_at: Instant,
+    },
+    /// Everything anew: the world as of its head, and the newest events, oldest first.
+    Snapshot {
+        world: Arc<World>,
+        base: Sequence,
+        why: SnapshotReason,
+        events: Vec<Arc<Event>>,
+        broken: u32,
+        fresh: Fresh,
+    },
+    /// What happened in (`from`, `to`]. Without events: nothing happened, and that is known.
+    Events {
+        incarnation: Incarnation,
+        from: Sequence,
+        to: Sequence,
+        events: Vec<Arc<Event>>,
+        broken: u32,
+        fresh: Fresh,
+    },
+    Vitals(Vec<Observation>),
+    /// A request was done or refused.
+    Answered {
+        request: RequestId,
+        outcome: Outcome,
+    },
+    /// A part of the answer to an ask for history, or to a search.
+    History {
+        id: u64,
+        page: HistoryPage,
+        /// No more comes for this ask.
+        last: bool,
+        /// And there is no more in the log.
+        complete: bool,
+    },
+    Problem(Problem),
+}
+
+/// How new something is: heard then, by this machine's monotonic clock, and so old already at that time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fresh {
+    pub heard: Instant,
+    pub lag: Span,
+}
+
+impl Fresh {
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.heard).saturating_add(self.lag.duration())
+    }
+}
+
+/// Turns a link's events into updates until either end is gone.
+pub(super) async fn run(index: ServerIndex, mut link: mpsc::Receiver<LinkEvent>, updates: mpsc::Sender<(ServerIndex, Update)>) {
+    let mut origin = Origin::default();
+    while let Some(event) = link.recv().await {
+        let update = match event {
+            LinkEvent::Connecting { attempt } => Update::Connecting { attempt },
+            LinkEvent::Up(welcome) => {
+                origin = welcome.origin;
+                Update::Connected(welcome)
+            }
+            LinkEvent::Down { why, retry_in } => Update::Disconnected { why: why.to_string(), retry_at: now() + retry_in },
+            LinkEvent::Message(message) => match understand(message, origin) {
+                Some(update) => update,
+                None => continue,
+            },
+        };
+        if updates.send((index, update)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// tokio's clock, so that simulated time counts here too.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn understand(message: ToClient, origin: Origin) -> Option<Update> {
+    Some(match message {
+        ToClient::Snapshot(snapshot) => {
+            let (events, broken) = decode_all(snapshot.events.iter(), origin);
+            Update::Snapshot { world: snapshot.world, base: snapshot.base, why: snapshot.why, events, broken, fresh: Fresh { heard: now(), lag: Span::ZERO } }
+        }
+        ToClient::Batch(batch) => {
+            let (events, broken) = decode_all(batch.events.iter(), origin);
+            let fresh = Fresh { heard: now(), lag: batch.lag };
+            Update::Events { incarnation: batch.incarnation, from: batch.from, to: batch.to, events, broken, fresh }
+        }
+        ToClient::Page(page) => Update::History { id: page.id, page: HistoryPage::read(page.events), last: page.last, complete: page.complete },
+        ToClient::Answer(answer) => Update::Answered { request: answer.id, outcome: answer.result },
+        ToClient::Vitals(vitals) => Update::Vitals(vitals.observations),
+        ToClient::Problem(problem) => Update::Problem(problem),
+        ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
+    })
+}
+
+/// What follows from the updates of one server: its world, and how new that is.
+#[derive(Clone, Debug, Default)]
+pub struct Replica {
+    pub welcome: Option<Arc<Welcome>>,
+    pub connected: bool,
+    /// Why not, if not.
+    pub why: Option<String>,
+    /// Nothing before the first snapshot.
+    pub world: Option<Arc<World>>,
+    pub fresh: Option<Fresh>,
+    /// Events that could not be read.
+    pub broken: u32,
+}
+
+impl Replica {
+    pub fn apply(&mut self, update: &Update) {
+        match update {
+            Update::Connecting { .. } | Update::Vitals(_) | Update::Answered { .. } | Update::History { .. } | Update::Problem(_) => {}
+            Update::Connected(welcome) => {
+                self.welcome = Some(welcome.clone());
+                self.connected = true;
+                self.why = None;
+            }
+            Update::Disconnected { why, .. } => {
+                self.connected = false;
+                self.why = Some(why.clone());
+            }
+            Update::Snapshot { world, broken, fresh, .. } => {
+                self.world = Some(world.clone());
+                self.fresh = Some(*fresh);
+                self.broken = self.broken.saturating_add(*broken);
+            }
+            Update::Events { events, to, broken, fresh, .. } => {
+                if let Some(world) = &mut self.world
+                    && *to > world.head
+                {
+                    let world = Arc::make_mut(world);
+                    events.iter().for_each(|event| fold(world, event));
+                    // What could not be read counts as seen: its range was claimed.
+                    world.head = world.head.max(*to);
+                }
+                self.fresh = Some(*fresh);
+                self.broken = self.broken.saturating_add(*broken);
+            }
+        }
+    }
+}

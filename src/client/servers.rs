@@ -1,0 +1,187 @@
+//! The servers that a console knows, each with its link; one channel for all that they say.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::replica::{self, Update};
+use crate::link::connection::LinkFull;
+use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TcpDial, UnixDial};
+use crate::model::intent::Request;
+use crate::wire::{Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer};
+
+/// Which of the configured servers: its place in the list.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServerIndex(pub usize);
+
+/// Where a server listens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Address {
+    /// `host:port`. Loopback alone, until there is trust.
+    Tcp(String),
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Reads `ws://host:port`, `http://host:port`, `host:port`, `unix:/path` or `/path`.
+    pub fn parse(text: &str) -> Result<Address, AddressError> {
+        let refuse = |why| AddressError { text: text.chars().take(100).collect(), why };
+        if let Some(path) = text.strip_prefix("unix:").or(text.starts_with('/').then_some(text)) {
+            return if path.is_empty() { Err(refuse("the path is missing")) } else { Ok(Address::Unix(path.into())) };
+        }
+        if text.starts_with("wss://") || text.starts_with("https://") {
+            return Err(refuse("this version speaks no TLS; use a tunnel (ssh -L) to the server's loopback address"));
+        }
+        let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+        let host = rest.split('/').next().unwrap_or(rest);
+        match host.rsplit_once(':') {
+            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(Address::Tcp(host.into())),
+            Some(_) | None => Err(refuse("expected host:port, ws://host:port or unix:/path")),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{text}` is no server's address: {why}")]
+pub struct AddressError {
+    text: String,
+    why: &'static str,
+}
+
+/// One server that a console connects to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerConfig {
+    /// As this console calls it.
+    pub name: Arc<str>,
+    pub address: Address,
+    /// From the token file, on TCP.
+    pub token: Option<Arc<str>>,
+    /// The kind of environment, for colours and warnings; the server may say it too.
+    pub env: Option<Arc<str>>,
+    /// Where requests wait on disk until they are answered; in memory without one.
+    pub outbox: Option<PathBuf>,
+    /// Where a former life of this console stood.
+    pub cursor: Option<Cursor>,
+}
+
+impl ServerConfig {
+    pub fn new(name: &str, address: Address) -> ServerConfig {
+        ServerConfig { name: name.into(), address, token: None, env: None, outbox: None, cursor: None }
+    }
+}
+
+/// Links to all configured servers, running. Dropping it and its handles ends them.
+pub struct Servers {
+    pub handle: ServersHandle,
+    pub updates: mpsc::Receiver<(ServerIndex, Update)>,
+}
+
+/// Asks servers for things, from anywhere. None of this waits.
+#[derive(Clone, Debug)]
+pub struct ServersHandle {
+    links: Arc<Vec<LinkHandle>>,
+}
+
+/// What a console wants of every server.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The person at the console.
+    pub name: Arc<str>,
+    /// How many of the newest events come with a snapshot.
+    pub history: u32,
+    pub filter: Option<Arc<str>>,
+    /// The latest observations as well.
+    pub vitals: bool,
+}
+
+impl Servers {
+    /// Starts a link to each. Needs a tokio runtime. Fails only when an outbox cannot be opened.
+    pub fn connect(configs: &[ServerConfig], wishes: &Wishes, random: &Arc<dyn Random>) -> io::Result<Servers> {
+        let dials: Vec<Arc<dyn Dial>> = configs
+            .iter()
+            .map(|config| match &config.address {
+                Address::Tcp(address) => Arc::new(TcpDial { address: address.clone() }) as Arc<dyn Dial>,
+                Address::Unix(path) => Arc::new(UnixDial { path: path.clone() }) as Arc<dyn Dial>,
+            })
+            .collect();
+        Servers::connect_by(configs, dials, wishes, random)
+    }
+
+    /// The same over other ways to the servers, one for each.
+    pub fn connect_by(configs: &[ServerConfig], dials: Vec<Arc<dyn Dial>>, wishes: &Wishes, random: &Arc<dyn Random>) -> io::Result<Servers> {
+        let (sender, updates) = mpsc::channel(256);
+        let mut links = Vec::with_capacity(configs.len());
+        for ((place, config), dial) in configs.iter().enumerate().zip(dials) {
+            let outbox: Box<dyn Outbox> = match &config.outbox {
+                Some(folder) => Box::new(FileOutbox::open(folder)?),
+                None => Box::new(MemoryOutbox::default()),
+            };
+            let hello = Hello {
+                protocol: PROTOCOL,
+                role: Role::Console,
+                name: wishes.name.clone(),
+                token: config.token.clone(),
+                version: env!("CARGO_PKG_VERSION").into(),
+                zstd: true,
+            };
+            let subscribe = Subscribe { cursor: config.cursor, filter: wishes.filter.clone(), history: wishes.history, vitals: wishes.vitals };
+            let link = LinkConfig { subscribe: Some(subscribe), ..LinkConfig::new(hello) };
+            let (handle, events) = link::spawn(link, dial, random.clone(), outbox);
+            tokio::spawn(replica::run(ServerIndex(place), events, sender.clone()));
+            links.push(handle);
+        }
+        Ok(Servers { handle: ServersHandle { links: Arc::new(links) }, updates })
+    }
+}
+
+impl ServersHandle {
+    fn link(&self, server: ServerIndex) -> Result<&LinkHandle, LinkFull> {
+        self.links.get(server.0).ok_or(LinkFull)
+    }
+
+    /// Into the outbox, and off. The receiver learns when it is safely kept; the answer comes as [`Update::Answered`].
+    pub fn request(&self, server: ServerIndex, request: Request) -> Result<oneshot::Receiver<io::Result<()>>, LinkFull> {
+        self.link(server)?.request(request)
+    }
+
+    /// Pages come as [`Update::History`] with the ask's id. While the server is away the ask is dropped:
+    /// ask again when it is connected.
+    pub fn history(&self, server: ServerIndex, ask: HistoryAsk) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::History(ask))
+    }
+
+    /// As [`ServersHandle::history`].
+    pub fn search(&self, server: ServerIndex, ask: SearchAsk) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::Search(ask))
+    }
+
+    /// Does not wait out the backoff.
+    pub fn retry_now(&self, server: ServerIndex) {
+        if let Ok(link) = self.link(server) {
+            link.retry_now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("ws://127.0.0.1:7373", Address::Tcp("127.0.0.1:7373".into())),
+            ("http://localhost:7373/api", Address::Tcp("localhost:7373".into())),
+            ("[::1]:7373", Address::Tcp("[::1]:7373".into())),
+            ("unix:/run/midwatch.sock", Address::Unix("/run/midwatch.sock".into())),
+            ("/run/midwatch.sock", Address::Unix("/run/midwatch.sock".into())),
+        ] {
+            assert_eq!(Address::parse(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "host", "host:0", "host:99999", ":80", "unix:", "wss://host:1"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A connection that comes back: a task that connects, subscribes, resumes where it was, sends what
+//! waits in the outbox, and reports everything through one bounded channel.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::clock::Random;
+use super::conversation::{Conversation, LinkError, ended_by};
+use super::dial::Dial;
+use super::outbox::Outbox;
+use crate::model::intent::Request;
+use crate::wire::{Batch, Cursor, Hello, Ping, ProblemCode, Subscribe, ToClient, ToServer, Welcome, peek};
+
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    pub hello: Hello,
+    /// What to subscribe to; the cursor is the link's own affair, except for the first time.
+    pub subscribe: Option<Subscribe>,
+    /// How long connecting and hello may take.
+    pub patience: Duration,
+    pub first_wait: Duration,
+    pub longest_wait: Duration,
+}
+
+impl LinkConfig {
+    pub fn new(hello: Hello) -> LinkConfig {
+        LinkConfig { hello, subscribe: None, patience: Duration::from_secs(10), first_wait: Duration::from_millis(200), longest_wait: Duration::from_secs(30) }
+    }
+}
+
+/// What happens on a link, in order.
+#[derive(Clone, Debug)]
+pub enum LinkEvent {
+    Connecting {
+        attempt: u32,
+    },
+    Up(Arc<Welcome>),
+    Down {
+        why: LinkError,
+        retry_in: Duration,
+    },
+    /// Snapshots, batches and pages in order, without loss or repetition; and the rest.
+    Message(ToClient),
+}
+
+enum Order {
+    Send(ToServer),
+    Do(Request, oneshot::Sender<io::Result<()>>),
+    RetryNow,
+}
+
+/// Speaks to a link's task. The link ends when the last of these is dropped.
+#[derive(Clone, Debug)]
+pub struct LinkHandle {
+    orders: mpsc::Sender<Order>,
+}
+
+/// The link cannot take more now, or is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("too much waits for this server already")]
+pub struct LinkFull;
+
+impl LinkHandle {
+    /// Sends now, if connected; while it is not, the message is dropped. Never waits.
+    pub fn send(&self, message: ToServer) -> Result<(), LinkFull> {
+        self.orders.try_send(Order::Send(message)).map_err(|_| LinkFull)
+    }
+
+    /// Puts the request into the outbox, from which it is sent until it is answered. Never waits;
+    /// the receiver learns when it is safely kept.
+    pub fn request(&self, request: Request) -> Result<oneshot::Receiver<io::Result<()>>, LinkFull> {
+        let (kept, answer) = oneshot::channel();
+        self.orders.try_send(Order::Do(request, kept)).map_err(|_| LinkFull)?;
+        Ok(answer)
+    }
+
+    /// Does not wait out the backoff.
+    pub fn retry_now(&self) {
+        let _ = self.orders.try_send(Order::RetryNow);
+    }
+}
+
+/// Starts the task. It ends when the handles or the receiver are gone.
+pub fn spawn(config: LinkConfig, dial: Arc<dyn Dial>, random: Arc<dyn Random>, outbox: Box<dyn Outbox>) -> (LinkHandle, mpsc::Receiver<LinkEvent>) {
+    let (orders, taken) = mpsc::channel(1_024);
+    let (events, receiver) = mpsc::channel(64);
+    let cursor = config.subscribe.as_ref().and_then(|subscribe| subscribe.cursor);
+    let link = Link { backoff: Backoff::new(config.first_wait, config.longest_wait), config, dial, random, outbox, orders: taken, events, cursor };
+    tokio::spawn(link.run());
+    (LinkHandle { orders }, receiver)
+}
+
+struct Link {
+    config: LinkConfig,
+    dial: Arc<dyn Dial>,
+    random: Arc<dyn Random>,
+    outbox: Box<dyn Outbox>,
+    orders: mpsc::Receiver<Order>,
+    events: mpsc::Sender<LinkEvent>,
+    cursor: Option<Cursor>,
+    backoff: Backoff,
+}
+
+/// Why a conversation ended.
+enum End {
+    /// Nobody listens to us any more.
+    Finished,
+    Failed(LinkError),
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> End {
+        End::Failed(error)
+    }
+}
+
+impl Link {
+    async fn run(mut self) {
+        let mut attempt = 0_u32;
+        loop {
+            attempt = attempt.saturating_add(1);
+            if self.events.send(LinkEvent::Connecting { attempt }).await.is_err() {
+                return;
+            }
+            let why = match Conversation::open(&*self.dial, &self.config.hello, self.config.patience).await {
+                Ok(conversation) => {
+                    attempt = 0;
+                    match self.converse(conversation).await {
+                        End::Finished => return,
+                        End::Failed(why) => why,
+                    }
+                }
+                Err(why) => why,
+            };
+            let retry_in = match why {
+                // The same token will not become right by being tried often.
+                LinkError::Unauthorized(_) => self.config.longest_wait,
+                _ => self.backoff.next(&*self.random),
+            };
+            if self.events.send(LinkEvent::Down { why, retry_in }).await.is_err() || !self.wait(retry_in).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits, while requests go into the outbox. False: nobody is there any more.
+    async fn wait(&mut self, span: Duration) -> bool {
+        let until = Instant::now() + span;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return true,
+                () = self.events.closed() => return false,
+                order = self.orders.recv() => match order {
+                    None => return false,
+                    Some(Order::RetryNow) => return true,
+                    Some(Order::Do(request, kept)) => {
+                        let _ = kept.send(self.outbox.put(&request));
+                    }
+                    Some(Order::Send(_)) => {}
+                },
+            }
+        }
+    }
+
+    async fn converse(&mut self, mut conversation: Conversation) -> End {
+        let welcome = Arc::new(conversation.welcome.clone());
+        let claim_every = welcome.claim_every.duration().clamp(Duration::from_millis(10), Duration::from_secs(60));
+        // Claims, or the answers to our pings: what says nothing for so long is gone.
+        let silence = (claim_every * 3).max(Duration::from_secs(15));
+        let mut heard = Instant::now();
+        let mut pings = 0_u64;
+        let mut ping = tokio::time::interval(silence / 3);
+        ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if self.events.send(LinkEvent::Up(welcome.clone())).await.is_err() {
+            return End::Finished;
+        }
+        if let Err(why) = self.greet(&mut conversation).await {
+            return End::Failed(why);
+        }
+        loop {
+            tokio::select! {
+                message = conversation.next() => {
+                    let message = match message {
+                        Ok(message) => message,
+                        Err(why) => return End::Failed(why),
+                    };
+                    heard = Instant::now();
+                    if let Err(end) = self.take(message, &welcome).await {
+                        return end;
+                    }
+                }
+                order = self.orders.recv() => {
+                    let sent = match order {
+                        None => {
+                            conversation.close().await;
+                            return End::Finished;
+                        }
+                        Some(Order::Send(message)) => conversation.send(&message).await,
+                        Some(Order::Do(request, kept)) => {
+                            let put = self.outbox.put(&request);
+                            let fine = put.is_ok();
+                            let _ = kept.send(put);
+                            if fine { conversation.send(&ToServer::Do(request)).await } else { Ok(()) }
+                        }
+                        Some(Order::RetryNow) => Ok(()),
+                    };
+                    if let Err(why) = sent {
+                        return End::Failed(why);
+                    }
+                }
+                _ = ping.tick() => {
+                    if heard.elapsed() >= silence {
+                        return End::Failed(LinkError::Silent(silence));
+                    }
+                    pings += 1;
+                    if let Err(why) = conversation.send(&ToServer::Ping(Ping { id: pings })).await {
+                        return End::Failed(why);
+                    }
+                }
+                () = self.events.closed() => {
+                    conversation.close().await;
+                    return End::Finished;
+                }
+            }
+        }
+    }
+
+    /// Subscribes from where we were, and sends what was never answered.
+    async fn greet(&mut self, conversation: &mut Conversation) -> Result<(), LinkError> {
+        if let Some(subscribe) = &self.config.subscribe {
+            conversation.send(&ToServer::Subscribe(Subscribe { cursor: self.cursor, ..subscribe.clone() })).await?;
+        }
+        for request in self.outbox.waiting() {
+            conversation.send(&ToServer::Do(request)).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, message: ToClient, welcome: &Welcome) -> Result<(), End> {
+        let message = match message {
+            ToClient::Snapshot(snapshot) => {
+                self.cursor = Some(Cursor { origin: welcome.origin, incarnation: snapshot.incarnation, sequence: snapshot.head });
+                self.backoff.reset();
+                ToClient::Snapshot(snapshot)
+            }
+            ToClient::Batch(batch) => {
+                let Some(batch) = self.in_order(batch, welcome)? else { return Ok(()) };
+                self.backoff.reset();
+                ToClient::Batch(batch)
+            }
+            ToClient::Answer(answer) => {
+                self.outbox.remove(answer.id);
+                ToClient::Answer(answer)
+            }
+            ToClient::Problem(problem) => match problem.code {
+                ProblemCode::Unauthorized | ProblemCode::Stopping => return Err(ended_by(problem).into()),
+                _ => ToClient::Problem(problem),
+            },
+            // Without a subscription no batch will come: any answer shows that the server works.
+            ToClient::Pong(pong) => {
+                if self.config.subscribe.is_none() {
+                    self.backoff.reset();
+                }
+                ToClient::Pong(pong)
+            }
+            other @ (ToClient::Welcome(_) | ToClient::Page(_) | ToClient::Ack(_) | ToClient::Vitals(_)) => other,
+        };
+        self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
+    }
+
+    /// Only what follows the cursor, without a gap. Nothing: it was all known.
+    fn in_order(&mut self, mut batch: Batch, welcome: &Welcome) -> Result<Option<Batch>, End> {
+        let Some(cursor) = &mut self.cursor else {
+            return Err(LinkError::Broken("a batch came before any snapshot".into()).into());
+        };
+        if (cursor.origin, cursor.incarnation) != (welcome.origin, batch.incarnation) || batch.from > cursor.sequence || batch.from > batch.to {
+            // The next connection asks for everything from the cursor; a server that cannot answers with a snapshot.
+            return Err(LinkError::Broken(format!("events between {} and {} are missing", cursor.sequence.0, batch.from.0)).into());
+        }
+        if batch.to < cursor.sequence {
+            return Ok(None);
+        }
+        if batch.from < cursor.sequence {
+            let known = cursor.sequence;
+            batch.events.retain(|event| peek::peek(&event.0).is_ok_and(|header| header.sequence > known));
+            batch.from = known;
+        }
+        cursor.sequence = batch.to;
+        Ok(Some(batch))
+    }
+}

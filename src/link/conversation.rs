@@ -1,0 +1,172 @@
+//! One connection, from the dialling to the welcome and on: messages out, messages in.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::dial::{Dial, DialError, Io};
+use crate::wire::codec::{self, Frame};
+use crate::wire::{Encoding, Hello, PATH, Problem, ProblemCode, Role, SUBPROTOCOL, ToClient, ToServer, Welcome, WireError};
+
+/// Why a connection did not come about, or ended. Text of the other side is as it came: screens clean it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("cannot reach {0}")]
+    Dial(#[from] DialError),
+    #[error("{host} refused the connection: {words}")]
+    Refused { host: String, words: String },
+    #[error("the server does not accept this token: {0}")]
+    Unauthorized(String),
+    #[error("no answer within {}s", .0.as_secs())]
+    Timeout(Duration),
+    #[error("the server said nothing for {}s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the server stops: {0}")]
+    Stopping(String),
+    #[error("the connection broke: {0}")]
+    Broken(String),
+    #[error("the server said what this version does not understand: {0}")]
+    Protocol(#[from] WireError),
+}
+
+pub struct Conversation {
+    socket: WebSocketStream<Box<dyn Io>>,
+    encoding: Encoding,
+    pub welcome: Welcome,
+}
+
+impl Conversation {
+    /// Dials, upgrades, says hello and waits for the welcome, all within `patience`.
+    pub async fn open(dial: &dyn Dial, hello: &Hello, patience: Duration) -> Result<Conversation, LinkError> {
+        tokio::time::timeout(patience, Conversation::open_slowly(dial, hello)).await.map_err(|_| LinkError::Timeout(patience))?
+    }
+
+    async fn open_slowly(dial: &dyn Dial, hello: &Hello) -> Result<Conversation, LinkError> {
+        let host = dial.host().to_owned();
+        let refused = |words: String| LinkError::Refused { host: host.clone(), words };
+        let io = dial.dial().await?;
+        let mut request = format!("ws://{host}{PATH}").into_client_request().map_err(|error| refused(error.to_string()))?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
+        if let Some(token) = &hello.token {
+            let mut value =
+                HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| LinkError::Unauthorized("it holds characters that no token has".into()))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert("authorization", value);
+        }
+        // A console takes in pages by the thousand; an agent hears an acknowledgement now and then.
+        let read = if hello.role == Role::Agent { 4 << 10 } else { 64 << 10 };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(read)
+            .write_buffer_size(4 << 10)
+            .max_write_buffer_size(codec::MAX_TO_SERVER * 2)
+            .max_message_size(Some(codec::MAX_TO_CLIENT))
+            .max_frame_size(Some(codec::MAX_TO_CLIENT));
+        let socket = match tokio_tungstenite::client_async_with_config(request, io, Some(config)).await {
+            Ok((socket, _)) => socket,
+            Err(tungstenite::Error::Http(response)) => {
+                let words = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                let words: String = words.trim().chars().take(300).collect();
+                let words = if words.is_empty() { response.status().to_string() } else { words };
+                return Err(if response.status().as_u16() == 401 { LinkError::Unauthorized(words) } else { refused(words) });
+            }
+            Err(error) => return Err(refused(error.to_string())),
+        };
+        let zstd = hello.zstd && dial.distant();
+        let encoding = if zstd { Encoding::Zstd } else { Encoding::MessagePack };
+        let mut opening = Opening { socket, encoding };
+        // The token went with the HTTP request.
+        let hello = Hello { zstd, token: None, ..hello.clone() };
+        opening.send(&ToServer::Hello(hello)).await?;
+        match opening.next().await? {
+            ToClient::Welcome(welcome) => Ok(Conversation { socket: opening.socket, encoding, welcome }),
+            ToClient::Problem(problem) => Err(ended_by(problem)),
+            other => Err(LinkError::Broken(format!("instead of a welcome came {}", name_of(&other)))),
+        }
+    }
+
+    pub async fn send(&mut self, message: &ToServer) -> Result<(), LinkError> {
+        send(&mut self.socket, self.encoding, message).await
+    }
+
+    /// The next message. May be dropped while it waits without losing anything.
+    pub async fn next(&mut self) -> Result<ToClient, LinkError> {
+        next(&mut self.socket).await
+    }
+
+    /// Says goodbye, briefly.
+    pub async fn close(mut self) {
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.socket.close(None)).await;
+    }
+}
+
+struct Opening {
+    socket: WebSocketStream<Box<dyn Io>>,
+    encoding: Encoding,
+}
+
+impl Opening {
+    async fn send(&mut self, message: &ToServer) -> Result<(), LinkError> {
+        send(&mut self.socket, self.encoding, message).await
+    }
+
+    async fn next(&mut self) -> Result<ToClient, LinkError> {
+        next(&mut self.socket).await
+    }
+}
+
+async fn send(socket: &mut WebSocketStream<Box<dyn Io>>, encoding: Encoding, message: &ToServer) -> Result<(), LinkError> {
+    let frame = match codec::encode(message, encoding)? {
+        Frame::Binary(bytes) => Message::Binary(bytes),
+        Frame::Text(text) => Message::text(text),
+    };
+    socket.send(frame).await.map_err(|error| LinkError::Broken(error.to_string()))
+}
+
+async fn next(socket: &mut WebSocketStream<Box<dyn Io>>) -> Result<ToClient, LinkError> {
+    loop {
+        let frame = match socket.next().await {
+            None => return Err(LinkError::Broken("it was closed".into())),
+            Some(Err(error)) => return Err(LinkError::Broken(error.to_string())),
+            Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes),
+            Some(Ok(Message::Text(text))) => Frame::Text(text.as_str().to_owned()),
+            Some(Ok(Message::Close(Some(close)))) => return Err(LinkError::Broken(format!("it was closed: {}", close.reason))),
+            Some(Ok(Message::Close(None) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
+        };
+        match codec::decode_to_client(&frame) {
+            Ok(message) => return Ok(message),
+            // Of a later version, or broken: it is set aside, and the rest goes on. Had it been a batch,
+            // the next one's range shows the gap.
+            Err(error) => tracing::warn!(%error, "a message of the server was set aside"),
+        }
+    }
+}
+
+/// What a problem means for the connection, when it is the last word.
+pub(super) fn ended_by(problem: Problem) -> LinkError {
+    match problem.code {
+        ProblemCode::Unauthorized => LinkError::Unauthorized(problem.words),
+        ProblemCode::Stopping => LinkError::Stopping(problem.words),
+        ProblemCode::Malformed | ProblemCode::Forbidden | ProblemCode::Limit | ProblemCode::Invalid | ProblemCode::Unavailable => {
+            LinkError::Broken(problem.words)
+        }
+    }
+}
+
+fn name_of(message: &ToClient) -> &'static str {
+    match message {
+        ToClient::Welcome(_) => "a welcome",
+        ToClient::Snapshot(_) => "a snapshot",
+        ToClient::Batch(_) => "a batch",
+        ToClient::Page(_) => "a page",
+        ToClient::Answer(_) => "an answer",
+        ToClient::Ack(_) => "an acknowledgement",
+        ToClient::Vitals(_) => "vitals",
+        ToClient::Pong(_) => "a pong",
+        ToClient::Problem(_) => "a problem",
+    }
+}

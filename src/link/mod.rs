@@ -1,0 +1,18 @@
+//! One end of a connection, as consoles, agents and peers use it: connect, say hello, subscribe, resume,
+//! back off, keep what was asked until it is answered.
+//!
+//! What a simulation must be able to replace is handed in: the clock and random numbers ([`Clock`],
+//! [`Random`]), the way to the server ([`Dial`]). Waiting is tokio's, whose time tests can pause.
+
+pub mod backoff;
+pub mod clock;
+pub mod connection;
+pub mod conversation;
+pub mod dial;
+pub mod outbox;
+
+pub use clock::{Clock, OsRandom, Random, SeededRandom, SteadyClock, SystemClock};
+pub use connection::{LinkConfig, LinkEvent, LinkFull, LinkHandle, spawn};
+pub use conversation::{Conversation, LinkError};
+pub use dial::{Dial, DialError, Io, TcpDial, UnixDial};
+pub use outbox::{FileOutbox, MemoryOutbox, Outbox};

@@ -1,0 +1,76 @@
+//! An event as its exact MessagePack bytes, passed on without being understood.
+
+use bytes::Bytes;
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::codec::WireError;
+use super::depth;
+use crate::model::event::Event;
+
+/// Bytes in MessagePack; in JSON the event itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EventBytes(pub Bytes);
+
+impl EventBytes {
+    pub fn of(event: &Event) -> Result<EventBytes, WireError> {
+        rmp_serde::to_vec_named(event).map(|bytes| EventBytes(bytes.into())).map_err(|error| WireError::Encode(error.to_string()))
+    }
+
+    /// Understands it. The depth is counted first.
+    pub fn decode(&self) -> Result<Event, WireError> {
+        decode_event(&self.0)
+    }
+}
+
+/// An event from bytes of unknown origin.
+pub fn decode_event(bytes: &[u8]) -> Result<Event, WireError> {
+    depth::check_messagepack(bytes, depth::EVENT)?;
+    rmp_serde::from_slice(bytes).map_err(|error| WireError::Malformed(error.to_string()))
+}
+
+impl std::fmt::Debug for EventBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EventBytes({})", self.0.len())
+    }
+}
+
+impl Serialize for EventBytes {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { self.decode().map_err(serde::ser::Error::custom)?.serialize(s) } else { s.serialize_bytes(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for EventBytes {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<EventBytes, D::Error> {
+        if d.is_human_readable() {
+            EventBytes::of(&Event::deserialize(d)?).map_err(D::Error::custom)
+        } else {
+            d.deserialize_bytes(BorrowedVisitor).map(|borrowed| EventBytes(Bytes::copy_from_slice(borrowed.0)))
+        }
+    }
+}
+
+/// The same, borrowed from the frame that is being decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Borrowed<'a>(pub(super) &'a [u8]);
+
+struct BorrowedVisitor;
+
+impl<'de> Visitor<'de> for BorrowedVisitor {
+    type Value = Borrowed<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event's bytes")
+    }
+
+    fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<Borrowed<'de>, E> {
+        Ok(Borrowed(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Borrowed<'de> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Borrowed<'de>, D::Error> {
+        d.deserialize_bytes(BorrowedVisitor)
+    }
+}

@@ -1,0 +1,301 @@
+//! The messages of `midwatch.v1`. New fields get defaults, new messages are skipped by those who do not
+//! know them: servers and consoles of several versions live together.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::event_bytes::EventBytes;
+use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
+use crate::model::intent::{Refusal, Request};
+use crate::model::observation::{AgentHello, Observation};
+use crate::model::time::{Span, Time};
+use crate::model::world::World;
+
+/// From a console, agent or peer to a server.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToServer {
+    /// First of all: who is there.
+    Hello(Hello),
+    /// From now on, tell me what happens.
+    Subscribe(Subscribe),
+    History(HistoryAsk),
+    Search(SearchAsk),
+    /// A person's or pipeline's request. Answered by [`Answer`] with the request's id.
+    Do(Request),
+    Agent(Introduction),
+    Observe(Observe),
+    Keepalive(Keepalive),
+    /// Answered by `pong` with the same number.
+    Ping(Ping),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Console,
+    Agent,
+    Peer,
+}
+
+impl Role {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Role::Console => "console",
+            Role::Agent => "agent",
+            Role::Peer => "peer",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u32,
+    pub role: Role,
+    /// The person's, agent's or peer's name.
+    pub name: Arc<str>,
+    /// Not needed where the HTTP request bore it (`Authorization: Bearer`), nor on a Unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Arc<str>>,
+    /// Of the program, for people to read.
+    #[serde(default)]
+    pub version: Arc<str>,
+    /// Whether binary frames may come compressed with zstd.
+    #[serde(default)]
+    pub zstd: bool,
+}
+
+/// How far a reader has come in a server's log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cursor {
+    pub origin: Origin,
+    pub incarnation: Incarnation,
+    /// The last event that it has.
+    pub sequence: Sequence,
+}
+
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Subscribe {
+    /// Go on from here. Without it, and where the server cannot, a [`Snapshot`] comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<Cursor>,
+    /// Only events that match (the filter language). World and snapshot stay whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Arc<str>>,
+    /// How many of the newest events come with a snapshot. The server caps it.
+    #[serde(default)]
+    pub history: u32,
+    /// Whether the latest observations are wanted ([`Vitals`]).
+    #[serde(default)]
+    pub vitals: bool,
+}
+
+/// Which way to page through the timeline, in the order of (`at`, sequence).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Paging {
+    /// The newest before this place (exclusive; none: from the end), newest first.
+    Before(Option<Place>),
+    /// The oldest after this place (exclusive; none: from the start), oldest first.
+    After(Option<Place>),
+}
+
+/// A place on one server's timeline.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Place {
+    pub at: Time,
+    pub sequence: Sequence,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct HistoryAsk {
+    /// Chosen by the asker; the pages bear it.
+    pub id: u64,
+    pub page: Paging,
+    /// How many events altogether; they come in as many [`Page`]s as it takes.
+    pub limit: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SearchAsk {
+    pub id: u64,
+    /// All of these words, as prefixes.
+    pub words: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Place>,
+    pub limit: u32,
+}
+
+/// An agent says what it runs and what machine it is on. Answered by [`Ack`] with the same number.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Introduction {
+    pub id: u64,
+    pub hello: AgentHello,
+}
+
+/// Results of checks. Answered by [`Ack`] with the same number once what follows from them is durable.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Observe {
+    pub id: u64,
+    pub observations: Vec<Observation>,
+}
+
+/// An agent lives. Answered by [`Ack`] with the same number.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Keepalive {
+    pub id: u64,
+    pub agent: AgentId,
+    pub at: Time,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ping {
+    pub id: u64,
+}
+
+/// From a server. `E` is how events are held: [`EventBytes`] unless a codec borrows them from its frame.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToClient<E = EventBytes> {
+    Welcome(Welcome),
+    Snapshot(Snapshot<E>),
+    Batch(Batch<E>),
+    Page(Page<E>),
+    Answer(Answer),
+    Ack(Ack),
+    Vitals(Vitals),
+    Pong(Ping),
+    Problem(Problem),
+}
+
+/// The answer to [`Hello`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Welcome {
+    pub protocol: u32,
+    pub origin: Origin,
+    pub incarnation: Incarnation,
+    /// As the server calls itself.
+    pub name: Arc<str>,
+    pub version: Arc<str>,
+    /// Its clock: readers show the difference to their own.
+    pub now: Time,
+    /// What kind of environment it is ("production"), for colours and warnings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Arc<str>>,
+    /// How often, at least, a claim comes; after three times that in silence the reader should doubt.
+    pub claim_every: Span,
+    /// The last durable event, and the first that is still held.
+    pub head: Sequence,
+    pub base: Sequence,
+}
+
+/// The whole world as of `head`; the stream goes on from there.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Snapshot<E = EventBytes> {
+    pub incarnation: Incarnation,
+    pub head: Sequence,
+    /// The first event that is still held.
+    pub base: Sequence,
+    pub why: SnapshotReason,
+    pub world: Arc<World>,
+    /// The newest events, as many as were asked for, oldest first.
+    pub events: Vec<E>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SnapshotReason {
+    /// The subscription named no cursor.
+    First,
+    /// The cursor was another server's.
+    OtherServer,
+    /// The log was restored or begun anew since.
+    OtherIncarnation,
+    /// The cursor lies beyond the log's head.
+    Beyond,
+    /// What follows the cursor was pruned, or is too much to send one by one.
+    TooOld,
+    /// The reader was too slow.
+    Slow,
+}
+
+/// Everything that the reader may see in (`from`, `to`]. Without events it is a claim: nothing happened.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Batch<E = EventBytes> {
+    pub incarnation: Incarnation,
+    pub from: Sequence,
+    pub to: Sequence,
+    pub events: Vec<E>,
+    /// How old, at most, what is claimed was when this was sent.
+    pub lag: Span,
+}
+
+/// A part of the answer to [`HistoryAsk`] or [`SearchAsk`].
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Page<E = EventBytes> {
+    pub id: u64,
+    pub events: Vec<E>,
+    /// Nothing more comes for this ask.
+    pub last: bool,
+    /// There is no more that way in the log: its start (or end) was reached. Only with `last`.
+    pub complete: bool,
+}
+
+/// The answer to [`ToServer::Do`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    pub id: RequestId,
+    pub result: Outcome,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Done and durable. Names the events that it made; none when it had been done before.
+    Done(Vec<EventId>),
+    Refused(Refusal),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ack {
+    pub id: u64,
+    /// Why it was not kept, if it was not: send it again later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+/// The latest observations: a lossy channel, in which the latest wins.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Vitals {
+    pub observations: Vec<Observation>,
+}
+
+/// Something about the connection is wrong. The words are for people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    pub code: ProblemCode,
+    pub words: String,
+    /// The ask that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemCode {
+    /// A frame could not be read; it was skipped.
+    Malformed,
+    /// A message that this role may not send, or that came before `hello`.
+    Forbidden,
+    /// The token is wrong or missing. The connection ends.
+    Unauthorized,
+    /// Too much of something.
+    Limit,
+    /// The filter could not be compiled, or the like.
+    Invalid,
+    /// The server cannot do it now.
+    Unavailable,
+    /// The server stops. The connection ends.
+    Stopping,
+}

@@ -1,0 +1,25 @@
+//! Messages between servers and those who connect to them, and how they become frames.
+//!
+//! `PROTOCOL.md` documents every message for other programs; golden files under `tests/server` hold it.
+//! The types here are the format itself: a twin in the model would only copy fields. An event travels
+//! as the log's exact bytes ([`EventBytes`]): no server encodes it again, and signatures stay whole.
+
+pub mod codec;
+pub mod depth;
+mod event_bytes;
+mod message;
+pub mod peek;
+
+pub use codec::{Encoding, WireError};
+pub use event_bytes::EventBytes;
+pub use message::*;
+
+/// The sub-protocol of the WebSocket, and the version that [`Hello`] names.
+pub const SUBPROTOCOL: &str = "midwatch.v1";
+/// The version of the messages. A server answers a higher one with its own; both then speak the lower.
+pub const PROTOCOL: u32 = 1;
+/// Where the WebSocket is.
+pub const PATH: &str = "/api/v1/ws";
+
+#[cfg(test)]
+mod tests;
