@@ -3,6 +3,7 @@
 
 pub mod decide;
 pub mod event;
+pub mod filter;
 pub mod fold;
 pub mod history;
 pub mod id;
