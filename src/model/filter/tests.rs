@@ -265,7 +265,7 @@ fn completion_offers_fields_and_values() {
     let mut at = |text: &str, cursor: usize| {
         let done = complete(text, cursor, &mut known);
         let first = done.candidates.first().map(|c| c.text.clone()).unwrap_or_default();
-        (format!("{}{first}{}", &text[..done.from], &text[done.to..]), done.candidates.len())
+        (format!("{}{first}{}", text.split_at(done.from).0, text.split_at(done.to).1), done.candidates.len())
     };
     assert_eq!(at("a sev", 5).0, "a severity:");
     assert_eq!(at("a sev b", 5).0, "a severity: b");
