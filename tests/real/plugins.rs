@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use midwatch::agent::check::plugin::{Plugin, run};
@@ -16,7 +17,7 @@ async fn ran(command: &[&str]) -> Outcome {
     let program = format!("{FOLDER}/{name}");
     assert!(Path::new(&program).exists(), "{program} is missing: install monitoring-plugins-basic");
     let command = std::iter::once(program).chain(arguments.iter().map(|&a| a.to_owned())).collect();
-    let context = Context { now: Time::from_secs(0), limit: Duration::from_secs(20), memory: None };
+    let context = Context { clock: Arc::new(|| Time::from_secs(0)), limit: Duration::from_secs(20), memory: None };
     run(&Plugin { command, env: BTreeMap::new() }, &context).await
 }
 

@@ -71,34 +71,64 @@ impl Drop for Group {
     }
 }
 
-/// How a plugin's run ended.
-enum End {
-    Exited(io::Result<ExitStatus>),
-    TooSlow,
+/// How the run of a program ended.
+pub(super) enum Ran {
+    /// With words that say what to do.
+    NotStarted(String),
+    Exited {
+        status: ExitStatus,
+        out: String,
+        err: String,
+    },
+    Lost(io::Error),
+    TooSlow {
+        out: String,
+        err: String,
+    },
     Flooded,
 }
 
 pub async fn run(plugin: &Plugin, context: &Context) -> Outcome {
-    let Some((program, arguments)) = plugin.command.split_first() else {
+    let Some(program) = plugin.command.first() else {
         return Outcome::unknown("no command is configured: name the plugin and its arguments in `command`");
     };
-    let mut child = match start(program, arguments, &plugin.env).await {
+    match execute(&plugin.command, &plugin.env, context.limit).await {
+        Ran::NotStarted(why) => Outcome::unknown(why),
+        Ran::Exited { status, out, err } => judged(program, status, perfdata::parse(&out), &err),
+        Ran::Lost(error) => Outcome::unknown(format!("`{program}` ran, but how it ended cannot be known: {error}")),
+        Ran::TooSlow { out, err } => {
+            let words = format!(
+                "`{program}` did not finish within {} and was killed with all that it started; try it by hand, or raise `timeout`",
+                context.limit_words()
+            );
+            Outcome::unknown(words).details(text::details(&format!("{out}\n{err}")))
+        }
+        Ran::Flooded => Outcome::unknown(format!("`{program}` printed more than {} MiB and was killed; a check prints a few lines", FLOOD >> 20)),
+    }
+}
+
+/// Runs a program in a process group of its own, which is gone when this returns or is dropped.
+pub(super) async fn execute(command: &[String], env: &BTreeMap<String, String>, limit: Duration) -> Ran {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ran::NotStarted("there is no command".into());
+    };
+    let mut child = match start(program, arguments, env).await {
         Ok(child) => child,
-        Err(error) => return Outcome::unknown(no_start(program, &error)),
+        Err(error) => return Ran::NotStarted(no_start(program, &error)),
     };
     let mut group = Group::of(&child);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let end = {
         let reading = async { tokio::try_join!(read(stdout, &mut out), read(stderr, &mut err)) };
-        let deadline = tokio::time::sleep(context.limit);
+        let deadline = tokio::time::sleep(limit);
         tokio::pin!(reading, deadline);
         let mut read_all = false;
         loop {
             tokio::select! {
                 status = child.wait() => {
                     if !read_all && tokio::time::timeout(GRACE, &mut reading).await.is_err() {
-                        // Somebody whom the plugin started still holds the output, so that the group still exists.
+                        // Somebody whom the program started still holds the output, so that the group still exists.
                         group.kill();
                     }
                     // The group's number may belong to others from here on.
@@ -115,27 +145,24 @@ pub async fn run(plugin: &Plugin, context: &Context) -> Outcome {
             }
         }
     };
-    group.kill();
-    let said = perfdata::parse(&String::from_utf8_lossy(&out));
-    let complaint = String::from_utf8_lossy(&err).into_owned();
-    match end {
-        End::Exited(Ok(status)) => judged(program, status, said, &complaint),
-        End::Exited(Err(error)) => Outcome::unknown(format!("`{program}` ran, but how it ended cannot be known: {error}")),
-        End::TooSlow => {
-            // Taken off the table of processes here; if even the kernel cannot kill it now, tokio does later.
-            let _ = tokio::time::timeout(GRACE, child.wait()).await;
-            let mut outcome = Outcome::unknown(format!(
-                "`{program}` did not finish within {} and was killed with all that it started; try it by hand, or raise `timeout`",
-                context.limit_words()
-            ));
-            outcome.details = text::details(&format!("{}\n{}\n{complaint}", said.text, said.details));
-            outcome
-        }
-        End::Flooded => {
-            let _ = tokio::time::timeout(GRACE, child.wait()).await;
-            Outcome::unknown(format!("`{program}` printed more than {} MiB and was killed; a check prints a few lines", FLOOD >> 20))
-        }
+    if group.0.is_some() {
+        group.kill();
+        // Taken off the table of processes here; if even the kernel cannot kill it now, tokio does later.
+        let _ = tokio::time::timeout(GRACE, child.wait()).await;
     }
+    let (out, err) = (String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned());
+    match end {
+        End::Exited(Ok(status)) => Ran::Exited { status, out, err },
+        End::Exited(Err(error)) => Ran::Lost(error),
+        End::TooSlow => Ran::TooSlow { out, err },
+        End::Flooded => Ran::Flooded,
+    }
+}
+
+enum End {
+    Exited(io::Result<ExitStatus>),
+    TooSlow,
+    Flooded,
 }
 
 async fn start(program: &str, arguments: &[String], env: &BTreeMap<String, String>) -> io::Result<Child> {

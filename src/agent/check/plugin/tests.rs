@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::*;
-use crate::model::time::Time;
 
 fn script(folder: &Path, body: &str) -> PathBuf {
     let path = folder.join("check");
@@ -19,7 +18,7 @@ fn plugin(command: &[&str]) -> Plugin {
 }
 
 fn context(limit: u64) -> Context {
-    Context { now: Time::from_secs(0), limit: Duration::from_millis(limit), memory: None }
+    super::super::test_context(limit)
 }
 
 async fn ran(body: &str) -> Outcome {
