@@ -8,6 +8,7 @@ pub mod memory;
 mod retention;
 #[cfg(test)]
 mod rows;
+pub mod sqlite;
 mod words;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ use crate::model::time::Time;
 
 pub use memory::MemoryLog;
 pub use retention::Retention;
+pub use sqlite::SqliteLog;
 
 /// An event as the log keeps it: its exact MessagePack bytes, and the columns.
 #[derive(Clone, PartialEq, Debug)]

@@ -118,7 +118,6 @@ impl Words {
 
     /// The question in FTS5's language for an index that keeps no positions: a row that it finds still
     /// has to be looked at with [`Words::within`].
-    #[cfg_attr(not(test), expect(dead_code))]
     pub fn fts5(&self) -> String {
         let mut out = String::new();
         for parts in &self.0 {
