@@ -124,6 +124,7 @@ async fn a_missing_damaged_or_foreign_index_is_made_anew() {
         &|| std::fs::remove_file(&index).unwrap(),
         &|| std::fs::write(&index, vec![b'x'; 9_000]).unwrap(),
         &|| {
+            Connection::open(&index).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
             let mut bytes = std::fs::read(&index).unwrap();
             let half = bytes.len() / 2;
             bytes[4_096..half].fill(0xff);
@@ -299,7 +300,8 @@ async fn p4_a_log_of_version_1_is_read() {
 
 #[tokio::test]
 async fn a_damaged_file_is_refused_with_words() {
-    let spoils: [(&str, fn(&Path)); 4] = [
+    type Spoil = fn(&Path);
+    let spoils: [(&str, Spoil); 4] = [
         ("not a database", |file| std::fs::write(file, vec![7; 20_000]).unwrap()),
         ("malformed", |file| {
             // Cut off.
