@@ -2,6 +2,8 @@
 
 pub mod agent;
 pub mod client;
+pub mod command;
+pub mod console;
 pub mod link;
 pub mod model;
 pub mod store;

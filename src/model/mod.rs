@@ -2,6 +2,7 @@
 //! number and no terminal; all of these are handed in.
 
 pub mod decide;
+pub mod clean;
 pub mod event;
 pub mod filter;
 pub mod fold;

@@ -1,0 +1,286 @@
+//! Which key does what: a trie for each part of the console, read from TOML.
+//!
+//! The shipped keymap is embedded; a user's file lies over it and changes only what it names. Lookups go
+//! through layers, the innermost first: what floats on top, then the pane, then what holds everywhere.
+
+pub mod key;
+mod load;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::command::{Command, Pane};
+pub use key::{Code, Key};
+pub use load::KeymapError;
+
+/// The shipped keymap, as its file says it.
+pub const DEFAULT: &str = include_str!("../../../keymaps/default.toml");
+
+/// Where a key is pressed; each has a section in the file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Layer {
+    /// A prompt or list that floats above the pane.
+    Prompt,
+    Pane(Pane),
+    Global,
+}
+
+impl Layer {
+    pub const ALL: [Layer; 8] = [
+        Layer::Global,
+        Layer::Pane(Pane::Now),
+        Layer::Pane(Pane::Today),
+        Layer::Pane(Pane::Timeline),
+        Layer::Pane(Pane::Alerts),
+        Layer::Pane(Pane::Systems),
+        Layer::Pane(Pane::Servers),
+        Layer::Prompt,
+    ];
+
+    /// Its section's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layer::Prompt => "prompt",
+            Layer::Pane(pane) => pane.name(),
+            Layer::Global => "global",
+        }
+    }
+}
+
+/// The layers that count in a pane, innermost first.
+pub const fn layers_of(pane: Pane) -> [Layer; 2] {
+    [Layer::Pane(pane), Layer::Global]
+}
+
+/// What is bound at a place of the trie.
+#[derive(Clone, Debug, PartialEq)]
+enum Node {
+    Command(Command),
+    /// Unbound on purpose: hides what an outer layer has there.
+    Noop,
+    Prefix(BTreeMap<Key, Node>),
+}
+
+/// What a sequence of keys comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// More keys must follow.
+    Pending,
+    Matched(Command),
+    /// Nothing begins like this.
+    NotFound,
+    /// A prefix was under way, and this key does not go on from it: the keys that are dropped.
+    Cancelled(Vec<Key>),
+}
+
+/// One line of the key table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Binding {
+    pub layer: Layer,
+    pub keys: Vec<Key>,
+    pub command: Command,
+}
+
+impl Binding {
+    /// `g g`, as a file has it.
+    pub fn keys_text(&self) -> String {
+        key::write_sequence(&self.keys)
+    }
+}
+
+/// What may come after a prefix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Next {
+    pub key: Key,
+    /// Nothing when this key is itself a prefix.
+    pub command: Option<Command>,
+}
+
+/// All bindings of all layers. The keys under way are the caller's state, in [`Pressed`].
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Keymap {
+    layers: BTreeMap<Layer, BTreeMap<Key, Node>>,
+}
+
+/// The keys of a sequence that is under way.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Pressed(Vec<Key>);
+
+impl Pressed {
+    pub fn keys(&self) -> &[Key] {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Keymap {
+    /// The shipped keymap alone.
+    pub fn shipped() -> Result<Keymap, KeymapError> {
+        Keymap::default().with(DEFAULT, "keymaps/default.toml")
+    }
+
+    /// This keymap with a file's text over it. `name` is what errors call the file.
+    pub fn with(mut self, text: &str, name: &str) -> Result<Keymap, KeymapError> {
+        load::load(&mut self, text, name)?;
+        Ok(self)
+    }
+
+    /// Takes one key. `pressed` keeps what is under way, and is empty again after anything but `Pending`.
+    /// Escape always cancels a prefix.
+    pub fn press(&self, pressed: &mut Pressed, layers: &[Layer], key: Key) -> Outcome {
+        let under_way = !pressed.0.is_empty();
+        if under_way && key == Key::plain(Code::Esc) {
+            let mut keys = std::mem::take(&mut pressed.0);
+            keys.push(key);
+            return Outcome::Cancelled(keys);
+        }
+        pressed.0.push(key);
+        let mut pending = false;
+        let mut found = None;
+        for layer in layers {
+            match self.walk(*layer, &pressed.0) {
+                Some(Node::Command(command)) => {
+                    found = Some(command.clone());
+                    break;
+                }
+                Some(Node::Noop) => break,
+                // A prefix all of whose keys are unbound is none.
+                Some(node @ Node::Prefix(_)) => pending = node.leads_somewhere(),
+                None => {}
+            }
+            if pending {
+                break;
+            }
+        }
+        if pending {
+            return Outcome::Pending;
+        }
+        let keys = std::mem::take(&mut pressed.0);
+        match found {
+            Some(command) => Outcome::Matched(command),
+            None if under_way => Outcome::Cancelled(keys),
+            None => Outcome::NotFound,
+        }
+    }
+
+    /// The keys that may follow what is under way.
+    pub fn next(&self, pressed: &Pressed, layers: &[Layer]) -> Vec<Next> {
+        let mut all: BTreeMap<Key, Option<&Node>> = BTreeMap::new();
+        for layer in layers {
+            let level = if pressed.0.is_empty() {
+                self.layers.get(layer)
+            } else {
+                match self.walk(*layer, &pressed.0) {
+                    Some(Node::Prefix(level)) => Some(level),
+                    Some(Node::Command(_) | Node::Noop) => break,
+                    None => None,
+                }
+            };
+            for (key, node) in level.into_iter().flatten() {
+                all.entry(*key).or_insert(Some(node));
+            }
+        }
+        all.into_iter()
+            .filter_map(|(key, node)| match node? {
+                Node::Command(command) => Some(Next { key, command: Some(command.clone()) }),
+                Node::Prefix(level) if level.values().any(Node::leads_somewhere) => Some(Next { key, command: None }),
+                Node::Prefix(_) | Node::Noop => None,
+            })
+            .collect()
+    }
+
+    /// What every key does in these layers: inner ones hide outer ones.
+    pub fn effective(&self, layers: &[Layer]) -> Vec<Binding> {
+        let mut out: Vec<Binding> = Vec::new();
+        for layer in self.bindings(layers) {
+            let mut pressed = Pressed::default();
+            let mut last = Outcome::NotFound;
+            for key in &layer.keys {
+                last = self.press(&mut pressed, layers, *key);
+                if last != Outcome::Pending {
+                    break;
+                }
+            }
+            if last == Outcome::Matched(layer.command.clone()) && !out.iter().any(|other| other.keys == layer.keys) {
+                out.push(layer);
+            }
+        }
+        out
+    }
+
+    /// All that is bound, layer by layer, whether or not another layer hides it.
+    pub fn bindings(&self, layers: &[Layer]) -> Vec<Binding> {
+        let mut out = Vec::new();
+        for layer in layers {
+            if let Some(level) = self.layers.get(layer) {
+                collect(*layer, &mut Vec::new(), level, &mut out);
+            }
+        }
+        out
+    }
+
+    /// The keys of a command here, as a hint shows them: the shortest.
+    pub fn key_for(&self, layers: &[Layer], command: &Command) -> Option<Vec<Key>> {
+        self.effective(layers).into_iter().filter(|binding| binding.command == *command).map(|binding| binding.keys).min_by_key(Vec::len)
+    }
+
+    fn walk(&self, layer: Layer, keys: &[Key]) -> Option<&Node> {
+        let (first, rest) = keys.split_first()?;
+        let mut node = self.layers.get(&layer)?.get(first)?;
+        for key in rest {
+            match node {
+                Node::Prefix(next) => node = next.get(key)?,
+                Node::Command(_) | Node::Noop => return None,
+            }
+        }
+        Some(node)
+    }
+
+    /// Binds, over whatever was there: a command in the way of a sequence gives way, and so do sequences
+    /// that begin with a key that now does something.
+    fn bind(&mut self, layer: Layer, keys: &[Key], node: Node) {
+        let Some((last, prefix)) = keys.split_last() else { return };
+        let mut level = self.layers.entry(layer).or_default();
+        for key in prefix {
+            let next = level.entry(*key).or_insert_with(|| Node::Prefix(BTreeMap::new()));
+            if !matches!(next, Node::Prefix(_)) {
+                *next = Node::Prefix(BTreeMap::new());
+            }
+            match next {
+                Node::Prefix(map) => level = map,
+                Node::Command(_) | Node::Noop => return,
+            }
+        }
+        level.insert(*last, node);
+    }
+}
+
+impl Node {
+    fn leads_somewhere(&self) -> bool {
+        match self {
+            Node::Command(_) => true,
+            Node::Noop => false,
+            Node::Prefix(next) => next.values().any(Node::leads_somewhere),
+        }
+    }
+}
+
+fn collect(layer: Layer, keys: &mut Vec<Key>, level: &BTreeMap<Key, Node>, out: &mut Vec<Binding>) {
+    for (key, node) in level {
+        keys.push(*key);
+        match node {
+            Node::Command(command) => out.push(Binding { layer, keys: keys.clone(), command: command.clone() }),
+            Node::Prefix(next) => collect(layer, keys, next, out),
+            Node::Noop => {}
+        }
+        keys.pop();
+    }
+}

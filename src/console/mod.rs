@@ -1,0 +1,3 @@
+//! The console: what a person sees and types.
+
+pub mod keymap;
