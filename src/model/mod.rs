@@ -1,8 +1,8 @@
 //! The pure core: what midwatch knows and decides. It knows no clock, no file, no socket, no random
 //! number and no terminal; all of these are handed in.
 
-pub mod decide;
 pub mod clean;
+pub mod decide;
 pub mod event;
 pub mod filter;
 pub mod fold;
