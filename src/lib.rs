@@ -1,6 +1,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod agent;
+pub mod cli;
 pub mod client;
 pub mod command;
 pub mod console;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::cause::{Candidate, causes};
 use super::{Seen, Sky};
-use crate::model::event::{Condition, Silence, SilenceMatcher};
+use crate::model::event::{Actor, Condition, Silence, SilenceMatcher};
+use crate::model::filter::{State, States, Subject};
 use crate::model::history::{Cell, History, Verdict, strip};
 use crate::model::id::{AlertRef, CheckId, EventId, Fingerprint, SystemRef};
 use crate::model::severity::Severity;
@@ -147,6 +148,75 @@ fn matches(matcher: &SilenceMatcher, alert: &Alert) -> bool {
         *value == *matcher.value
     };
     found == matcher.equal
+}
+
+/// An open alert as a filter sees it.
+pub struct AlertSubject<'a> {
+    pub row: &'a AlertRow,
+    pub alert: &'a Alert,
+    pub server: &'a str,
+}
+
+impl Subject for AlertSubject<'_> {
+    fn at(&self) -> Time {
+        self.row.since
+    }
+
+    fn severity(&self) -> Severity {
+        self.row.severity
+    }
+
+    fn kind(&self) -> &str {
+        "alert.opened"
+    }
+
+    fn system(&self) -> Option<&str> {
+        Some(self.row.system.id.as_str())
+    }
+
+    fn server(&self) -> Option<&str> {
+        Some(self.server)
+    }
+
+    fn states(&self) -> States {
+        let row = self.row;
+        States::NONE
+            .with(State::Open)
+            .with_if(State::Acked, row.acked)
+            .with_if(State::Assigned, self.alert.assigned().is_some())
+            .with_if(State::Snoozed, row.snoozed_until.is_some())
+            .with_if(State::Silenced, row.silenced_until.is_some())
+            .with_if(State::Unrefreshed, row.unrefreshed.is_some())
+            .with_if(State::Flapping, self.alert.flapping)
+            .with_if(State::Stale, matches!(row.condition, Condition::Stale | Condition::Silent))
+    }
+
+    fn check(&self) -> Option<&str> {
+        Some(self.row.check.as_str())
+    }
+
+    fn agent(&self) -> Option<&str> {
+        self.alert.agent()
+    }
+
+    fn source(&self) -> Option<&str> {
+        self.alert.holders.iter().find_map(|holder| if let Actor::Source(source) = holder { Some(source.as_str()) } else { None })
+    }
+
+    fn any_actor(&self, test: &mut dyn FnMut(&Actor) -> bool) -> bool {
+        let care = self.alert.care.as_ref();
+        self.alert.holders.iter().any(&mut *test)
+            || care.and_then(|care| care.ack.as_ref()).is_some_and(|ack| test(&ack.by))
+            || care.and_then(|care| care.assigned.as_ref()).is_some_and(|assigned| test(&Actor::User(assigned.to.clone())))
+    }
+
+    fn label(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        self.alert.labels.get(name).map(std::borrow::Cow::Borrowed)
+    }
+
+    fn any_text(&self, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+        test(self.alert.title.as_bytes()) || test(self.alert.text.as_bytes()) || test(self.row.check.as_str().as_bytes()) || test(self.row.name.as_bytes())
+    }
 }
 
 /// How Now and Alerts sort: what asks for the reader first, then the worst, then what is least usual, then the newest.

@@ -1,0 +1,207 @@
+//! Asking servers for one command: connect, hear how things are, ask for something, and go.
+//!
+//! With servers configured, those (or the ones that `--server` names) are asked; without any, the
+//! embedded one. Whoever cannot be reached is said on standard error, and the command ends with 3: what
+//! is not known is never shown as fine.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::output;
+use super::settings::ServerEntry;
+use super::{Context, Failure};
+use crate::client::servers::Wishes;
+use crate::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update};
+use crate::link::{OsRandom, Random};
+use crate::model::id::{EventId, Person, RequestId};
+use crate::model::intent::{Intent, Request};
+use crate::model::time::{Span, Time};
+use crate::model::view::{Freshness, Seen, Sky};
+use crate::wire::Outcome;
+
+/// How long a server may take to say how things are.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn now() -> Time {
+    Time::from(jiff::Timestamp::now())
+}
+
+/// One of the servers that were asked.
+#[derive(Debug)]
+pub struct Asked {
+    pub config: ServerConfig,
+    pub replica: Replica,
+    /// When `welcome` came, by our clock: its own time beside it shows the skew.
+    pub welcomed: Option<Time>,
+    /// Why it could not be reached, in words not yet cleaned.
+    pub failed: Option<String>,
+}
+
+impl Asked {
+    /// How far the server's clock is ahead of ours, in seconds.
+    pub fn ahead(&self) -> Option<i64> {
+        let welcome = self.replica.welcome.as_ref()?;
+        Some(welcome.now.secs().saturating_sub(self.welcomed?.secs()))
+    }
+}
+
+/// Connections to all servers that a command asks.
+pub struct Ask {
+    servers: Servers,
+    pub asked: Vec<Asked>,
+    person: Arc<str>,
+}
+
+/// What a command does with its servers, in a runtime of its own.
+pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many open files or processes?"))?
+        .block_on(work)
+}
+
+/// The servers that the configuration and `--server` name; none of either: the embedded one.
+pub fn chosen(context: &Context) -> Result<(Vec<ServerConfig>, Arc<str>), Failure> {
+    let settings = context.settings()?;
+    let person = settings.person();
+    let wanted = &context.global.server;
+    let mut configs = Vec::new();
+    for name in wanted {
+        configs.push(match (settings.servers.get(name), Address::parse(name)) {
+            (Some(entry), _) => entry.config(name)?,
+            (None, Ok(_)) => ServerEntry { url: name.clone(), token_file: None, env: None }.config(name)?,
+            (None, Err(_)) => {
+                let near = super::toml_file::nearest(name, settings.servers.keys().map(String::as_str));
+                let hint = near.map_or_else(|| "`midwatch server list` shows those that are".to_owned(), |near| format!("Did you mean `{near}`?"));
+                return Err(Failure::usage(format!("no server is called `{name}`"), hint));
+            }
+        });
+    }
+    if wanted.is_empty() {
+        for (name, entry) in &settings.servers {
+            configs.push(entry.config(name)?);
+        }
+    }
+    if configs.is_empty() {
+        let socket = context.places.embedded_socket();
+        configs.push(ServerConfig::new(&embedded_name(), Address::Unix(socket)));
+    }
+    Ok((configs, person))
+}
+
+/// What the embedded server is called: as the machine is.
+pub fn embedded_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let short: String = name.split('.').next().unwrap_or_default().chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).take(60).collect();
+    if short.is_empty() { "here".to_owned() } else { short }
+}
+
+impl Ask {
+    /// Starts to connect to the chosen servers. Nothing has been heard yet.
+    pub fn connect(context: &Context, history: u32) -> Result<Ask, Failure> {
+        let (configs, person) = chosen(context)?;
+        Ask::connect_to(configs, person, history)
+    }
+
+    pub fn connect_to(configs: Vec<ServerConfig>, person: Arc<str>, history: u32) -> Result<Ask, Failure> {
+        let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false };
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
+        let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
+        let asked = configs.into_iter().map(|config| Asked { config, replica: Replica::default(), welcomed: None, failed: None }).collect();
+        Ok(Ask { servers, asked, person })
+    }
+
+    /// Waits for what comes next, and takes it in.
+    pub async fn next(&mut self) -> Option<(ServerIndex, Update)> {
+        let (index, update) = self.servers.updates.recv().await?;
+        if let Some(asked) = self.asked.get_mut(index.0) {
+            asked.replica.apply(&update);
+            match &update {
+                Update::Connected(_) => (asked.welcomed, asked.failed) = (Some(now()), None),
+                Update::Disconnected { why, .. } => asked.failed = Some(why.clone()),
+                _ => {}
+            }
+        }
+        Some((index, update))
+    }
+
+    /// Waits until every server has said how things are, or could not be reached.
+    pub async fn worlds(&mut self) {
+        let heard = async {
+            while self.asked.iter().any(|asked| asked.replica.world.is_none() && asked.failed.is_none()) {
+                if self.next().await.is_none() {
+                    break;
+                }
+            }
+        };
+        let late = tokio::time::timeout(PATIENCE, heard).await.is_err();
+        for asked in self.asked.iter_mut().filter(|asked| late && asked.replica.world.is_none() && asked.failed.is_none()) {
+            asked.failed = Some(format!("no answer within {} s", PATIENCE.as_secs()));
+        }
+    }
+
+    /// What was heard. Its servers are those that have a world, so their places differ from ours:
+    /// [`Ask::server_at`] leads back.
+    pub fn sky(&self) -> Sky {
+        let at = Instant::now();
+        let seen = self.heard().filter_map(|(_, asked)| {
+            let world = asked.replica.world.clone()?;
+            let age = asked.replica.fresh.map(|fresh| Span::from(fresh.age(at)));
+            let freshness = match (age, asked.replica.connected) {
+                (Some(age), true) => Freshness::Live { age },
+                (Some(age), false) => Freshness::Stale { age },
+                (None, _) => Freshness::Never,
+            };
+            Some(Seen { name: asked.config.name.clone(), world, freshness })
+        });
+        Sky::new(seen.collect())
+    }
+
+    fn heard(&self) -> impl Iterator<Item = (usize, &Asked)> {
+        self.asked.iter().enumerate().filter(|(_, asked)| asked.replica.world.is_some())
+    }
+
+    /// Our server that stands at this place of [`Ask::sky`].
+    pub fn server_at(&self, place: usize) -> Option<ServerIndex> {
+        self.heard().nth(place).map(|(index, _)| ServerIndex(index))
+    }
+
+    /// Says who could not be reached; fails when anybody could not.
+    pub fn all_reached(&self) -> Result<(), Failure> {
+        let failed: Vec<&Asked> = self.asked.iter().filter(|asked| asked.failed.is_some() && asked.replica.world.is_none()).collect();
+        let words = |asked: &Asked| format!("{}: {}", asked.config.name, asked.failed.as_deref().unwrap_or_default());
+        match failed.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Failure::unreachable(format!("could not reach {}", words(one)), "`midwatch doctor` says more")),
+            many => {
+                many.iter().for_each(|asked| output::complain(&format!("midwatch: could not reach {}", words(asked))));
+                Err(Failure::unreachable(format!("{} servers could not be reached", many.len()), "`midwatch doctor` says more"))
+            }
+        }
+    }
+
+    /// Asks one server to do something and waits for its answer.
+    pub async fn perform(&mut self, server: ServerIndex, intent: Intent) -> Result<Vec<EventId>, Failure> {
+        let id: RequestId = OsRandom.request_id();
+        let request = Request { id, by: Person::new(&self.person), made: now(), intent };
+        let name = self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default();
+        self.servers.handle.request(server, request).map_err(|_| Failure::failed(format!("{name} has too much to do"), "Try again"))?;
+        let answer = async {
+            while let Some((from, update)) = self.next().await {
+                match update {
+                    Update::Answered { request, outcome } if from == server && request == id => return Ok(outcome),
+                    Update::Disconnected { why, .. } if from == server => return Err(why),
+                    _ => {}
+                }
+            }
+            Err("the connection ended".to_owned())
+        };
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(Outcome::Done(events))) => Ok(events),
+            Ok(Ok(Outcome::Refused(refusal))) => Err(Failure::from(refusal)),
+            Ok(Err(why)) => Err(Failure::unreachable(format!("{name} went away before it answered: {why}"), "Whether it was done, `midwatch events` shows")),
+            Err(_) => Err(Failure::unreachable(format!("{name} did not answer within {} s", PATIENCE.as_secs()), "Whether it was done, `midwatch events` shows")),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line: one file per subcommand, and the only place that sees every other part.
+//!
+//! [`Cli`] declares all of it once; parser, `--help`, completions, man page and the README's reference
+//! are made from it. A subcommand prints through [`output`] and ends with a [`Failure`] or well.
+
+mod ack;
+mod alerts;
+mod ask;
+mod assign;
+mod change;
+mod completions;
+mod config;
+mod doctor;
+mod failure;
+mod logging;
+mod man;
+mod note;
+mod now;
+pub mod output;
+mod pick;
+mod places;
+pub mod reference;
+mod resolve;
+mod rows;
+mod server;
+mod servers;
+mod settings;
+mod snooze;
+mod systems;
+mod today;
+mod toml_file;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use failure::{Failure, FailureKind};
+pub use places::Places;
+
+/// A terminal operations console: one keyboard, every server you trust.
+#[derive(Parser, Debug)]
+#[command(name = "midwatch", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXAMPLES, propagate_version = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+const EXAMPLES: &str = "Exit codes: 0 done, 1 refused or failed, 2 bad usage, 3 could not reach a server.";
+
+/// What every subcommand takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// The configuration file: of the console, of the server with `serve`, of the agent with `agent`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Ask only this server, by its configured name or its address; repeatable
+    #[arg(long, global = true, value_name = "NAME")]
+    pub server: Vec<String>,
+    /// Refuse everything that would change something
+    #[arg(long, global = true)]
+    pub read_only: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    Now(now::Args),
+    Today(today::Args),
+    Alerts(alerts::Args),
+    Systems(systems::Args),
+    Servers(servers::Args),
+    Ack(ack::Args),
+    Snooze(snooze::Args),
+    Assign(assign::Args),
+    Note(note::Args),
+    Resolve(resolve::Args),
+    Change(change::Args),
+    Server(server::Args),
+    Config(config::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What a subcommand is given beside its own arguments.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub global: Global,
+    pub places: Places,
+}
+
+impl Context {
+    /// The console's configuration file.
+    pub fn console_config(&self) -> PathBuf {
+        self.global.config.clone().unwrap_or_else(|| self.places.console_config())
+    }
+
+    /// What it says.
+    pub fn settings(&self) -> Result<settings::Settings, Failure> {
+        settings::Settings::load(&self.console_config(), self.global.config.is_some())
+    }
+
+    /// With `--read-only`, nothing is changed.
+    pub fn may_change(&self) -> Result<(), Failure> {
+        if self.global.read_only { Err(Failure::usage("this changes something, and --read-only was given", "Leave one of them out")) } else { Ok(()) }
+    }
+}
+
+/// Runs the program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let context = Context { global: cli.global, places: Places::find()? };
+    logging::start();
+    match cli.verb {
+        None => Cli::command().print_help().map_err(Failure::from),
+        Some(Verb::Now(args)) => now::run(&args, &context),
+        Some(Verb::Today(args)) => today::run(&args, &context),
+        Some(Verb::Alerts(args)) => alerts::run(&args, &context),
+        Some(Verb::Systems(args)) => systems::run(&args, &context),
+        Some(Verb::Servers(args)) => servers::run(&args, &context),
+        Some(Verb::Ack(args)) => ack::run(&args, &context),
+        Some(Verb::Snooze(args)) => snooze::run(&args, &context),
+        Some(Verb::Assign(args)) => assign::run(&args, &context),
+        Some(Verb::Note(args)) => note::run(&args, &context),
+        Some(Verb::Resolve(args)) => resolve::run(&args, &context),
+        Some(Verb::Change(args)) => change::run(&args, &context),
+        Some(Verb::Server(args)) => server::run(&args, &context),
+        Some(Verb::Config(args)) => config::run(args, &context),
+        Some(Verb::Doctor(args)) => doctor::run(args, &context),
+        Some(Verb::Completions(args)) => completions::run(args),
+        Some(Verb::Man(args)) => man::run(args),
+    }
+}
+
+/// Help that was asked for goes to standard output; what was wrong with the arguments to standard
+/// error, cleaned, since arguments may have come from anywhere.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        output::complain(error.render().to_string().trim_end());
+        return ExitCode::from(2);
+    }
+    let text = error.render();
+    let text = if output::wants_colour() { text.ansi().to_string() } else { text.to_string() };
+    let mut out = output::Output::new();
+    match out.raw(text.as_bytes()).and_then(|()| out.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,51 @@
+//! Where midwatch keeps its files, by the XDG base directories.
+
+use std::path::PathBuf;
+
+use directories::ProjectDirs;
+
+use super::failure::Failure;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Places {
+    /// `~/.config/midwatch`: what a person writes.
+    pub config: PathBuf,
+    /// `~/.local/share/midwatch`: what the embedded server keeps.
+    pub data: PathBuf,
+    /// `~/.local/state/midwatch`: logs, what was seen last, what is not sent yet.
+    pub state: PathBuf,
+}
+
+impl Places {
+    pub fn find() -> Result<Places, Failure> {
+        let dirs = ProjectDirs::from("", "", "midwatch")
+            .ok_or_else(|| Failure::failed("there is no home folder to keep anything in", "Set HOME to a folder that you may write to"))?;
+        Ok(Places {
+            config: dirs.config_dir().to_owned(),
+            data: dirs.data_dir().to_owned(),
+            state: dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned(),
+        })
+    }
+
+    pub fn console_config(&self) -> PathBuf {
+        self.config.join("console.toml")
+    }
+
+    pub fn server_config(&self) -> PathBuf {
+        self.config.join("server.toml")
+    }
+
+    pub fn agent_config(&self) -> PathBuf {
+        self.config.join("agent.toml")
+    }
+
+    /// The folder of the embedded server that watches this machine.
+    pub fn embedded(&self) -> PathBuf {
+        self.data.join("embedded")
+    }
+
+    /// Where it listens.
+    pub fn embedded_socket(&self) -> PathBuf {
+        self.embedded().join("server.sock")
+    }
+}

@@ -1,0 +1,46 @@
+//! The README's tables, made from what the program itself reads: a test compares them.
+
+use clap::CommandFactory;
+
+use super::Cli;
+
+/// Every subcommand and what it does, as a Markdown table.
+pub fn commands() -> String {
+    let mut out = String::from("| command | does |\n| --- | --- |\n");
+    let mut root = Cli::command();
+    root.build();
+    rows(&root, &mut out);
+    out
+}
+
+fn rows(command: &clap::Command, out: &mut String) {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        if sub.has_subcommands() {
+            rows(sub, out);
+            continue;
+        }
+        let mut sub = sub.clone();
+        let usage = sub.render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage: ").replace(" [OPTIONS]", "").replace('|', "\\|");
+        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+        out.push_str(&format!("| `{usage}` | {about} |\n"));
+    }
+}
+
+/// `--help` of the program and of every subcommand, under its name: a snapshot of all of it shows what
+/// a change changed.
+pub fn helps() -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    let mut root = Cli::command().term_width(96);
+    root.build();
+    collect(&mut root, "midwatch", &mut out);
+    out
+}
+
+fn collect(command: &mut clap::Command, name: &str, out: &mut Vec<(String, String)>) {
+    out.push((name.to_owned(), command.render_long_help().to_string()));
+    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set()) {
+        let name = format!("{name} {}", sub.get_name());
+        collect(sub, &name, out);
+    }
+}

@@ -1,0 +1,182 @@
+//! `midwatch server`: the servers that this console knows, in `console.toml`. Comments and order of the
+//! file stay as they are.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::output::{Output, Tone};
+use super::settings::{Settings, server_name, token};
+use super::{Context, Failure, toml_file};
+use crate::client::Address;
+
+/// Add, list or remove the servers that the console connects to
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    Add(Add),
+    List(List),
+    Remove(Remove),
+}
+
+/// Add a server, under a name of your choice
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midwatch server add infra ws://127.0.0.1:8470 --token-file ~/.config/midwatch/infra.token --env production")]
+struct Add {
+    name: String,
+    /// ws://HOST:PORT on this machine's loopback, or unix:/path/server.sock
+    url: String,
+    /// The file of mode 0600 that holds the token for it
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// What kind of environment it is: production looks different
+    #[arg(long, value_name = "WORD")]
+    env: Option<String>,
+}
+
+/// List the servers that are configured
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midwatch server list")]
+struct List {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Forget a server
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midwatch server remove infra")]
+struct Remove {
+    name: String,
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let path = context.console_config();
+    match &args.verb {
+        Verb::Add(args) => add(args, &path),
+        Verb::List(args) => list(args, context),
+        Verb::Remove(args) => remove(args, &path),
+    }
+}
+
+fn add(args: &Add, path: &Path) -> Result<(), Failure> {
+    if !server_name(&args.name) {
+        return Err(Failure::usage(format!("`{}` is no name for a server", args.name), "Use letters, digits, `-` and `_`"));
+    }
+    Address::parse(&args.url).map_err(|error| Failure::usage(error.to_string(), ""))?;
+    if let Some(file) = &args.token_file {
+        token(file)?;
+    }
+    let mut document = document(path)?;
+    let servers = document.entry("servers").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    let Some(servers) = servers.as_table_mut() else {
+        return Err(Failure::failed(format!("{}: `servers` is no table", path.display()), "Write [servers.NAME] with a url beneath it"));
+    };
+    if servers.contains_key(&args.name) {
+        return Err(Failure::failed(format!("a server is called `{}` already", args.name), "Remove it first, or choose another name"));
+    }
+    let mut entry = Table::new();
+    entry.insert("url", value(args.url.as_str()));
+    if let Some(file) = &args.token_file {
+        entry.insert("token_file", value(file.display().to_string()));
+    }
+    if let Some(env) = &args.env {
+        entry.insert("env", value(env.as_str()));
+    }
+    servers.insert(&args.name, Item::Table(entry));
+    write(path, &document)?;
+    say(&format!("{} is in {}; `midwatch servers` asks it how it is", args.name, path.display()))
+}
+
+fn remove(args: &Remove, path: &Path) -> Result<(), Failure> {
+    let mut document = document(path)?;
+    let removed = document.get_mut("servers").and_then(Item::as_table_like_mut).and_then(|servers| servers.remove(&args.name));
+    if removed.is_none() {
+        return Err(Failure::failed(format!("no server is called `{}`", args.name), "`midwatch server list` shows those that are"));
+    }
+    write(path, &document)?;
+    say(&format!("{} is forgotten", args.name))
+}
+
+fn list(args: &List, context: &Context) -> Result<(), Failure> {
+    let settings = context.settings()?;
+    let mut out = Output::new();
+    if settings.servers.is_empty() && !args.json {
+        out.line("None is configured: the console runs an embedded server that watches this machine.")?;
+    }
+    let mut table = Vec::new();
+    for (name, entry) in &settings.servers {
+        if args.json {
+            out.json(&serde_json::json!({ "server": name, "url": entry.url, "token_file": entry.token_file, "env": entry.env }))?;
+        } else {
+            let env = entry.env.clone().unwrap_or_default();
+            table.push(vec![(Tone::Strong, name.clone()), (Tone::Plain, entry.url.clone()), (Tone::Muted, env)]);
+        }
+    }
+    out.table(&table)?;
+    out.finish()
+}
+
+fn say(words: &str) -> Result<(), Failure> {
+    let mut out = Output::new();
+    out.line(words)?;
+    out.finish()
+}
+
+/// The file as it is, checked first: what is wrong already is not made worse.
+fn document(path: &Path) -> Result<DocumentMut, Failure> {
+    Settings::load(path, false)?;
+    let text = toml_file::read(path)?.unwrap_or_default();
+    text.parse().map_err(|error| Failure::failed(format!("{}: {error}", path.display()), ""))
+}
+
+/// Beside it first, then in its place: a full disk leaves the old one.
+fn write(path: &Path, document: &DocumentMut) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot write {}: {error}", path.display()), "Check who may write there, and that there is room");
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    std::fs::write(&beside, document.to_string()).and_then(|()| std::fs::rename(&beside, path)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_and_removing_leaves_the_rest_of_the_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/console.toml");
+        let entry = |name: &str| Add { name: name.into(), url: "ws://127.0.0.1:1".into(), token_file: None, env: Some("production".into()) };
+        add(&entry("shop"), &path).unwrap();
+        let before = format!("# mine\nlinger = \"1h\"  # long\n\n{}", std::fs::read_to_string(&path).unwrap());
+        std::fs::write(&path, &before).unwrap();
+        add(&entry("infra"), &path).unwrap();
+        assert!(add(&entry("infra"), &path).unwrap_err().to_string().contains("already"));
+        assert_eq!(Settings::load(&path, true).unwrap().servers.len(), 2);
+        remove(&Remove { name: "infra".into() }, &path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+        assert!(remove(&Remove { name: "infra".into() }, &path).is_err());
+    }
+
+    #[test]
+    fn bad_names_and_addresses_are_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console.toml");
+        let with = |name: &str, url: &str| add(&Add { name: name.into(), url: url.into(), token_file: None, env: None }, &path);
+        assert_eq!(with("a b", "ws://127.0.0.1:1").unwrap_err().code(), 2);
+        assert_eq!(with("a", "nowhere").unwrap_err().code(), 2);
+        assert!(!path.exists());
+    }
+}

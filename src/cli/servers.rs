@@ -1,0 +1,87 @@
+//! `midwatch servers`: what each server that this console knows says of itself, and how fresh that is.
+
+use serde::Serialize;
+
+use super::ask::{self, Ask, Asked};
+use super::output::{Output, Tone};
+use super::{Context, Failure};
+use crate::model::id::Origin;
+use crate::model::time::Time;
+
+/// Ask every server how it is
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example: midwatch servers\nExample: midwatch servers --json --server infra")]
+pub struct Args {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct ServerLine<'a> {
+    server: &'a str,
+    reached: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_ahead_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<Time>,
+    systems: usize,
+    agents: usize,
+    alerts: usize,
+}
+
+impl<'a> ServerLine<'a> {
+    fn of(asked: &'a Asked) -> ServerLine<'a> {
+        let (welcome, world) = (asked.replica.welcome.as_ref(), asked.replica.world.as_ref());
+        ServerLine {
+            server: &asked.config.name,
+            reached: world.is_some(),
+            why: asked.failed.as_deref(),
+            origin: welcome.map(|welcome| welcome.origin),
+            version: welcome.map(|welcome| &*welcome.version),
+            clock_ahead_seconds: asked.ahead(),
+            head: world.map(|world| world.head.0),
+            recorded: world.map(|world| world.recorded),
+            systems: world.map_or(0, |world| world.systems.len()),
+            agents: world.map_or(0, |world| world.agents.len()),
+            alerts: world.map_or(0, |world| world.open.len()),
+        }
+    }
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    ask::block_on(async {
+        let mut ask = Ask::connect(context, 0)?;
+        ask.worlds().await;
+        let mut out = Output::new();
+        let mut table = Vec::new();
+        for asked in &ask.asked {
+            let line = ServerLine::of(asked);
+            if args.json {
+                out.json(&line)?;
+                continue;
+            }
+            let state = if line.reached { (Tone::Fine, "answers".to_owned()) } else { (Tone::Stale, "no answer".to_owned()) };
+            let numbers = format!("{} systems, {} agents, {} open alerts, {} events", line.systems, line.agents, line.alerts, line.head.unwrap_or(0));
+            let clock = match line.clock_ahead_seconds {
+                None | Some(-2..=2) => String::new(),
+                Some(ahead @ 3..) => format!("its clock is {ahead} s ahead of this one"),
+                Some(behind) => format!("its clock is {} s behind this one", behind.unsigned_abs()),
+            };
+            let said = if line.reached { numbers } else { line.why.unwrap_or_default().to_owned() };
+            let version = line.version.map(|version| format!("midwatch {version}")).unwrap_or_default();
+            table.push(vec![(Tone::Strong, line.server.to_owned()), state, (Tone::Plain, said), (Tone::Muted, version), (Tone::Stale, clock)]);
+        }
+        out.table(&table)?;
+        out.finish()?;
+        ask.all_reached()
+    })
+}

@@ -1,0 +1,159 @@
+//! The console's configuration file, `console.toml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::failure::Failure;
+use super::toml_file;
+use crate::client::{Address, ServerConfig};
+use crate::model::time::Span;
+
+/// All of it; everything has a default. This type is the format.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What others call you: it stands beside what you do. Without it, your login name.
+    pub name: Option<String>,
+    /// How long the embedded server goes on after the last console has left; `0s` ends it at once.
+    pub linger: Span,
+    /// The embedded server never ends by itself.
+    pub stay: bool,
+    /// The servers that the console connects to; none: an embedded one that watches this machine.
+    pub servers: BTreeMap<String, ServerEntry>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { name: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
+    }
+}
+
+/// One `[servers.NAME]`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerEntry {
+    /// `ws://127.0.0.1:8470` or `unix:/path/server.sock`.
+    pub url: String,
+    /// The file that holds the token for it.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// The kind of environment: `production` looks different on the console.
+    #[serde(default)]
+    pub env: Option<String>,
+}
+
+impl Settings {
+    /// What the file says; the defaults when there is none, unless it was asked for by name.
+    pub fn load(path: &Path, asked: bool) -> Result<Settings, Failure> {
+        match toml_file::read(path)? {
+            Some(text) => {
+                let settings: Settings = toml_file::parse(path, &text)?;
+                settings.check(path)?;
+                Ok(settings)
+            }
+            None if asked => Err(Failure::failed(format!("there is no file {}", path.display()), "`midwatch config path` shows where it is looked for")),
+            None => Ok(Settings::default()),
+        }
+    }
+
+    /// What types cannot say.
+    fn check(&self, path: &Path) -> Result<(), Failure> {
+        for (name, entry) in &self.servers {
+            let refuse = |why: String, hint: &str| Failure::failed(format!("{}: servers.{name}: {why}", path.display()), hint);
+            if !server_name(name) {
+                return Err(refuse("is no name for a server".into(), "Use letters, digits, `-` and `_`"));
+            }
+            Address::parse(&entry.url).map_err(|error| refuse(error.to_string(), ""))?;
+        }
+        Ok(())
+    }
+
+    pub fn person(&self) -> Arc<str> {
+        let login = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
+        self.name.clone().or_else(login).filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".into()).into()
+    }
+}
+
+/// Names stand in filters (`server:infra`) and addresses (`infra:dc1/ceph`).
+pub fn server_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 60 && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+}
+
+impl ServerEntry {
+    /// With its token read.
+    pub fn config(&self, name: &str) -> Result<ServerConfig, Failure> {
+        let address = Address::parse(&self.url).map_err(|error| Failure::failed(format!("server {name}: {error}"), ""))?;
+        let token = self.token_file.as_deref().map(token).transpose()?;
+        Ok(ServerConfig { token, env: self.env.as_deref().map(Arc::from), ..ServerConfig::new(name, address) })
+    }
+}
+
+/// A token from a file that only its owner may read.
+pub fn token(path: &Path) -> Result<Arc<str>, Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = home(path);
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot read the token file {}: {error}", path.display()), "Copy the token from the server's operator");
+    let mode = std::fs::metadata(&path).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(Failure::failed(format!("others may read the token file {}", path.display()), format!("chmod 600 {}", path.display())));
+    }
+    let text = std::fs::read_to_string(&path).map_err(failed)?;
+    let token = text.trim();
+    if token.is_empty() || token.len() > 4_096 || token.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Failure::failed(format!("{} does not hold a token", path.display()), "It is one word on one line"));
+    }
+    Ok(token.into())
+}
+
+/// `~/x` as shells read it.
+pub fn home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), directories::BaseDirs::new()) {
+        (Ok(rest), Some(dirs)) => dirs.home_dir().join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, Failure> {
+        let path = Path::new("console.toml");
+        toml_file::parse::<Settings>(path, text).and_then(|settings| settings.check(path).map(|()| settings))
+    }
+
+    #[test]
+    fn servers_have_names_addresses_and_environments() {
+        let settings = parse("linger = \"1h\"\n[servers.infra]\nurl = \"ws://127.0.0.1:8470\"\nenv = \"production\"\n").unwrap();
+        assert_eq!(settings.linger, Span::from_hours(1));
+        assert_eq!(settings.servers.get("infra").unwrap().env.as_deref(), Some("production"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[servers.infra]\nurl = \"ws://127.0.0.1\"", "servers.infra"),
+            ("[servers.\"a b\"]\nurl = \"ws://127.0.0.1:1\"", "no name"),
+            ("[server.infra]\nurl = \"ws://127.0.0.1:1\"", "Did you mean `servers`?"),
+            ("linger = \"soon\"", "console.toml:1:10"),
+        ] {
+            let words = parse(text).unwrap_err().to_string();
+            assert!(words.contains(word), "{words}");
+        }
+    }
+
+    #[test]
+    fn n4_a_token_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(token(&path).unwrap_err().to_string().contains("chmod 600"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(&*token(&path).unwrap(), "s3cret");
+    }
+}
