@@ -201,7 +201,9 @@ impl Ask {
             Ok(Ok(Outcome::Done(events))) => Ok(events),
             Ok(Ok(Outcome::Refused(refusal))) => Err(Failure::from(refusal)),
             Ok(Err(why)) => Err(Failure::unreachable(format!("{name} went away before it answered: {why}"), "Whether it was done, `midwatch events` shows")),
-            Err(_) => Err(Failure::unreachable(format!("{name} did not answer within {} s", PATIENCE.as_secs()), "Whether it was done, `midwatch events` shows")),
+            Err(_) => {
+                Err(Failure::unreachable(format!("{name} did not answer within {} s", PATIENCE.as_secs()), "Whether it was done, `midwatch events` shows"))
+            }
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::model::intent::Intent;
 
 /// Take an alert, or give it to somebody
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch assign 3f2a9c01            (you have it)\nExample: midwatch assign 3f2a9c01 --to kim\nExample: midwatch assign 3f2a9c01 --nobody")]
+#[command(
+    after_help = "Example: midwatch assign 3f2a9c01            (you have it)\nExample: midwatch assign 3f2a9c01 --to kim\nExample: midwatch assign 3f2a9c01 --nobody"
+)]
 pub struct Args {
     #[command(flatten)]
     pick: Pick,

@@ -162,7 +162,11 @@ fn disk(folder: &Path) -> Vec<Finding> {
     }
     if let Ok(kind) = rustix::fs::statfs(there).map(|found| filesystem(found.f_type)) {
         match kind {
-            (name, true) => out.push(broken("filesystem", format!("{name} is a network file system: a log is not safe on it"), "Set XDG_DATA_HOME to a folder on a local disk")),
+            (name, true) => out.push(broken(
+                "filesystem",
+                format!("{name} is a network file system: a log is not safe on it"),
+                "Set XDG_DATA_HOME to a folder on a local disk",
+            )),
             (name, false) => out.push(fine("filesystem", name)),
         }
     }

@@ -50,7 +50,11 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
             let gap = if pieces.is_empty() { "" } else { " · " };
             pieces.push((Tone::Muted, gap.to_owned()));
             // "Nothing needs you" is for when everybody was heard.
-            let words = if now.need_you == 0 && asks == Asks::Nobody && unreached > 0 && pieces.len() == 1 { format!("{words}, of those that answered") } else { words };
+            let words = if now.need_you == 0 && asks == Asks::Nobody && unreached > 0 && pieces.len() == 1 {
+                format!("{words}, of those that answered")
+            } else {
+                words
+            };
             pieces.push((tone, words));
         }
         let pieces: Vec<(Tone, &str)> = pieces.iter().map(|(tone, text)| (*tone, text.as_str())).collect();
@@ -62,7 +66,11 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
         if args.all {
             table.extend(entry.effects.iter().map(|row| rows::cells(row, at, true)));
         } else if !entry.effects.is_empty() {
-            let words = format!("└ caused probably: {} alerts {}", entry.effects.len(), entry.effect_words(&sky).trim_start_matches(|c: char| c.is_ascii_digit()).trim_start());
+            let words = format!(
+                "└ caused probably: {} alerts {}",
+                entry.effects.len(),
+                entry.effect_words(&sky).trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
+            );
             table.push(vec![(Tone::Plain, String::new()), (Tone::Plain, String::new()), (Tone::Muted, String::new()), (Tone::Muted, words)]);
         }
     }

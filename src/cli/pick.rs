@@ -125,7 +125,10 @@ pub fn server_of(ask: &Ask, sky: &Sky, system: &str) -> Result<(ServerIndex, cra
         }
         ([], _) => {
             ask.all_reached()?;
-            return Err(Failure::failed(format!("no server knows the system {address}"), "`midwatch systems` lists them; --server NAME says where a new one belongs"));
+            return Err(Failure::failed(
+                format!("no server knows the system {address}"),
+                "`midwatch systems` lists them; --server NAME says where a new one belongs",
+            ));
         }
         (_, _) => return Err(Failure::failed(format!("several servers have a system {}", address.id), "Say which: SERVER:SYSTEM, or --server NAME")),
     };

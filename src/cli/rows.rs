@@ -19,7 +19,8 @@ use crate::model::view::alerts::{AlertRow, AlertSubject, Asks};
 pub fn filter(text: Option<&str>, now: Time) -> Result<Filter, Failure> {
     match text {
         None => Ok(Filter::all()),
-        Some(text) => Filter::new(text, now, &TimeZone::system()).map_err(|error| Failure::usage(format!("the filter: {error}"), "A filter is one argument: 'severity:warning+ not state:acked'")),
+        Some(text) => Filter::new(text, now, &TimeZone::system())
+            .map_err(|error| Failure::usage(format!("the filter: {error}"), "A filter is one argument: 'severity:warning+ not state:acked'")),
     }
 }
 
@@ -43,7 +44,14 @@ pub fn cells(row: &AlertRow, now: Time, beneath: bool) -> Vec<(Tone, String)> {
         (tone, row.word().to_owned()),
         (Tone::Strong, format!("{}{}", if beneath { "└ " } else { "" }, row.name)),
         (Tone::Plain, row.title.to_string()),
-        (Tone::Plain, if row.who().is_empty() { String::new() } else { format!("{} has it", row.who()).replace("snoozed has it", "snoozed").replace("silenced has it", "silenced") }),
+        (
+            Tone::Plain,
+            if row.who().is_empty() {
+                String::new()
+            } else {
+                format!("{} has it", row.who()).replace("snoozed has it", "snoozed").replace("silenced has it", "silenced")
+            },
+        ),
         (Tone::Muted, age),
         (Tone::Muted, history),
     ]

@@ -142,7 +142,8 @@ fn document(path: &Path) -> Result<DocumentMut, Failure> {
 
 /// Beside it first, then in its place: a full disk leaves the old one.
 fn write(path: &Path, document: &DocumentMut) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| Failure::failed(format!("cannot write {}: {error}", path.display()), "Check who may write there, and that there is room");
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("cannot write {}: {error}", path.display()), "Check who may write there, and that there is room");
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut beside = path.as_os_str().to_owned();

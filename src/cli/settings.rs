@@ -95,7 +95,8 @@ impl ServerEntry {
 pub fn token(path: &Path) -> Result<Arc<str>, Failure> {
     use std::os::unix::fs::PermissionsExt;
     let path = home(path);
-    let failed = |error: std::io::Error| Failure::failed(format!("cannot read the token file {}: {error}", path.display()), "Copy the token from the server's operator");
+    let failed =
+        |error: std::io::Error| Failure::failed(format!("cannot read the token file {}: {error}", path.display()), "Copy the token from the server's operator");
     let mode = std::fs::metadata(&path).map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(Failure::failed(format!("others may read the token file {}", path.display()), format!("chmod 600 {}", path.display())));

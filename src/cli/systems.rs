@@ -131,7 +131,13 @@ fn print(args: &Args, filter: &Filter, sky: &Sky, at: Time) -> Result<(), Failur
         // A filtered list is no tree any more: whole names instead of places in it.
         let name = if filter.is_all() { format!("{}{}", "  ".repeat(row.depth), row.label) } else { row.name.clone() };
         let (tone, state) = words(row);
-        table.push(vec![(Tone::Strong, name), (tone, state), (Tone::Plain, row.title.to_string()), (Tone::Muted, row.category.to_string()), (Tone::Muted, server.to_owned())]);
+        table.push(vec![
+            (Tone::Strong, name),
+            (tone, state),
+            (Tone::Plain, row.title.to_string()),
+            (Tone::Muted, row.category.to_string()),
+            (Tone::Muted, server.to_owned()),
+        ]);
     }
     out.table(&table)?;
     out.finish()
