@@ -7,5 +7,6 @@ pub mod command;
 pub mod console;
 pub mod link;
 pub mod model;
+pub mod server;
 pub mod store;
 pub mod wire;
