@@ -74,7 +74,8 @@ enum Posting<'a> {
 pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sender): Extension<Sender>, request: Body) -> Result<Response, Refused> {
     let body = body(&intake, request).await?;
     let now = intake.core.now();
-    let text = std::str::from_utf8(&body).map_err(|error| Refused::bad(format!("the body is not UTF-8: byte {} begins none of its characters", error.valid_up_to())))?;
+    let text = std::str::from_utf8(&body)
+        .map_err(|error| Refused::bad(format!("the body is not UTF-8: byte {} begins none of its characters", error.valid_up_to())))?;
     let mut drafts = Vec::new();
     let mut cuts = Cuts::default();
     let mut faults = Vec::new();
@@ -98,7 +99,9 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
         return Ok((StatusCode::BAD_REQUEST, Json(json!({ "error": error, "lines": faults }))).into_response());
     }
     if drafts.is_empty() {
-        return Err(Refused::bad("no event in the body; send an object like {\"title\": \"deploy 4f3a2c\", \"system\": \"shop\", \"kind\": \"change\"}, or one a line"));
+        return Err(Refused::bad(
+            "no event in the body; send an object like {\"title\": \"deploy 4f3a2c\", \"system\": \"shop\", \"kind\": \"change\"}, or one a line",
+        ));
     }
     let taken = drafts.len();
     intake.core.record(drafts).await?;
@@ -134,7 +137,9 @@ fn draft(posted: Posted<'_>, sender: &str, config: &Config, now: Time, cuts: &mu
     let at = bounded::time(&posted.at.0).map_err(|why| format!("at: {why}"))?.unwrap_or(now);
     let severity = match &*posted.severity.0 {
         "" => Severity::Info,
-        word => Severity::from_word(word).ok_or_else(|| format!("severity `{}` is none; write debug, info, unknown, warning, error or critical", short(word)))?,
+        word => {
+            Severity::from_word(word).ok_or_else(|| format!("severity `{}` is none; write debug, info, unknown, warning, error or critical", short(word)))?
+        }
     };
     let system = match &*posted.system.0 {
         "" => None,
@@ -179,7 +184,9 @@ fn kind(name: &str, version: &str, data: Option<Map<String, Value>>) -> Result<K
         "change" if data.is_some() => Err("the kind `change` has no `data`; it has `version`".to_owned()),
         "change" => Ok(Kind::Change(Change { version: Some(version).filter(|v| !v.is_empty()).map(|v| short(v).into()) })),
         "log" => Ok(Kind::LogLine(LogLine {})),
-        name if Kind::NAMES.contains(&name) => Err(format!("the kind `{name}` is midwatch's own; write `change`, `log` or a kind of your own, like `backup.done`")),
+        name if Kind::NAMES.contains(&name) => {
+            Err(format!("the kind `{name}` is midwatch's own; write `change`, `log` or a kind of your own, like `backup.done`"))
+        }
         name => {
             let named = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'));
             if !named {

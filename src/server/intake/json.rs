@@ -10,7 +10,8 @@ const DEEPEST: usize = 32;
 
 /// Reads a body as JSON: valid UTF-8, nested no deeper than we allow, of the shape that we expect.
 pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<T, Refused> {
-    let text = std::str::from_utf8(body).map_err(|error| Refused::bad(format!("the body is not UTF-8: byte {} begins none of its characters", error.valid_up_to())))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Refused::bad(format!("the body is not UTF-8: byte {} begins none of its characters", error.valid_up_to())))?;
     if !shallow(text.as_bytes()) {
         return Err(Refused::bad(format!("the body nests values deeper than {DEEPEST}")));
     }

@@ -44,7 +44,9 @@ impl Query {
                 "inhibited" | "muted" => {
                     flag()?;
                 }
-                "receiver" => out.receiver = Some(Matcher::new("receiver", Op::Like, &value).map_err(|error| Refused::bad(format!("receiver: {}", error.why)))?),
+                "receiver" => {
+                    out.receiver = Some(Matcher::new("receiver", Op::Like, &value).map_err(|error| Refused::bad(format!("receiver: {}", error.why)))?)
+                }
                 // What later versions of its clients ask is not ours to refuse.
                 _ => {}
             }

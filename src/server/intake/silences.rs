@@ -30,8 +30,7 @@ fn shown(silence: &Silence, now: Time) -> Value {
     } else {
         "expired"
     };
-    let matchers: Vec<Value> =
-        silence.matchers.iter().map(|m| json!({ "name": m.name, "value": m.value, "isRegex": m.regex, "isEqual": m.equal })).collect();
+    let matchers: Vec<Value> = silence.matchers.iter().map(|m| json!({ "name": m.name, "value": m.value, "isRegex": m.regex, "isEqual": m.equal })).collect();
     json!({
         "id": silence.id,
         "status": { "state": state },
@@ -53,7 +52,9 @@ pub(super) async fn list<C: Core>(State(intake): State<Intake<C>>) -> Result<Res
 pub(super) async fn one<C: Core>(State(intake): State<Intake<C>>, Path(id): Path<String>) -> Result<Response, Refused> {
     let known = known(&intake).await?;
     let found = known.into_iter().find(|silence| silence.get("id").and_then(Value::as_str) == Some(&id));
-    found.map(|silence| Json(silence).into_response()).ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "no source of this server holds a silence with this id"))
+    found
+        .map(|silence| Json(silence).into_response())
+        .ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "no source of this server holds a silence with this id"))
 }
 
 /// `POST /api/v2/silences`. 400 rather than 501: its clients print the words of the answers that they know.

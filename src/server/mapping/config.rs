@@ -64,9 +64,7 @@ impl std::fmt::Display for MappingError {
 impl MapRule {
     pub(super) fn compile(&self, number: usize) -> Result<Rule, MappingError> {
         let refuse = |why: String| MappingError { rule: number, why };
-        let template = |field: &str, text: &Option<String>| {
-            text.as_deref().map(Template::parse).transpose().map_err(|why| refuse(format!("{field}: {why}")))
-        };
+        let template = |field: &str, text: &Option<String>| text.as_deref().map(Template::parse).transpose().map_err(|why| refuse(format!("{field}: {why}")));
         let mut matchers = Vec::new();
         for text in &self.matchers {
             let read = Matcher::parse_list(text).map_err(|error| refuse(format!("match '{text}': {error}")))?;
@@ -95,7 +93,9 @@ impl MapRule {
         if let Some(word) = self.severity.as_deref().filter(|word| !word.contains('{'))
             && crate::model::severity::Severity::from_word(word).is_none()
         {
-            return Err(refuse(format!("severity \"{word}\" is none; write debug, info, unknown, warning, error or critical, or a template like {{priority}}")));
+            return Err(refuse(format!(
+                "severity \"{word}\" is none; write debug, info, unknown, warning, error or critical, or a template like {{priority}}"
+            )));
         }
         Ok(rule)
     }

@@ -66,7 +66,9 @@ fn host_of(instance: &str) -> &str {
     let rest = instance.split_once("://").map_or(instance, |(_, rest)| rest);
     let rest = rest.split('/').next().unwrap_or(rest);
     match rest.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) => {
+        Some((host, port))
+            if !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && (!host.contains(':') || host.ends_with(']')) =>
+        {
             host.trim_start_matches('[').trim_end_matches(']')
         }
         Some(_) | None => rest,

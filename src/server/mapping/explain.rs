@@ -97,5 +97,7 @@ const fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
 
 /// Control characters, and those that turn the direction of writing, become `·`.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '·' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { '·' } else { c })
+        .collect()
 }

@@ -143,7 +143,11 @@ impl<'a> Parser<'a> {
     }
 
     fn matcher(&mut self) -> Result<Matcher, MatcherError> {
-        let name = if self.rest.peek() == Some(&'"') { self.quoted()? } else { self.word(|c| matches!(c, '=' | '!' | '~' | ',' | '{' | '}' | '"') || c.is_whitespace()) };
+        let name = if self.rest.peek() == Some(&'"') {
+            self.quoted()?
+        } else {
+            self.word(|c| matches!(c, '=' | '!' | '~' | ',' | '{' | '}' | '"') || c.is_whitespace())
+        };
         if name.is_empty() {
             return Err(self.error("expected the name of a label"));
         }

@@ -33,9 +33,10 @@ impl Template {
                 }
                 '{' => {
                     let inner: String = rest.by_ref().take_while(|c| *c != '}').collect();
-                    let fields: Vec<Field> = inner.split('|').map(field).collect::<Option<_>>().ok_or_else(|| {
-                        format!("`{{{inner}}}` in \"{text}\" names no label; write {{service}}, {{service|app}} or {{annotation:summary}}")
-                    })?;
+                    let fields: Vec<Field> =
+                        inner.split('|').map(field).collect::<Option<_>>().ok_or_else(|| {
+                            format!("`{{{inner}}}` in \"{text}\" names no label; write {{service}}, {{service|app}} or {{annotation:summary}}")
+                        })?;
                     if !literal.is_empty() {
                         parts.push(Part::Text(std::mem::take(&mut literal)));
                     }

@@ -150,7 +150,9 @@ fn an_explanation_says_what_lands_where_and_what_nowhere() {
     let explanation = mapping.explain(alerts);
     assert_eq!(explanation.nowhere().count(), 1);
     let text = explanation.to_string();
-    for line in ["3 alerts to 2 systems", "shop  (by [[map]] rule 1)", "pay  (by its label `job`)", "1 would land nowhere", "match = ['alertname=\"Watchdog\"']"] {
+    for line in
+        ["3 alerts to 2 systems", "shop  (by [[map]] rule 1)", "pay  (by its label `job`)", "1 would land nowhere", "match = ['alertname=\"Watchdog\"']"]
+    {
         assert!(text.contains(line), "{text}");
     }
     assert!(!text.contains('\u{1b}'));
