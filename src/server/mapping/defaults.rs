@@ -102,7 +102,8 @@ pub(super) fn text(raw: &Raw<'_>, used: Option<&str>, cuts: &mut Cuts) -> Arc<st
     let main = TEXTS.into_iter().filter(|name| used != Some(*name)).find_map(|name| Some((name, raw.annotations.some(name)?)));
     let other = |(name, value): &(&str, &str)| {
         let said = used == Some(*name) || main.is_some_and(|(main, _)| main == *name);
-        !said && !value.is_empty() && !(kind_of_link(name).is_some() && is_link(value))
+        let linked = kind_of_link(name).is_some() && is_link(value);
+        !(said || linked || value.is_empty())
     };
     if main.is_none() && !raw.annotations.iter().any(|pair| other(&pair)) {
         return "".into();
