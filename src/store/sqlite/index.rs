@@ -198,7 +198,11 @@ impl Indexer {
             self.renew();
         }
         let backlog = self.shared.unindexed();
-        self.index.is_some() && backlog > 0 && (backlog > BACKLOG || self.shared.lately() <= QUIET)
+        if backlog == 0 {
+            self.shared.hurry.store(false, Ordering::Release);
+        }
+        let now = backlog > BACKLOG || self.shared.hurry.load(Ordering::Acquire) || self.shared.lately() <= QUIET;
+        self.index.is_some() && backlog > 0 && now
     }
 
     /// Brings some of the log's rows into the index, in the order of their places, and moves the mark.

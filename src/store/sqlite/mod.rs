@@ -68,6 +68,8 @@ struct Shared {
     /// Counts the lives of the index file, so that who has it open notices a new one.
     index_life: AtomicU64,
     index_damaged: AtomicBool,
+    /// Somebody wants the index to catch up, whatever it costs.
+    hurry: AtomicBool,
     stop: AtomicBool,
     state: Mutex<State>,
     /// Wakes the indexer.
@@ -226,6 +228,7 @@ impl SqliteLog {
             indexed: AtomicU64::new(0),
             index_life: AtomicU64::new(0),
             index_damaged: AtomicBool::new(false),
+            hurry: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             state: Mutex::new(State { restored, last_backup, ..State::default() }),
             wake: Condvar::new(),
@@ -266,6 +269,13 @@ impl SqliteLog {
             }
         };
         Ok(SqliteLog { shared, jobs, pages, searches, threads, interrupts, lock })
+    }
+
+    /// Has the full-text index catch up now, however busy the log is: after an import, say.
+    pub fn index_now(&self) {
+        self.shared.hurry.store(true, Ordering::Release);
+        drop(self.shared.state());
+        self.shared.wake.notify_one();
     }
 
     fn job<T: Send + 'static>(&self, make: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job) -> Answer<T> {
