@@ -3,5 +3,6 @@
 //! `app` ties the parts together as a value that runs and stops in order. Clock, uplink and folders are handed in.
 
 pub mod check;
+pub mod config;
 pub mod text;
 pub mod uplink;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use midwatch::agent::check::plugin::{Plugin, run};
 use midwatch::agent::check::{Context, Outcome};
+use midwatch::link::SystemClock;
 use midwatch::model::severity::Status;
-use midwatch::model::time::Time;
 
 const FOLDER: &str = "/usr/lib/nagios/plugins";
 
@@ -17,7 +17,7 @@ async fn ran(command: &[&str]) -> Outcome {
     let program = format!("{FOLDER}/{name}");
     assert!(Path::new(&program).exists(), "{program} is missing: install monitoring-plugins-basic");
     let command = std::iter::once(program).chain(arguments.iter().map(|&a| a.to_owned())).collect();
-    let context = Context { clock: Arc::new(|| Time::from_secs(0)), limit: Duration::from_secs(20), memory: None };
+    let context = Context { clock: Arc::new(SystemClock), limit: Duration::from_secs(20), memory: None };
     run(&Plugin { command, env: BTreeMap::new() }, &context).await
 }
 

@@ -77,6 +77,7 @@ fn judge(file: &File, size: u64, modified: Time, now: Time) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::link::SteadyClock;
 
     fn file(path: PathBuf) -> File {
         File {
@@ -100,11 +101,11 @@ mod tests {
         assert_eq!(run(&file(path.clone()), &context).await.status, Status::Ok);
         assert_eq!(run(&File { exists: false, ..file(path.clone()) }, &context).await.status, Status::Critical);
         for (later, status) in [(90, Status::Warning), (150, Status::Critical)] {
-            context.clock = std::sync::Arc::new(move || Time::from(jiff::Timestamp::now()).plus(Span::from_secs(later)));
+            context.clock = std::sync::Arc::new(SteadyClock::new(Time::from(jiff::Timestamp::now()).plus(Span::from_secs(later))));
             assert_eq!(run(&file(path.clone()), &context).await.status, status);
         }
         for (content, status) in [("1", Status::Critical), ("1234567890", Status::Warning)] {
-            context.clock = std::sync::Arc::new(|| Time::from_secs(0));
+            context.clock = std::sync::Arc::new(SteadyClock::new(Time::from_secs(0)));
             std::fs::write(&path, content).unwrap();
             assert_eq!(run(&file(path.clone()), &context).await.status, status);
         }

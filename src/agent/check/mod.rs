@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use toml::de::ValueDeserializer;
 
+use crate::link::Clock;
 use crate::model::observation::Metric;
 use crate::model::severity::Status;
 use crate::model::time::{Span, Time};
@@ -111,9 +112,6 @@ impl Kind {
     }
 }
 
-/// The wall clock, as it was handed in.
-pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
-
 /// What a check found.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Outcome {
@@ -147,7 +145,8 @@ impl Outcome {
 /// What a check is handed for one run.
 #[derive(Clone)]
 pub struct Context {
-    pub clock: Clock,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
     /// How long the run may take.
     pub limit: Duration,
     /// Where this check, and no other, may remember something from run to run; none: nothing is remembered.
@@ -160,7 +159,7 @@ impl Context {
     }
 
     fn now(&self) -> Time {
-        (self.clock)()
+        self.clock.now()
     }
 }
 
@@ -185,6 +184,6 @@ fn proc_text(path: &str) -> Result<String, Outcome> {
 }
 
 #[cfg(test)]
-fn test_context(limit_ms: u64) -> Context {
-    Context { clock: Arc::new(|| Time::from(jiff::Timestamp::now())), limit: Duration::from_millis(limit_ms), memory: None }
+pub(crate) fn test_context(limit_ms: u64) -> Context {
+    Context { clock: Arc::new(crate::link::SystemClock), limit: Duration::from_millis(limit_ms), memory: None }
 }

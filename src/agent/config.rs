@@ -1,0 +1,337 @@
+//! An agent's configuration: TOML, one `[agent]` and any number of `[[check]]`.
+//!
+//! A mistake is said with file, line, column and the nearest right name. A check's table holds what every check has
+//! ([`CheckConfig`]) and the arguments of its kind side by side, so that people need not know which is which.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::check::{Kind, systemd};
+use crate::model::id::{AgentId, CheckId, SystemId};
+use crate::model::time::Span;
+
+/// Bytes of a configuration that are read.
+const LARGEST: u64 = 4 << 20;
+/// Checks of one agent.
+const MOST_CHECKS: usize = 2_000;
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    pub agent: AgentConfig,
+    pub checks: Vec<CheckConfig>,
+}
+
+/// The table `[agent]`.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentConfig {
+    /// The host's name, if it is not set.
+    #[serde(deserialize_with = "agent_name")]
+    pub name: AgentId,
+    /// The system that stands for this machine, and what its checks are about unless they say otherwise. The agent's
+    /// name, if it is not set.
+    pub system: SystemId,
+    /// `ws://127.0.0.1:8470` or `unix:/path/server.sock`.
+    pub server: Option<String>,
+    /// A file of mode 0600 that holds the token for that server.
+    pub token_file: Option<PathBuf>,
+    /// How often the agent says that it lives.
+    pub keepalive: Span,
+    /// How many checks may run at once.
+    pub parallel: usize,
+    /// Where the spool and what checks remember are kept. The user's data folder, if it is not set.
+    pub data: Option<PathBuf>,
+    /// How much the spool may take.
+    #[serde(deserialize_with = "spool_bytes")]
+    pub spool: u64,
+    /// Whether the server is told what machine this is: system, processor, memory, disks, addresses, services.
+    pub inventory: bool,
+}
+
+impl Default for AgentConfig {
+    fn default() -> AgentConfig {
+        let host = host_name();
+        AgentConfig {
+            name: AgentId::new(&host),
+            system: SystemId::lenient(&host),
+            server: None,
+            token_file: None,
+            keepalive: Span::from_secs(20),
+            parallel: 8,
+            data: None,
+            spool: 64 << 20,
+            inventory: true,
+        }
+    }
+}
+
+/// What every `[[check]]` has, and its kind with the arguments of that kind.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckConfig {
+    pub name: CheckId,
+    pub kind: Kind,
+    pub system: SystemId,
+    pub interval: Span,
+    pub timeout: Span,
+    pub attempts: u32,
+    pub runbook: Option<String>,
+}
+
+/// What every `[[check]]` may hold beside the arguments of its kind.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Common {
+    /// The kind's name, if it is not set.
+    name: Option<String>,
+    kind: Spanned<String>,
+    system: Option<SystemId>,
+    interval: Option<Spanned<Span>>,
+    timeout: Option<Spanned<Span>>,
+    attempts: Option<Spanned<u32>>,
+    runbook: Option<String>,
+}
+
+const COMMON: [&str; 7] = ["name", "kind", "system", "interval", "timeout", "attempts", "runbook"];
+
+/// Why a configuration cannot be used: where, what, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct ConfigError {
+    pub file: PathBuf,
+    /// Line and column, both from 1.
+    pub place: Option<(usize, usize)>,
+    pub message: String,
+    pub hint: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, ". {}", self.hint) }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        use std::io::Read;
+        let failed =
+            |message: String, hint: &str| ConfigError { file: path.to_owned(), place: None, message: message.clone(), hint: hint.to_owned() };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(|error| failed(format!("it cannot be read: {error}"), "Check the path and who may read it"))?;
+        file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| failed(format!("it cannot be read: {error}"), "It must be a text file in UTF-8"))?;
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST {
+            return Err(failed("it is larger than 4 MiB".into(), "Is it the right file?"));
+        }
+        Config::parse(path, &text)
+    }
+
+    /// Reads a configuration's text; the path is for the words alone.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+        Reader { path, text }.config()
+    }
+
+    /// What is worth watching on any machine, with nothing configured.
+    pub fn this_machine() -> Config {
+        let agent = AgentConfig::default();
+        let mut text = String::from(
+            "[[check]]\nkind = \"load\"\n[[check]]\nkind = \"memory\"\n[[check]]\nkind = \"disk\"\n[[check]]\nkind = \"inodes\"\ninterval = \"5m\"\n",
+        );
+        if systemd::is_here() {
+            text.push_str("[[check]]\nname = \"failed units\"\nkind = \"systemd\"\n");
+        }
+        // A test holds that this text is right.
+        let checks = Config::parse(Path::new("built in"), &text).map(|config| config.checks).unwrap_or_default();
+        Config { agent, checks }
+    }
+}
+
+/// One configuration on its way from text.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let root = DeTable::parse(self.text).map_err(|error| self.toml(&error, &[]))?.into_inner();
+        let mut agent = AgentConfig::default();
+        let mut tables = Vec::new();
+        for (key, value) in root {
+            match key.as_ref().as_ref() {
+                "agent" => {
+                    let named = value.as_ref().as_table().is_some_and(|table| table.iter().any(|(key, _)| key.as_ref() == "system"));
+                    agent = AgentConfig::deserialize(ValueDeserializer::from(value)).map_err(|error| self.toml(&error, &[]))?;
+                    if !named {
+                        agent.system = SystemId::lenient(agent.name.as_str());
+                    }
+                }
+                "check" => match value.into_inner() {
+                    DeValue::Array(array) => tables.extend(array),
+                    _ => return Err(self.error(Some(key.span()), "`check` is no list of tables".into(), "Write [[check]], with two brackets, above each check")),
+                },
+                other => {
+                    let hint = suggestion(other, ["agent", "check"]);
+                    return Err(self.error(Some(key.span()), format!("unknown table or field `{other}`, expected `[agent]` or `[[check]]`"), &hint));
+                }
+            }
+        }
+        if tables.len() > MOST_CHECKS {
+            return Err(self.error(None, format!("{} checks, more than the {MOST_CHECKS} that one agent runs", tables.len()), "Divide them among several agents"));
+        }
+        self.agent(&agent)?;
+        let mut names = BTreeSet::new();
+        let mut checks = Vec::new();
+        for table in tables {
+            let span = table.span();
+            let check = self.check(&agent, table)?;
+            if !names.insert(check.name.clone()) {
+                return Err(self.error(Some(span), format!("there are two checks called `{}`", check.name), "Give each a `name` of its own"));
+            }
+            checks.push(check);
+        }
+        Ok(Config { agent, checks })
+    }
+
+    fn agent(&self, agent: &AgentConfig) -> Result<(), ConfigError> {
+        if !(Span::from_secs(1)..=Span::from_hours(1)).contains(&agent.keepalive) {
+            return Err(self.error(None, format!("`keepalive` is {}", agent.keepalive), "It can be 1s to 1h"));
+        }
+        if !(1..=256).contains(&agent.parallel) {
+            return Err(self.error(None, format!("`parallel` is {}", agent.parallel), "It can be 1 to 256"));
+        }
+        Ok(())
+    }
+
+    fn check(&self, agent: &AgentConfig, table: Spanned<DeValue<'a>>) -> Result<CheckConfig, ConfigError> {
+        let span = table.span();
+        let DeValue::Table(all) = table.into_inner() else {
+            return Err(self.error(Some(span), "a check is a table".into(), "Write [[check]] above it"));
+        };
+        let (mut common, mut arguments) = (DeTable::new(), DeTable::new());
+        for (key, value) in all {
+            if COMMON.contains(&key.as_ref().as_ref()) { common.insert(key, value) } else { arguments.insert(key, value) };
+        }
+        let spanned = |table: DeTable<'a>| ValueDeserializer::from(Spanned::new(span.clone(), DeValue::Table(table)));
+        let common = Common::deserialize(spanned(common)).map_err(|error| self.toml(&error, &[]))?;
+        let kind_name = common.kind.as_ref();
+        let kind = match Kind::read(kind_name, spanned(arguments)) {
+            Some(kind) => kind.map_err(|error| self.toml(&error, &COMMON))?,
+            None => {
+                let hint = suggestion(kind_name, Kind::NAMES.iter().copied());
+                let message = format!("there is no kind of check called `{kind_name}`: there are {}", Kind::NAMES.join(", "));
+                return Err(self.error(Some(common.kind.span()), message, &hint));
+            }
+        };
+        let within = |written: Option<Spanned<Span>>, otherwise: Span, least: Span, most: Span, what: &str| match written {
+            None => Ok(otherwise),
+            Some(span) if (least..=most).contains(span.as_ref()) => Ok(span.into_inner()),
+            Some(span) => Err(self.error(Some(span.span()), format!("`{what}` is {}", span.as_ref()), &format!("It can be {least} to {most}"))),
+        };
+        let interval = within(common.interval, Span::from_secs(60), Span::from_secs(1), Span::from_days(7), "interval")?;
+        let timeout = within(common.timeout, Span::from_secs(10), Span::from_millis(100), Span::from_mins(10), "timeout")?;
+        let attempts = match common.attempts {
+            None => kind.attempts(),
+            Some(number) if (1..=100).contains(number.as_ref()) => number.into_inner(),
+            Some(number) => return Err(self.error(Some(number.span()), format!("`attempts` is {}", number.as_ref()), "It can be 1 to 100")),
+        };
+        Ok(CheckConfig {
+            name: CheckId::new(common.name.as_deref().unwrap_or(kind_name)),
+            system: common.system.unwrap_or_else(|| agent.system.clone()),
+            kind,
+            interval,
+            timeout,
+            attempts,
+            runbook: common.runbook,
+        })
+    }
+
+    /// An error of the parser, with the nearest name when a name was wrong.
+    fn toml(&self, error: &toml::de::Error, more: &[&str]) -> ConfigError {
+        let message = error.message().trim().replace('\n', ", ");
+        let mut hint = String::new();
+        if message.starts_with("unknown") {
+            let mut quoted = message.split('`').skip(1).step_by(2);
+            let wrong = quoted.next().unwrap_or_default();
+            hint = suggestion(wrong, quoted.chain(more.iter().copied()));
+        }
+        self.error(error.span(), message.clone(), &hint)
+    }
+
+    fn error(&self, span: Option<Range<usize>>, message: String, hint: &str) -> ConfigError {
+        let place = span.map(|span| {
+            let before: String = self.text.char_indices().take_while(|(at, _)| *at < span.start).map(|(_, c)| c).collect();
+            (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
+        });
+        ConfigError { file: self.path.to_owned(), place, message, hint: hint.to_owned() }
+    }
+}
+
+fn suggestion<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    let best = names.into_iter().map(|name| (distance(wrong, name), name)).min();
+    match best {
+        Some((distance, name)) if distance <= (name.chars().count() / 3).max(1) => format!("Did you mean `{name}`?"),
+        Some(_) | None => String::new(),
+    }
+}
+
+/// How many letters must be changed, added or dropped (Levenshtein), by one row of the table.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().take(80).collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().take(80).enumerate() {
+        let mut left = i + 1;
+        let mut diagonal = i;
+        for (j, b) in to.iter().enumerate() {
+            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
+            let best = (diagonal + usize::from(a != *b)).min(above.saturating_add(1)).min(left + 1);
+            diagonal = above;
+            if let Some(cell) = row.get_mut(j) {
+                *cell = left;
+            }
+            left = best;
+        }
+        if let Some(last) = row.last_mut() {
+            *last = left;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+fn agent_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<AgentId, D::Error> {
+    let name = String::deserialize(d)?;
+    if name.trim().is_empty() { Err(serde::de::Error::custom("`name` is empty: leave it out to take the host's")) } else { Ok(AgentId::new(&name)) }
+}
+
+fn spool_bytes<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    use super::check::threshold::Amount;
+    let least = 1_u64 << 20;
+    match Amount::deserialize(d)? {
+        Amount::Bytes(bytes) if (1_048_576.0..=1e12).contains(&bytes) => {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 MiB to 1 TB fits")]
+            let bytes = bytes as u64;
+            Ok(bytes.max(least))
+        }
+        Amount::Bytes(_) | Amount::Percent(_) => Err(serde::de::Error::custom("`spool` is an amount from \"1MiB\" on")),
+    }
+}
+
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    let short = name.split('.').next().unwrap_or_default().trim();
+    if short.is_empty() || short == "localhost" { "this-machine".into() } else { short.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
