@@ -124,8 +124,7 @@ impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         use std::io::Read;
-        let failed =
-            |message: String, hint: &str| ConfigError { file: path.to_owned(), place: None, message: message.clone(), hint: hint.to_owned() };
+        let failed = |message: String, hint: &str| ConfigError { file: path.to_owned(), place: None, message: message.clone(), hint: hint.to_owned() };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(|error| failed(format!("it cannot be read: {error}"), "Check the path and who may read it"))?;
         file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| failed(format!("it cannot be read: {error}"), "It must be a text file in UTF-8"))?;
@@ -177,7 +176,13 @@ impl<'a> Reader<'a> {
                 }
                 "check" => match value.into_inner() {
                     DeValue::Array(array) => tables.extend(array),
-                    _ => return Err(self.error(Some(key.span()), "`check` is no list of tables".into(), "Write [[check]], with two brackets, above each check")),
+                    _ => {
+                        return Err(self.error(
+                            Some(key.span()),
+                            "`check` is no list of tables".into(),
+                            "Write [[check]], with two brackets, above each check",
+                        ));
+                    }
                 },
                 other => {
                     let hint = suggestion(other, ["agent", "check"]);
@@ -186,7 +191,11 @@ impl<'a> Reader<'a> {
             }
         }
         if tables.len() > MOST_CHECKS {
-            return Err(self.error(None, format!("{} checks, more than the {MOST_CHECKS} that one agent runs", tables.len()), "Divide them among several agents"));
+            return Err(self.error(
+                None,
+                format!("{} checks, more than the {MOST_CHECKS} that one agent runs", tables.len()),
+                "Divide them among several agents",
+            ));
         }
         self.agent(&agent)?;
         let mut names = BTreeSet::new();
@@ -219,7 +228,11 @@ impl<'a> Reader<'a> {
         };
         let (mut common, mut arguments) = (DeTable::new(), DeTable::new());
         for (key, value) in all {
-            if COMMON.contains(&key.as_ref().as_ref()) { common.insert(key, value) } else { arguments.insert(key, value) };
+            if COMMON.contains(&key.as_ref().as_ref()) {
+                common.insert(key, value)
+            } else {
+                arguments.insert(key, value)
+            };
         }
         let spanned = |table: DeTable<'a>| ValueDeserializer::from(Spanned::new(span.clone(), DeValue::Table(table)));
         let common = Common::deserialize(spanned(common)).map_err(|error| self.toml(&error, &[]))?;

@@ -11,7 +11,7 @@ use crate::model::severity::Status;
 #[serde(deny_unknown_fields)]
 pub struct Processes {
     /// The program's name, as `ps -e` shows it.
-    pub name: Option<String>,
+    pub program: Option<String>,
     /// A pattern that is looked for in the command line.
     #[serde(default, deserialize_with = "pattern", skip_serializing_if = "Option::is_none")]
     pub cmdline: Option<String>,
@@ -60,7 +60,7 @@ fn count(processes: &Processes) -> Result<u64, Outcome> {
     let own = i32::try_from(std::process::id()).ok();
     for process in all.flatten().filter(|process| Some(process.pid) != own) {
         let Ok(stat) = process.stat() else { continue };
-        if stat.state == 'Z' || processes.name.as_deref().is_some_and(|name| !same(&stat.comm, name)) {
+        if stat.state == 'Z' || processes.program.as_deref().is_some_and(|name| !same(&stat.comm, name)) {
             continue;
         }
         if let Some(pattern) = &pattern {
@@ -80,7 +80,7 @@ fn same(comm: &str, name: &str) -> bool {
 }
 
 fn judge(processes: &Processes, number: u64) -> Outcome {
-    let what = match (&processes.name, &processes.cmdline) {
+    let what = match (&processes.program, &processes.cmdline) {
         (Some(name), None) => format!("`{name}`"),
         (None, Some(pattern)) => format!("with `{pattern}` in their command line"),
         (Some(name), Some(pattern)) => format!("`{name}` with `{pattern}` in their command line"),
@@ -108,7 +108,7 @@ mod tests {
     async fn processes_are_found_by_name_and_by_command_line_and_missed_when_gone() {
         let mark = format!("9917{}", std::process::id());
         let mut child = tokio::process::Command::new("sleep").arg(&mark).kill_on_drop(true).spawn().unwrap();
-        let wanted = Processes { name: Some("sleep".into()), cmdline: Some(format!("^sleep {mark}$")), min: 1, max: Some(1) };
+        let wanted = Processes { program: Some("sleep".into()), cmdline: Some(format!("^sleep {mark}$")), min: 1, max: Some(1) };
         let context = super::super::test_context(10_000);
         // Between fork and exec the child still has its parent's name.
         while run(&wanted, &context).await.status != Status::Ok {
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn too_many_is_a_warning_and_long_names_are_cut_as_the_kernel_cuts_them() {
-        let wanted = Processes { name: Some("x".into()), cmdline: None, min: 0, max: Some(2) };
+        let wanted = Processes { program: Some("x".into()), cmdline: None, min: 0, max: Some(2) };
         assert_eq!([judge(&wanted, 0).status, judge(&wanted, 2).status, judge(&wanted, 3).status], [Status::Ok, Status::Ok, Status::Warning]);
         assert!(same("prometheus-node", "prometheus-node-exporter") && !same("prom", "prometheus"));
     }
