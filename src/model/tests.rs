@@ -172,6 +172,32 @@ fn an_acknowledgement_outlives_flapping_but_not_a_lasting_recovery() {
 }
 
 #[test]
+fn after_a_sleep_nothing_is_accused_of_silence_before_it_could_speak() {
+    let mut p = primary();
+    see(&mut p, 0, Status::Ok);
+    p.tick(at(1));
+    assert!(p.tick(at(40_000)).is_empty(), "the machine slept, and what it hears from was not heard");
+    assert!(p.tick(at(40_050)).is_empty(), "within the grace");
+    p.tick(at(40_200));
+    assert_eq!(only_open(&p).check.as_str(), "agent", "awake again, silence counts");
+}
+
+#[test]
+fn an_acknowledgement_does_not_outlive_days_that_a_spool_tells_at_once() {
+    let mut p = primary();
+    for secs in [0, 10, 20] {
+        see(&mut p, secs, Status::Critical);
+    }
+    let first = episode(&p);
+    ask(&mut p, 1, 25, Intent::Acknowledge { alert: disk(), episode: first, note: "".into() }).unwrap();
+    let now = at(100_000);
+    for (secs, status) in [(30, Status::Ok), (90_000, Status::Critical), (90_010, Status::Critical), (90_020, Status::Critical)] {
+        p.observe(&result(secs, status), now);
+    }
+    assert!(only_open(&p).ack().is_none(), "it had been clear for a day before it opened again");
+}
+
+#[test]
 fn a_verb_for_an_episode_that_is_over_is_refused_with_words() {
     let mut p = primary();
     for secs in [0, 10, 20] {

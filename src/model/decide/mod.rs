@@ -74,8 +74,10 @@ impl Default for Rules {
 /// What is no event: when things were last heard of.
 #[derive(Clone, Debug, Default)]
 pub struct Vitals {
-    /// When this life of the server began.
+    /// When this life of the server began, or when it woke from a sleep.
     pub started: Time,
+    /// The last tick.
+    pub ticked: Option<Time>,
     pub checks: HashMap<AgentId, HashMap<CheckId, CheckVital>>,
     pub agents: HashMap<AgentId, Time>,
     /// By whom each open alert is vouched for, and until when.

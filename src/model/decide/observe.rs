@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tick::care_over;
 use super::{CheckVital, FLAP_RESULTS, Opening, Rules, Vitals, cleared, fingerprint, flap_percent, plausible};
 use crate::model::event::{
     Actor, AgentJoined, AgentReturned, AlertChanged, AlertFlapping, AlertSettled, CheckChanged, CheckRemoved, ClearReason, Condition, Draft, InventoryChanged,
@@ -128,6 +129,7 @@ impl Result<'_> {
                     };
                     let mut draft = opening.draft().text(observation.details.clone());
                     draft.links = observation.runbook.iter().map(|url| Link { name: "runbook".into(), url: url.clone() }).collect();
+                    out.extend(care_over(alert_id, alert, rules, observation.at));
                     out.push(draft);
                 }
                 Some(alert) if alert.severity != observation.status.severity() => {

@@ -67,7 +67,8 @@ fn opened(rules: &Rules, fingerprint: Fingerprint, reported: &Reported, by: Acto
     if let Kind::AlertOpened(opened) = &mut draft.kind {
         opened.expr = reported.expr.clone();
     }
-    let mut out = vec![draft];
+    let mut out = super::tick::care_over(fingerprint, known, rules, at);
+    out.push(draft);
     if let Some(alert) = known.filter(|alert| !alert.flapping) {
         let recent = alert.past.iter().filter(|past| now.since(past.from) <= rules.flap_window).count();
         let opens = u32::try_from(recent).unwrap_or(u32::MAX).saturating_add(1);

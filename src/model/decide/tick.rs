@@ -11,8 +11,15 @@ use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::model::world::{Agent, Alert, World};
 
+/// A clock that is this far ahead of the last tick says that the machine slept, or that it was set.
+const ASLEEP: Span = Span::from_mins(10);
+
 pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec<Draft> {
     let mut out = Vec::new();
+    let last = vitals.ticked.replace(now).unwrap_or(vitals.started);
+    if now.since(last) > rules.grace.max(ASLEEP) {
+        woke(vitals, rules, now);
+    }
     for (id, agent) in &world.agents {
         silent(world, vitals, rules, id, agent, now, &mut out);
     }
@@ -27,6 +34,19 @@ pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec
         settled(fingerprint, alert, rules, now, &mut out);
     }
     out
+}
+
+/// Nobody listened between the last tick and now: as after a start, everything is unknown until it is
+/// heard of, and what was quiet meanwhile is not accused of silence.
+fn woke(vitals: &mut Vitals, rules: &Rules, now: Time) {
+    vitals.started = now;
+    vitals.agents.clear();
+    for vital in vitals.checks.values_mut().flat_map(|checks| checks.values_mut()) {
+        vital.heard = now.plus(rules.grace);
+    }
+    for lease in vitals.leases.values_mut().flatten() {
+        lease.until = lease.until.max(now.plus(rules.resolve_timeout));
+    }
 }
 
 /// An agent that has not spoken for too long, or single checks of one that has. Nothing that was not
@@ -88,18 +108,27 @@ fn care(fingerprint: Fingerprint, alert: &Alert, rules: &Rules, now: Time, out: 
         let severity = if alert.is_open() { alert.severity } else { Severity::Info };
         out.push(Draft::new(snooze.until, Actor::Server, kind, title).on(alert.system.clone()).severity(severity));
     }
-    if alert.is_open() || care.cleared.is_none_or(|cleared| now < cleared.plus(rules.ack_linger)) {
-        return;
-    }
+    // It ended when it had been clear for long enough, not when somebody came to look.
+    let Some(over) = care.cleared.map(|cleared| cleared.plus(rules.ack_linger)).filter(|over| !alert.is_open() && now >= *over) else { return };
     if care.ack.is_some() {
         let title = format!("acknowledgement ended, clear for {}: {}", rules.ack_linger, alert.title);
         let kind = AlertUnacknowledged { alert: fingerprint, episode, reason: EndReason::Cleared };
-        out.push(Draft::new(now, Actor::Server, kind, title).on(alert.system.clone()));
+        out.push(Draft::new(over, Actor::Server, kind, title).on(alert.system.clone()));
     }
     if care.assigned.is_some() {
         let title = format!("assignment ended, clear for {}: {}", rules.ack_linger, alert.title);
-        out.push(Draft::new(now, Actor::Server, AlertAssigned { alert: fingerprint, episode, to: None }, title).on(alert.system.clone()));
+        out.push(Draft::new(over, Actor::Server, AlertAssigned { alert: fingerprint, episode, to: None }, title).on(alert.system.clone()));
     }
+}
+
+/// What people said of an alert that opens again at `at`, where it had ended by then. Between the
+/// clearing and `at` there may have been no tick: a spool or a backlog tells of days at once.
+pub(super) fn care_over(fingerprint: Fingerprint, known: Option<&Alert>, rules: &Rules, at: Time) -> Vec<Draft> {
+    let mut out = Vec::new();
+    if let Some(alert) = known {
+        care(fingerprint, alert, rules, at, &mut out);
+    }
+    out
 }
 
 /// A lease that passes makes the alert not refreshed; one that its source gave no end resolves it.
