@@ -9,4 +9,5 @@ pub mod link;
 pub mod model;
 pub mod server;
 pub mod store;
+pub mod trust;
 pub mod wire;

@@ -1,5 +1,24 @@
-//! The server: it takes what agents and sources say, decides, keeps it, and tells everybody.
+//! A server: keeps the systems, their events and their rules, and tells everybody who may know.
+//!
+//! [`app::Server`] is a value that can be embedded, run and stopped. Inside, one task ([`core`]) owns
+//! what is true and decides; everything else asks it or hears of it through the [`hub`].
 
+pub mod app;
+mod asks;
+pub mod config;
+pub mod core;
+pub mod http;
+pub mod hub;
 pub mod intake;
+pub mod listen;
 pub mod mapping;
+pub mod metrics;
+mod prime;
+mod resume;
+pub mod session;
 pub mod source;
+
+pub use app::{Parts, Running, Server, ServerError};
+pub use config::{Config, ConfigError};
+pub use core::{Core, Input, Pace};
+pub use listen::{Listen, Listener};

@@ -1,0 +1,233 @@
+//! A server as a value: bound, run, stopped in order. `serve`, the embedded server, the demo and the
+//! tests all use this one.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use super::config::Config;
+use super::core::{self, Core, CoreParts, Pace};
+use super::http;
+use super::hub::{Hub, QueueLimits};
+use super::listen::{Listen, Listener};
+use super::metrics::{Metrics, count};
+use super::session::{Limits, Shared};
+use crate::link::{Clock, SystemClock};
+use crate::model::id::Incarnation;
+use crate::store::{Log, SqliteLog, StoreError};
+use crate::trust::{KeyError, ServerKey, Token, TokenKind, Tokens};
+
+/// Why a server does not start, with what to do about it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error("cannot listen on {on}: {why}. {hint}")]
+    Listen { on: String, why: String, hint: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// What a server is handed: everything that a simulation replaces or bends.
+pub struct Parts {
+    pub clock: Arc<dyn Clock>,
+    pub log: Arc<dyn Log>,
+    pub listener: Listener,
+    /// What callers on TCP must show.
+    pub tokens: Tokens,
+    pub heartbeat: Option<PathBuf>,
+    pub pace: Pace,
+    pub limits: Limits,
+    pub queue: QueueLimits,
+    pub connections: usize,
+}
+
+impl Parts {
+    pub fn new(clock: Arc<dyn Clock>, log: Arc<dyn Log>, listener: Listener, tokens: Tokens) -> Parts {
+        Parts {
+            clock,
+            log,
+            listener,
+            tokens,
+            heartbeat: None,
+            pace: Pace::default(),
+            limits: Limits::default(),
+            queue: QueueLimits { publications: 256, bytes: 8 << 20 },
+            connections: 10_000,
+        }
+    }
+}
+
+/// Bound and ready to run: its core lives already.
+pub struct Server {
+    listener: Listener,
+    address: Option<Listen>,
+    router: Router,
+    shared: Arc<Shared>,
+    core: Core,
+    core_task: tokio::task::JoinHandle<()>,
+    connections: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Server {
+    /// Opens the data folder (made if need be), the key, the tokens and the port that the configuration names.
+    pub async fn open(config: &Config) -> Result<Server, ServerError> {
+        let data = config.data();
+        let clock = SystemClock;
+        // Locks the folder: all that follows may rely on being alone.
+        let key = prepare(&data)?;
+        let incarnation = Incarnation(clock.now().micros().unsigned_abs() / 1_000);
+        let log = SqliteLog::open(&data, key.origin(), incarnation)?;
+        let mut tokens = Tokens::default();
+        for kind in TokenKind::ALL {
+            tokens = tokens.add(kind, Token::load_or_create(&data.join(kind.file()))?);
+        }
+        let listener = Listener::bind(&config.listen).await?;
+        let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
+        parts.heartbeat = Some(data.join("heartbeat"));
+        Server::bind(config, parts).await
+    }
+
+    /// Starts the core on what was handed in. Connections are taken once it runs.
+    pub async fn bind(config: &Config, parts: Parts) -> Result<Server, ServerError> {
+        let metrics = Arc::<Metrics>::default();
+        let hub = Hub::new(parts.queue, metrics.clone());
+        let name = config.name();
+        let claim_every = parts.pace.claim.max(parts.pace.tick);
+        let core_parts = CoreParts {
+            log: parts.log.clone(),
+            clock: parts.clock.clone(),
+            hub: hub.clone(),
+            metrics: metrics.clone(),
+            rules: config.rules.clone(),
+            systems: config.system.clone(),
+            retention: config.retention(),
+            pace: parts.pace,
+            name: name.clone(),
+            heartbeat: parts.heartbeat,
+        };
+        let (core, core_task) = core::start(core_parts).await?;
+        let (stopping, stops) = watch::channel(false);
+        let (alive, ended) = mpsc::channel(1);
+        let shared = Arc::new(Shared {
+            core: core.clone(),
+            hub,
+            log: parts.log,
+            clock: parts.clock,
+            metrics,
+            more_metrics: Box::new(String::new),
+            tokens: parts.tokens,
+            limits: parts.limits,
+            name,
+            env: config.env.clone(),
+            claim_every,
+            stopping: stops,
+            alive,
+        });
+        let router = http::router(shared.clone(), Router::new());
+        let address = parts.listener.address();
+        let connections = Arc::new(Semaphore::new(parts.connections));
+        Ok(Server { listener: parts.listener, address, router, shared, core, core_task, connections, stopping, ended })
+    }
+
+    /// Where it listens; nowhere in a simulation.
+    pub fn address(&self) -> Option<&Listen> {
+        self.address.as_ref()
+    }
+
+    /// For whoever lives in the same process.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Takes connections until `shutdown` is done, then stops in order.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = self.listener.accept() => match accepted {
+                    None => {
+                        (&mut shutdown).await;
+                        break;
+                    }
+                    Some(Ok((io, via))) => self.take(io, via),
+                    Some(Err(error)) => {
+                        // Out of file descriptors, most likely: those that we have must end first.
+                        tracing::warn!(%error, "a connection could not be taken");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                },
+            }
+        }
+        self.stop().await;
+    }
+
+    fn take(&self, io: Box<dyn crate::link::Io>, via: super::listen::Via) {
+        match self.connections.clone().try_acquire_owned() {
+            Ok(permit) => {
+                let slot = http::Slot::new(permit, self.shared.metrics.clone());
+                tokio::spawn(http::serve(io, via, self.router.clone(), slot));
+            }
+            Err(_) => {
+                count(&self.shared.metrics.turned_away);
+                tokio::spawn(http::turn_away(io));
+            }
+        }
+    }
+
+    /// The last words are written and told, then everybody is sent home.
+    async fn stop(self) {
+        let Server { listener, address: _, router, shared, core, core_task, connections: _, stopping, mut ended } = self;
+        drop(listener);
+        core.stop().await;
+        let _ = core_task.await;
+        stopping.send_replace(true);
+        drop((router, shared));
+        // Sessions end at once unless their other side is slow. Whoever holds a request longer than that is cut off.
+        let _ = tokio::time::timeout(Duration::from_secs(2), ended.recv()).await;
+    }
+
+    /// Runs in a task of its own.
+    pub fn spawn(self) -> Running {
+        let (address, core) = (self.address.clone(), self.core.clone());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let task = tokio::spawn(self.run(async {
+            let _ = stopped.await;
+        }));
+        Running { address, core, stop, task }
+    }
+}
+
+/// A server that runs. Dropping it stops it, without waiting.
+pub struct Running {
+    pub address: Option<Listen>,
+    pub core: Core,
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops it in order, and waits for that.
+    pub async fn stop(self) {
+        drop(self.stop);
+        let _ = self.task.await;
+    }
+}
+
+/// Makes the folder and finds the key in it.
+fn prepare(data: &Path) -> Result<ServerKey, ServerError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|error| StoreError::Open {
+        path: data.display().to_string(),
+        why: error.to_string(),
+        hint: "Choose another folder with `data`, or make this one writable".into(),
+    })?;
+    Ok(ServerKey::load_or_create(&data.join("server.key"))?)
+}

@@ -1,0 +1,213 @@
+//! A server's TOML: read whole or refused, with file, line, column and the nearest right name.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::listen::Listen;
+use crate::model::primary::Rules;
+use crate::model::system::SystemSpec;
+use crate::model::time::Span;
+use crate::store::Retention;
+
+/// The configuration of one server. This type is the format.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// As it calls itself; the host's name unless given.
+    pub name: Option<Arc<str>>,
+    /// What kind of environment it watches: "production".
+    pub env: Option<Arc<str>>,
+    pub listen: Listen,
+    /// Where log, key and tokens are; beneath the user's data folder unless given.
+    pub data: Option<PathBuf>,
+    pub rules: Rules,
+    pub retention: RetentionConfig,
+    pub system: Vec<SystemSpec>,
+}
+
+/// How long events are kept: for ever, unless something is said.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    pub keep: Option<Span>,
+    /// Others for some kinds; the first that matches counts.
+    pub kind: Vec<KindRetention>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindRetention {
+    /// A kind's name, or a prefix that ends in `*`.
+    pub name: String,
+    /// For ever unless given.
+    #[serde(default)]
+    pub keep: Option<Span>,
+}
+
+/// What is wrong, where, and what was perhaps meant.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub struct ConfigError {
+    pub file: String,
+    /// Line and column, from 1.
+    pub place: Option<(usize, usize)>,
+    pub why: String,
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some((line, column)) = self.place {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.why)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, ". {hint}"))
+    }
+}
+
+/// More than this is no configuration.
+const LARGEST: u64 = 8 << 20;
+
+impl Config {
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        use std::io::Read;
+        let file = path.display().to_string();
+        let failed =
+            |error: std::io::Error| ConfigError { file: file.clone(), place: None, why: error.to_string(), hint: Some("Name another with --config".into()) };
+        let mut text = String::new();
+        std::fs::File::open(path).map_err(failed)?.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+        Config::parse(&text, &file)
+    }
+
+    /// `file` is how errors call it.
+    pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let place = error.span().map(|span| place(text, span.start));
+            let why = error.message().to_owned();
+            let hint = nearest(&why);
+            ConfigError { file: file.into(), place, why, hint }
+        })?;
+        config.check(text, file)?;
+        Ok(config)
+    }
+
+    fn check(&self, text: &str, file: &str) -> Result<(), ConfigError> {
+        let mut seen = std::collections::BTreeSet::new();
+        for system in &self.system {
+            if !seen.insert(&system.id) {
+                // Where it stands the second time.
+                let needle = format!("\"{}\"", system.id);
+                let place = text.match_indices(&needle).nth(1).map(|(at, _)| place(text, at));
+                return Err(ConfigError { file: file.into(), place, why: format!("the system `{}` is declared twice", system.id), hint: None });
+            }
+        }
+        Ok(())
+    }
+
+    pub fn name(&self) -> Arc<str> {
+        self.name.clone().unwrap_or_else(|| {
+            let host = rustix::system::uname();
+            host.nodename().to_string_lossy().split('.').next().filter(|name| !name.is_empty()).unwrap_or("midwatch").into()
+        })
+    }
+
+    /// The data folder: the configured one, else one beneath the user's.
+    pub fn data(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| match directories::ProjectDirs::from("", "", "midwatch") {
+            Some(folders) => folders.data_dir().join("server"),
+            None => PathBuf::from("midwatch-data"),
+        })
+    }
+
+    pub fn retention(&self) -> Retention {
+        Retention { keep: self.retention.keep, kinds: self.retention.kind.iter().map(|kind| (kind.name.clone(), kind.keep)).collect() }
+    }
+}
+
+/// Line and column of a byte, from 1; columns count characters.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// serde says: unknown field `lisen`, expected one of `name`, `listen` …
+fn nearest(message: &str) -> Option<String> {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let wrong = message.starts_with("unknown ").then(|| quoted.next()).flatten()?;
+    let right = quoted.min_by_key(|name| distance(wrong, name))?;
+    (distance(wrong, right) <= right.len().max(3) / 2).then(|| format!("Did you mean `{right}`?"))
+}
+
+/// How many letters have to change (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
+            let changed = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = changed.min(left + 1).min(diagonal + 1);
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_configuration_is_read() {
+        let config = Config::parse(
+            r#"
+            name = "shop"
+            env = "production"
+            listen = "127.0.0.1:7400"
+            [rules]
+            resolve_timeout = "4m"
+            [retention]
+            keep = "90d"
+            kind = [{ name = "alert.*" }, { name = "log", keep = "7d" }]
+            [[system]]
+            id = "shop/varnish"
+            title = "Varnish in front of the shop"
+            contacts = [{ name = "Sam", reach = "+49 1" }]
+            uses = ["infra:dc1/ceph"]
+            "#,
+            "server.toml",
+        )
+        .unwrap();
+        assert_eq!(config.listen, Listen::Tcp("127.0.0.1:7400".parse().unwrap()));
+        assert_eq!(config.rules.resolve_timeout, Span::from_mins(4));
+        assert_eq!(config.retention().keep_of("alert.opened"), None);
+        assert_eq!(config.retention().keep_of("log"), Some(Span::from_days(7)));
+        assert_eq!(config.system.len(), 1);
+    }
+
+    #[test]
+    fn errors_say_file_line_column_and_the_nearest_name() {
+        let error = Config::parse("name = \"x\"\nlisen = \"127.0.0.1:1\"\n", "server.toml").unwrap_err().to_string();
+        assert!(error.starts_with("server.toml:2:1: unknown field `lisen`"), "{error}");
+        assert!(error.ends_with("Did you mean `listen`?"), "{error}");
+        let error = Config::parse("[[system]]\nid = \"a\"\n[[system]]\nid = \"a\"\n", "s.toml").unwrap_err().to_string();
+        assert_eq!(error, "s.toml:4:6: the system `a` is declared twice");
+        let error = Config::parse("listen = \"0.0.0.0:80\"", "s.toml").unwrap_err().to_string();
+        assert!(error.starts_with("s.toml:1:10:") && error.contains("loopback alone"), "{error}");
+    }
+
+    #[test]
+    fn b1_deep_nesting_is_refused() {
+        let bomb = format!("name = {}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(Config::parse(&bomb, "s.toml").is_err());
+    }
+}

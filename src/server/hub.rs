@@ -1,0 +1,263 @@
+//! Tells subscribers what became durable. Each publication is encoded once, whoever gets it; each
+//! subscriber has a bounded queue, and one that is too slow loses it and is told everything anew.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::extract::ws::Message;
+use tokio::sync::{mpsc, watch};
+
+use super::metrics::{Metrics, count, drop_one};
+use crate::model::id::{AgentId, CheckId, Incarnation, Sequence};
+use crate::model::observation::Observation;
+use crate::model::time::Span;
+use crate::store::Row;
+use crate::wire::codec::{Frame, encode};
+use crate::wire::{Batch, Encoding, EventBytes, ToClient, Vitals};
+
+/// A frame as the socket takes it: cheap to clone.
+pub fn message(frame: Frame) -> Message {
+    match frame {
+        Frame::Binary(bytes) => Message::Binary(bytes),
+        Frame::Text(text) => Message::Text(text.into()),
+    }
+}
+
+/// Everything in (`from`, `to`]; without rows a claim that nothing happened.
+pub struct Publication {
+    pub incarnation: Incarnation,
+    pub from: Sequence,
+    pub to: Sequence,
+    pub rows: Vec<Row>,
+    pub lag: Span,
+    size: usize,
+    frames: [OnceLock<Option<Message>>; 3],
+}
+
+impl Publication {
+    pub fn new(incarnation: Incarnation, from: Sequence, to: Sequence, rows: Vec<Row>, lag: Span) -> Publication {
+        let size = 64 + rows.iter().map(|row| row.bytes.len()).sum::<usize>();
+        Publication { incarnation, from, to, rows, lag, size, frames: Default::default() }
+    }
+
+    /// Encoded for everybody who wants it so. `None`: it cannot be, which no event should bring about.
+    pub fn message(&self, encoding: Encoding) -> Option<Message> {
+        let [json, plain, packed] = &self.frames;
+        let slot = match encoding {
+            Encoding::Json => json,
+            Encoding::MessagePack => plain,
+            Encoding::Zstd => packed,
+        };
+        slot.get_or_init(|| {
+            let events = self.rows.iter().map(|row| EventBytes(row.bytes.clone())).collect();
+            let batch = Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag };
+            match encode(&ToClient::Batch(batch), encoding) {
+                Ok(frame) => Some(message(frame)),
+                Err(error) => {
+                    tracing::error!(%error, from = self.from.0, to = self.to.0, "a batch cannot be encoded");
+                    None
+                }
+            }
+        })
+        .clone()
+    }
+}
+
+/// The latest observations that changed since `since`, encoded once.
+pub struct VitalsFrame {
+    pub since: u64,
+    pub version: u64,
+    observations: Vec<Observation>,
+    frames: [OnceLock<Option<Message>>; 3],
+}
+
+impl VitalsFrame {
+    fn new(since: u64, version: u64, observations: Vec<Observation>) -> VitalsFrame {
+        VitalsFrame { since, version, observations, frames: Default::default() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.observations.is_empty()
+    }
+
+    pub fn message(&self, encoding: Encoding) -> Option<Message> {
+        let [json, plain, packed] = &self.frames;
+        let slot = match encoding {
+            Encoding::Json => json,
+            Encoding::MessagePack => plain,
+            Encoding::Zstd => packed,
+        };
+        slot.get_or_init(|| encode(&ToClient::<EventBytes>::Vitals(Vitals { observations: self.observations.clone() }), encoding).ok().map(message)).clone()
+    }
+}
+
+/// How much a subscriber may fall behind.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    pub publications: usize,
+    pub bytes: usize,
+}
+
+pub struct Hub {
+    state: Mutex<State>,
+    vitals: Mutex<Latest>,
+    vitals_sent: watch::Sender<Arc<VitalsFrame>>,
+    limits: QueueLimits,
+    metrics: Arc<Metrics>,
+}
+
+struct State {
+    head: Sequence,
+    subscribers: HashMap<u64, Subscriber>,
+    next: u64,
+}
+
+struct Subscriber {
+    queue: mpsc::Sender<Arc<Publication>>,
+    backlog: Arc<Backlog>,
+}
+
+#[derive(Default)]
+struct Backlog {
+    bytes: AtomicUsize,
+    lapsed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Latest {
+    version: u64,
+    changed: bool,
+    checks: BTreeMap<(AgentId, CheckId), (u64, Observation)>,
+}
+
+/// Checks whose latest observation is held for those who come later.
+const MOST_CHECKS: usize = 100_000;
+
+impl Hub {
+    pub fn new(limits: QueueLimits, metrics: Arc<Metrics>) -> Arc<Hub> {
+        let state = State { head: Sequence(0), subscribers: HashMap::new(), next: 0 };
+        let (vitals_sent, _) = watch::channel(Arc::new(VitalsFrame::new(0, 0, Vec::new())));
+        Arc::new(Hub { state: Mutex::new(state), vitals: Mutex::default(), vitals_sent, limits, metrics })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last event that was published.
+    pub fn head(&self) -> Sequence {
+        self.state().head
+    }
+
+    /// Where the log stands when the server starts.
+    pub fn begin_at(&self, head: Sequence) {
+        self.state().head = head;
+    }
+
+    /// To all subscribers, at once. Never waits.
+    pub fn publish(&self, publication: Publication) {
+        let publication = Arc::new(publication);
+        let mut state = self.state();
+        state.head = state.head.max(publication.to);
+        let limits = self.limits;
+        state.subscribers.retain(|_, subscriber| {
+            let before = subscriber.backlog.bytes.fetch_add(publication.size, Ordering::AcqRel);
+            // One that has read everything may get a publication of any size.
+            let fits = before == 0 || before.saturating_add(publication.size) <= limits.bytes;
+            if fits && subscriber.queue.try_send(publication.clone()).is_ok() {
+                return true;
+            }
+            subscriber.backlog.lapsed.store(true, Ordering::Release);
+            count(&self.metrics.lapses);
+            false
+        });
+    }
+
+    pub fn subscribe(self: &Arc<Hub>) -> Subscription {
+        let (queue, publications) = mpsc::channel(self.limits.publications.max(1));
+        let backlog = Arc::<Backlog>::default();
+        let mut state = self.state();
+        let id = state.next;
+        state.next += 1;
+        state.subscribers.insert(id, Subscriber { queue, backlog: backlog.clone() });
+        count(&self.metrics.subscribers);
+        Subscription { head: state.head, id, publications, backlog, hub: self.clone() }
+    }
+
+    /// Takes note of the latest results; the next [`Hub::send_vitals`] tells.
+    pub fn observed(&self, observations: &[Observation]) {
+        let mut latest = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = latest.version + 1;
+        for observation in observations {
+            let key = (observation.agent.clone(), observation.check.clone());
+            if latest.checks.len() < MOST_CHECKS || latest.checks.contains_key(&key) {
+                latest.checks.insert(key, (version, observation.clone()));
+                latest.changed = true;
+            }
+        }
+    }
+
+    /// Forgets the checks of an agent that it no longer runs.
+    pub fn keep_checks(&self, agent: &AgentId, checks: &[CheckId]) {
+        let mut latest = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.checks.retain(|(of, check), _| of != agent || checks.contains(check));
+    }
+
+    /// Tells what has changed since the last time; the latest wins.
+    pub fn send_vitals(&self) {
+        let mut latest = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::take(&mut latest.changed) {
+            return;
+        }
+        let since = latest.version;
+        latest.version += 1;
+        let version = latest.version;
+        let changed = if self.vitals_sent.receiver_count() == 0 {
+            Vec::new()
+        } else {
+            latest.checks.values().filter(|(changed, _)| *changed > since).map(|(_, observation)| observation.clone()).collect()
+        };
+        self.vitals_sent.send_replace(Arc::new(VitalsFrame::new(since, version, changed)));
+    }
+
+    pub fn follow_vitals(&self) -> watch::Receiver<Arc<VitalsFrame>> {
+        self.vitals_sent.subscribe()
+    }
+
+    /// Everything that changed after `since`, for one who missed a frame.
+    pub fn vitals_since(&self, since: u64) -> VitalsFrame {
+        let latest = self.vitals.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = latest.checks.values().filter(|(changed, _)| *changed > since).map(|(_, observation)| observation.clone()).collect();
+        VitalsFrame::new(since, latest.version, changed)
+    }
+}
+
+/// One reader's queue.
+pub struct Subscription {
+    /// Everything after this comes through the queue.
+    pub head: Sequence,
+    id: u64,
+    publications: mpsc::Receiver<Arc<Publication>>,
+    backlog: Arc<Backlog>,
+    hub: Arc<Hub>,
+}
+
+impl Subscription {
+    /// The next publication; `None` when this reader was too slow and has to begin anew.
+    pub async fn next(&mut self) -> Option<Arc<Publication>> {
+        if self.backlog.lapsed.load(Ordering::Acquire) {
+            return None;
+        }
+        let publication = self.publications.recv().await?;
+        self.backlog.bytes.fetch_sub(publication.size, Ordering::AcqRel);
+        Some(publication)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.hub.state().subscribers.remove(&self.id);
+        drop_one(&self.hub.metrics.subscribers);
+    }
+}

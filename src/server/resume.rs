@@ -1,0 +1,93 @@
+//! Where a subscription begins: from a cursor, when the log still holds all that follows; else with a
+//! snapshot, and the reason why.
+
+use std::sync::PoisonError;
+
+use axum::extract::ws::Message;
+
+use super::core::Durable;
+use super::hub::message;
+use crate::model::id::Sequence;
+use crate::model::time::Span;
+use crate::store::{Head, Log, Page, Row, StoreError};
+use crate::wire::codec::encode;
+use crate::wire::{Batch, Cursor, Encoding, EventBytes, Snapshot, SnapshotReason, ToClient};
+
+/// More events than this are not sent one by one: a snapshot is shorter.
+pub(super) const CATCH_UP: u64 = 100_000;
+/// Rows and bytes of one batch, when catching up or paging.
+pub(super) const ROWS: usize = 1_000;
+pub(super) const BYTES: usize = 512 << 10;
+
+/// Where to go on, or why not.
+pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence) -> Result<Sequence, SnapshotReason> {
+    let cursor = cursor.ok_or(SnapshotReason::First)?;
+    if cursor.origin != log.origin {
+        return Err(SnapshotReason::OtherServer);
+    }
+    if cursor.incarnation != log.incarnation {
+        return Err(SnapshotReason::OtherIncarnation);
+    }
+    if cursor.sequence > published {
+        return Err(SnapshotReason::Beyond);
+    }
+    if cursor.sequence.next() < log.base || published.0.saturating_sub(cursor.sequence.0) > CATCH_UP {
+        return Err(SnapshotReason::TooOld);
+    }
+    Ok(cursor.sequence)
+}
+
+/// The rows that follow `from`, up to `to`: a batch of them. An error with `None`: some are gone.
+pub(super) async fn following(log: &dyn Log, from: Sequence, to: Sequence) -> Result<Vec<Row>, Option<StoreError>> {
+    let rows = match log.range(from.next(), to, ROWS, BYTES).await {
+        Ok(rows) => rows,
+        Err(StoreError::Pruned { .. }) => return Err(None),
+        Err(error) => return Err(Some(error)),
+    };
+    let mut expected = from;
+    for row in &rows {
+        expected = expected.next();
+        if row.sequence != expected {
+            // A kind that is kept for a shorter time: the world would be wrong without it.
+            return Err(None);
+        }
+    }
+    if rows.is_empty() { Err(None) } else { Ok(rows) }
+}
+
+/// A batch of its own, for one reader.
+pub(super) fn batch(log: Head, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span, encoding: Encoding) -> Option<Message> {
+    let batch = Batch { incarnation: log.incarnation, from, to, events, lag };
+    encode(&ToClient::Batch(batch), encoding).ok().map(message)
+}
+
+/// A snapshot that was encoded before: when a thousand consoles come back at once, it is made once.
+pub struct EncodedSnapshot {
+    history: u32,
+    encoding: Encoding,
+    why: SnapshotReason,
+    message: Message,
+}
+
+/// The world, with the newest `history` events.
+pub(super) async fn snapshot(durable: &Durable, log: &dyn Log, history: u32, why: SnapshotReason, encoding: Encoding) -> Result<Message, String> {
+    let same = |known: &&EncodedSnapshot| (known.history, known.encoding, known.why) == (history, encoding, why);
+    if let Some(known) = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
+        return Ok(known.message.clone());
+    }
+    let mut events = Vec::new();
+    if history > 0 {
+        let most = usize::try_from(history).unwrap_or(usize::MAX);
+        let rows = log.page(Page::Before(None), most).await.map_err(|error| error.to_string())?;
+        // What became durable since comes through the stream.
+        events.extend(rows.into_iter().rev().filter(|row| row.sequence <= durable.world.head).map(|row| EventBytes(row.bytes)));
+    }
+    let world = durable.world.clone();
+    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events };
+    let message = message(encode(&ToClient::Snapshot(snapshot), encoding).map_err(|error| error.to_string())?);
+    let mut encoded = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+    if encoded.len() < 4 {
+        encoded.push(EncodedSnapshot { history, encoding, why, message: message.clone() });
+    }
+    Ok(message)
+}

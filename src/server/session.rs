@@ -1,0 +1,522 @@
+//! One WebSocket: who is there, what they want to hear, what they ask for.
+//!
+//! A single task, so that thousands of idle ones cost little. It writes and reads in turn; while a slow
+//! reader holds up a write, its queue in the hub fills and is dropped, and nobody else notices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::asks::Asks;
+use super::core::{Core, Input};
+use super::hub::{Hub, Publication, Subscription, VitalsFrame, message};
+use super::metrics::{Metrics, count, drop_one};
+use super::resume;
+use crate::link::Clock;
+use crate::model::filter::{Filter, OnServer};
+use crate::model::id::{AgentId, Sequence};
+use crate::model::intent::{Refusal, RefusalCode};
+use crate::model::time::Span;
+use crate::store::Log;
+use crate::trust::{TokenKind, Tokens};
+use crate::wire::codec::{Frame, decode_to_server, encode};
+use crate::wire::{
+    Ack, Answer, Encoding, EventBytes, Hello, Outcome, PROTOCOL, Ping, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer, Welcome,
+    WireError,
+};
+
+/// What a server lets one connection do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// From the upgrade to the hello.
+    pub handshake: Duration,
+    /// How long one frame may take to be written.
+    pub patience: Duration,
+    /// Messages a second; more are taken later.
+    pub rate: u32,
+    /// Newest events that come with a snapshot.
+    pub history: u32,
+    /// Asks for history that wait.
+    pub asks: usize,
+    /// Requests and observations under way.
+    pub replies: usize,
+    pub observations: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            handshake: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
+            rate: 2_000,
+            history: 10_000,
+            asks: 16,
+            replies: 256,
+            observations: 10_000,
+        }
+    }
+}
+
+/// What all sessions of a server share.
+pub struct Shared {
+    pub core: Core,
+    pub hub: Arc<Hub>,
+    pub log: Arc<dyn Log>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub tokens: Tokens,
+    pub limits: Limits,
+    pub name: Arc<str>,
+    pub env: Option<Arc<str>>,
+    pub claim_every: Duration,
+    /// Turns true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+    /// Held by whoever must be waited for then.
+    pub alive: tokio::sync::mpsc::Sender<()>,
+    /// What others count, as text for `/metrics`.
+    pub more_metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+/// What a connection has shown so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// It came through a socket that only its owner can open.
+    Owner,
+    Token(TokenKind),
+    Nothing,
+}
+
+impl Shown {
+    fn opens(self, role: Role) -> bool {
+        match (self, role) {
+            (Shown::Owner, _) | (Shown::Token(TokenKind::Console), Role::Console) | (Shown::Token(TokenKind::Agent), Role::Agent) => true,
+            (Shown::Token(_) | Shown::Nothing, Role::Console | Role::Agent | Role::Peer) => false,
+        }
+    }
+}
+
+/// The session is over; nothing more can be said to the other side.
+pub(super) struct Over;
+
+type Said = Result<(), Over>;
+
+pub async fn run(socket: WebSocket, shown: Shown, shared: Arc<Shared>) {
+    count(&shared.metrics.sessions);
+    let stopping = shared.stopping.clone();
+    let alive = shared.alive.clone();
+    let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
+    if let Some(hello) = greet(&mut wire, shown).await {
+        let session = Session { wire, hello, stream: None, asks: Asks::default(), replies: FuturesUnordered::new(), vitals: None, rate: Rate::default() };
+        // Whichever way it ended, there is nobody to tell.
+        let _ = Box::pin(session.talk(stopping)).await;
+    }
+    drop_one(&shared.metrics.sessions);
+    drop(alive);
+}
+
+/// The socket, and how to write to it.
+pub(super) struct Wire {
+    socket: WebSocket,
+    encoding: Encoding,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Wire {
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    pub(super) async fn send(&mut self, message: Message) -> Said {
+        let bytes = match &message {
+            Message::Binary(bytes) => bytes.len(),
+            Message::Text(text) => text.len(),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
+        };
+        match tokio::time::timeout(self.shared.limits.patience, self.socket.send(message)).await {
+            Ok(Ok(())) => {
+                count(&self.shared.metrics.frames_out);
+                super::metrics::add(&self.shared.metrics.bytes_out, u64::try_from(bytes).unwrap_or(0));
+                Ok(())
+            }
+            Ok(Err(_)) | Err(_) => Err(Over),
+        }
+    }
+
+    pub(super) async fn say(&mut self, said: &ToClient) -> Said {
+        match encode(said, self.encoding) {
+            Ok(frame) => self.send(message(frame)).await,
+            Err(error) => {
+                tracing::error!(%error, "a message cannot be encoded");
+                Err(Over)
+            }
+        }
+    }
+
+    pub(super) async fn problem(&mut self, code: ProblemCode, id: Option<u64>, words: impl Into<String>) -> Said {
+        self.say(&ToClient::Problem(Problem { code, words: words.into(), id })).await
+    }
+
+    /// The next frame, of a size that the upgrade capped. May be dropped while it waits.
+    async fn next(&mut self) -> Result<Frame, Over> {
+        loop {
+            match self.socket.recv().await {
+                Some(Ok(Message::Binary(bytes))) => return Ok(Frame::Binary(bytes)),
+                Some(Ok(Message::Text(text))) => return Ok(Frame::Text(text.as_str().to_owned())),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
+            }
+        }
+    }
+}
+
+/// Waits for the hello, and answers it. `None`: the connection ended, with words where there was somebody to hear them.
+async fn greet(wire: &mut Wire, shown: Shown) -> Option<Hello> {
+    let limits = wire.shared.limits.clone();
+    let frame = match tokio::time::timeout(limits.handshake, wire.next()).await {
+        Ok(frame) => frame.ok()?,
+        Err(_) => {
+            let words = format!("no hello within {} s", limits.handshake.as_secs());
+            let _ = wire.problem(ProblemCode::Limit, None, words).await;
+            return None;
+        }
+    };
+    if matches!(frame, Frame::Text(_)) {
+        wire.encoding = Encoding::Json;
+    }
+    let mut hello = match decode_to_server(&frame) {
+        Ok(ToServer::Hello(hello)) => hello,
+        Ok(_) => {
+            let _ = wire.problem(ProblemCode::Forbidden, None, "the first message must be `hello`").await;
+            return None;
+        }
+        Err(error) => {
+            count(&wire.shared.metrics.malformed);
+            let _ = wire.problem(ProblemCode::Malformed, None, error.to_string()).await;
+            return None;
+        }
+    };
+    let shown = match (shown, hello.token.take()) {
+        (Shown::Nothing, Some(token)) => wire.shared.tokens.kind_of(&token).map_or(Shown::Nothing, Shown::Token),
+        (shown, _) => shown,
+    };
+    if !shown.opens(hello.role) {
+        let words = match (hello.role, shown) {
+            (Role::Peer, _) => "this version takes no peers".to_owned(),
+            (_, Shown::Nothing) => "a token is needed: from the file `console.token` or `agent.token` in the server's data folder".to_owned(),
+            (role, _) => format!("this token is not one for the role `{}`", role.word()),
+        };
+        let _ = wire.problem(ProblemCode::Unauthorized, None, words).await;
+        return None;
+    }
+    if hello.zstd && wire.encoding == Encoding::MessagePack {
+        wire.encoding = Encoding::Zstd;
+    }
+    let head = wire.shared.log.head();
+    let welcome = Welcome {
+        protocol: PROTOCOL.min(hello.protocol),
+        origin: head.origin,
+        incarnation: head.incarnation,
+        name: wire.shared.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        now: wire.shared.clock.now(),
+        env: wire.shared.env.clone(),
+        claim_every: wire.shared.claim_every.into(),
+        head: head.sequence,
+        base: head.base,
+    };
+    wire.say(&ToClient::Welcome(welcome)).await.ok()?;
+    Some(hello)
+}
+
+/// A subscription that runs.
+struct Stream {
+    subscription: Subscription,
+    filter: Option<Filter>,
+    history: u32,
+    /// Everything up to here was told.
+    sent: Sequence,
+}
+
+/// Counts messages within a second.
+#[derive(Default)]
+struct Rate {
+    second: Option<Instant>,
+    count: u32,
+}
+
+struct Session {
+    wire: Wire,
+    hello: Hello,
+    stream: Option<Stream>,
+    asks: Asks,
+    replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
+    vitals: Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>,
+    rate: Rate,
+}
+
+impl Session {
+    async fn talk(mut self, mut stopping: watch::Receiver<bool>) -> Said {
+        loop {
+            let limits = &self.wire.shared.limits;
+            // What asks for more than is allowed is not read on until there is room.
+            let room = self.replies.len() < limits.replies;
+            tokio::select! {
+                frame = self.wire.next(), if room => self.take(frame?).await?,
+                publication = next_publication(&mut self.stream) => self.publish(publication).await?,
+                rows = self.asks.next() => self.asks.answer(&mut self.wire, rows).await?,
+                Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
+                frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
+                () = until_stopping(&mut stopping) => {
+                    // The last words of the core are told before ours.
+                    while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
+                        self.publish(Some(publication)).await?;
+                    }
+                    self.wire.problem(ProblemCode::Stopping, None, "the server stops").await?;
+                    return self.wire.send(Message::Close(None)).await;
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, frame: Frame) -> Said {
+        count(&self.wire.shared.metrics.frames_in);
+        self.slow_down().await;
+        let message = match decode_to_server(&frame) {
+            Ok(message) => message,
+            Err(error) => {
+                count(&self.wire.shared.metrics.malformed);
+                let code = match error {
+                    WireError::TooLarge(_) => ProblemCode::Limit,
+                    WireError::Malformed(_) | WireError::TooDeep(_) | WireError::Encode(_) => ProblemCode::Malformed,
+                };
+                return self.wire.problem(code, None, error.to_string()).await;
+            }
+        };
+        match (message, self.hello.role) {
+            (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Ping { id })).await,
+            (ToServer::Hello(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "hello was said already").await,
+            (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
+            (ToServer::History(ask), Role::Console) => self.asks.history(&mut self.wire, &ask).await,
+            (ToServer::Search(ask), Role::Console) => self.asks.search(&mut self.wire, &ask).await,
+            (ToServer::Do(request), Role::Console) => {
+                let core = self.wire.shared.core.clone();
+                self.replies.push(Box::pin(async move {
+                    let id = request.id;
+                    let result = match core.write(Input::Request(request)).await {
+                        Ok(events) => Outcome::Done(events),
+                        Err(refusal) => Outcome::Refused(refusal),
+                    };
+                    ToClient::Answer(Answer { id, result })
+                }));
+                Ok(())
+            }
+            (ToServer::Agent(said), Role::Agent) => {
+                let own = self.is_own([&said.hello.agent]);
+                self.hand_in(said.id, own, Input::Hello(said.hello));
+                Ok(())
+            }
+            (ToServer::Observe(said), Role::Agent) => {
+                let own = self.is_own(said.observations.iter().map(|observation| &observation.agent));
+                let most = self.wire.shared.limits.observations;
+                let fits = if said.observations.len() > most {
+                    Err(Refusal::new(RefusalCode::Invalid, format!("more than {most} observations at once")))
+                } else {
+                    own
+                };
+                self.hand_in(said.id, fits, Input::Observe(said.observations));
+                Ok(())
+            }
+            (ToServer::Keepalive(said), Role::Agent) => {
+                let own = self.is_own([&said.agent]);
+                self.hand_in(said.id, own, Input::Keepalive(said.agent));
+                Ok(())
+            }
+            (
+                ToServer::Subscribe(_)
+                | ToServer::History(_)
+                | ToServer::Search(_)
+                | ToServer::Do(_)
+                | ToServer::Agent(_)
+                | ToServer::Observe(_)
+                | ToServer::Keepalive(_),
+                role,
+            ) => self.wire.problem(ProblemCode::Forbidden, None, format!("the role `{}` may not say that", role.word())).await,
+        }
+    }
+
+    /// An agent speaks for itself alone.
+    fn is_own<'a>(&self, agents: impl IntoIterator<Item = &'a AgentId>) -> Result<(), Refusal> {
+        match agents.into_iter().find(|agent| agent.as_str() != &*self.hello.name) {
+            None => Ok(()),
+            Some(other) => Err(Refusal::new(RefusalCode::Forbidden, format!("this connection is agent `{}`'s, not `{other}`'s", self.hello.name))),
+        }
+    }
+
+    fn hand_in(&mut self, id: u64, allowed: Result<(), Refusal>, input: Input) {
+        let core = self.wire.shared.core.clone();
+        self.replies.push(Box::pin(async move {
+            let refused = match allowed {
+                Ok(()) => core.write(input).await.err(),
+                Err(refusal) => Some(refusal),
+            };
+            ToClient::Ack(Ack { id, refused })
+        }));
+    }
+
+    /// More messages than the rate allows wait for the next second.
+    async fn slow_down(&mut self) {
+        let now = Instant::now();
+        match self.rate.second {
+            Some(second) if now.duration_since(second) < Duration::from_secs(1) => {
+                self.rate.count += 1;
+                if self.rate.count > self.wire.shared.limits.rate {
+                    tokio::time::sleep_until(second + Duration::from_secs(1)).await;
+                }
+            }
+            Some(_) | None => self.rate = Rate { second: Some(now), count: 1 },
+        }
+    }
+
+    async fn subscribe(&mut self, ask: Subscribe) -> Said {
+        // Times in a filter are read as UTC here: the reader's zone is the reader's affair.
+        let filter = match ask.filter.as_deref().map(|text| Filter::new(text, self.wire.shared.clock.now(), &jiff::tz::TimeZone::UTC)).transpose() {
+            Ok(filter) => filter,
+            Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
+        };
+        self.vitals = ask.vitals.then(|| (self.wire.shared.hub.follow_vitals(), 0));
+        if let Some((changes, _)) = &mut self.vitals {
+            changes.mark_changed();
+        }
+        self.stream = None;
+        let subscription = self.wire.shared.hub.subscribe();
+        let history = ask.history.min(self.wire.shared.limits.history);
+        let stream = Stream { sent: subscription.head, subscription, filter, history };
+        match resume::from_cursor(ask.cursor, self.wire.shared.log.head(), stream.subscription.head) {
+            Ok(from) => self.catch_up(stream, from).await,
+            Err(why) => self.snapshot(stream, why).await,
+        }
+    }
+
+    /// Sends what follows `from`, then goes on with the stream.
+    async fn catch_up(&mut self, mut stream: Stream, mut from: Sequence) -> Said {
+        let to = stream.subscription.head;
+        while from < to {
+            let rows = match resume::following(&*self.wire.shared.log, from, to).await {
+                Ok(rows) => rows,
+                Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
+                Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
+            };
+            let last = rows.last().map_or(to, |row| row.sequence);
+            let events = rows
+                .iter()
+                .filter(|row| matches(stream.filter.as_ref(), &self.wire.shared.name, &row.bytes))
+                .map(|row| EventBytes(row.bytes.clone()))
+                .collect();
+            self.batch(from, last, events, Span::ZERO).await?;
+            from = last;
+        }
+        // A claim at least: the reader learns that it is up to date.
+        self.batch(to, to, Vec::new(), Span::ZERO).await?;
+        stream.sent = to;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Said {
+        match resume::batch(self.wire.shared.log.head(), from, to, events, lag, self.wire.encoding) {
+            Some(message) => self.wire.send(message).await,
+            None => Err(Over),
+        }
+    }
+
+    async fn snapshot(&mut self, mut stream: Stream, why: SnapshotReason) -> Said {
+        let Some(durable) = self.wire.shared.core.durable().await else { return Err(Over) };
+        match resume::snapshot(&durable, &*self.wire.shared.log, stream.history, why, self.wire.encoding).await {
+            Ok(message) => {
+                count(&self.wire.shared.metrics.snapshots);
+                stream.sent = durable.world.head;
+                drop(durable);
+                self.wire.send(message).await?;
+                self.stream = Some(stream);
+                Ok(())
+            }
+            Err(words) => self.wire.problem(ProblemCode::Unavailable, None, words).await,
+        }
+    }
+
+    async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let Some(publication) = publication else {
+            // Too slow: the queue is gone. A new one first, so that nothing falls between it and the snapshot.
+            let Some(old) = self.stream.take() else { return Ok(()) };
+            let subscription = self.wire.shared.hub.subscribe();
+            let stream = Stream { sent: subscription.head, subscription, filter: old.filter, history: old.history };
+            return self.snapshot(stream, SnapshotReason::Slow).await;
+        };
+        let claims = publication.rows.is_empty() && publication.to == stream.sent;
+        if publication.to <= stream.sent && !claims {
+            // The snapshot held it already.
+            return Ok(());
+        }
+        if publication.from != stream.sent {
+            tracing::error!(from = publication.from.0, sent = stream.sent.0, "a publication does not follow the one before it");
+            return Err(Over);
+        }
+        stream.sent = publication.to;
+        let Some(filter) = &stream.filter else {
+            return match publication.message(self.wire.encoding) {
+                Some(message) => self.wire.send(message).await,
+                None => Err(Over),
+            };
+        };
+        let events =
+            publication.rows.iter().filter(|row| matches(Some(filter), &self.wire.shared.name, &row.bytes)).map(|row| EventBytes(row.bytes.clone())).collect();
+        self.batch(publication.from, publication.to, events, publication.lag).await
+    }
+
+    async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
+        let Some((_, known)) = &mut self.vitals else { return Ok(()) };
+        let own = if *known == frame.since { None } else { Some(self.wire.shared.hub.vitals_since(*known)) };
+        *known = own.as_ref().map_or(frame.version, |own| own.version);
+        let frame = own.as_ref().unwrap_or(&frame);
+        if frame.is_empty() {
+            return Ok(());
+        }
+        match frame.message(self.wire.encoding) {
+            Some(message) => self.wire.send(message).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a reader wants this event. What cannot be read is passed on: leaving it out would hide it.
+fn matches(filter: Option<&Filter>, server: &str, bytes: &bytes::Bytes) -> bool {
+    filter.is_none_or(|filter| EventBytes(bytes.clone()).decode().map_or(true, |event| filter.matches(&OnServer { subject: &event, server })))
+}
+
+async fn until_stopping(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+async fn next_publication(stream: &mut Option<Stream>) -> Option<Arc<Publication>> {
+    match stream {
+        Some(stream) => stream.subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_vitals(vitals: &mut Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>) -> Arc<VitalsFrame> {
+    match vitals {
+        Some((changes, _)) => match changes.changed().await {
+            Ok(()) => changes.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,10 @@
+//! Servers in this process, over real sockets, as consoles, agents and strangers meet them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod limits;
+mod proxy;
+mod refusals;
+mod resume;
+mod scene;
+mod sim;
+mod troubles;
