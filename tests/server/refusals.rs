@@ -79,7 +79,14 @@ async fn n4_nothing_but_health_pages_without_a_token() {
         assert_eq!(get(&address, path, token).await.0, status, "{path} {token:?}");
     }
     let (_, metrics) = get(&address, "/metrics", Some(CONSOLE)).await;
-    for name in ["midwatch_log_head", "midwatch_events_appended_total", "midwatch_append_queue", "midwatch_subscribers", "midwatch_lag_seconds", "midwatch_index_backlog"] {
+    for name in [
+        "midwatch_log_head",
+        "midwatch_events_appended_total",
+        "midwatch_append_queue",
+        "midwatch_subscribers",
+        "midwatch_lag_seconds",
+        "midwatch_index_backlog",
+    ] {
         assert!(metrics.lines().any(|line| line.starts_with(name)), "{name} in {metrics}");
     }
 }
@@ -100,7 +107,9 @@ async fn n3_a_page_in_a_browser_is_refused() {
     let address = port(&server);
     let token = bearer(CONSOLE);
     for origin in ["http://evil.example", "null", "http://localhost:1"] {
-        let Err(tungstenite::Error::Http(response)) = plain(&address, &[("authorization", &token), ("origin", origin)]).await else { panic!("{origin} let in") };
+        let Err(tungstenite::Error::Http(response)) = plain(&address, &[("authorization", &token), ("origin", origin)]).await else {
+            panic!("{origin} let in")
+        };
         assert_eq!(response.status(), 403);
     }
     assert!(plain(&address, &[("authorization", &token), ("origin", &format!("http://{address}"))]).await.is_ok());
@@ -120,7 +129,9 @@ async fn an_agent_speaks_for_itself_alone() {
     say(&mut socket, r#"{"hello":{"protocol":1,"role":"agent","name":"web-1"}}"#).await;
     hear_of(&mut socket, "welcome").await;
     let agent = |id: u32, name: &str| {
-        format!(r#"{{"agent":{{"id":{id},"hello":{{"agent":"{name}","system":"shop/web-1","version":"1","keepalive":"10s","checks":["disk"],"facts":{{}}}}}}}}"#)
+        format!(
+            r#"{{"agent":{{"id":{id},"hello":{{"agent":"{name}","system":"shop/web-1","version":"1","keepalive":"10s","checks":["disk"],"facts":{{}}}}}}}}"#
+        )
     };
     say(&mut socket, &agent(1, "web-1")).await;
     assert_eq!(hear_of(&mut socket, "ack").await, serde_json::json!({"id": 1}));
