@@ -111,7 +111,7 @@ fn reported(mapping: &Mapping, alert: Postable<'_>, said: Time, now: Time, seen:
         Some(ends) if ends <= said => ReportedState::Resolved { at: ends },
         until => ReportedState::Firing { until },
     };
-    let mapped = mapping.map(Raw { labels, annotations: alert.annotations, generator: &alert.generator.0 });
+    let mapped = mapping.map(Raw { labels, annotations: alert.annotations, generator: alert.generator.0 });
     seen(mapped.cuts, mapped.via);
     Ok(mapped.reported(starts.or(ends).unwrap_or(now), state))
 }

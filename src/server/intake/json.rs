@@ -51,7 +51,7 @@ pub(super) fn shallow(text: &[u8]) -> bool {
 
 /// A time as Go's clients write it: RFC 3339; empty, or the first second of year 1, is no time at all.
 /// The last days of year 9999 lie beyond what we can write down and become the latest that we can.
-pub(super) fn time(text: &str) -> Result<Option<Time>, String> {
+pub(in crate::server) fn time(text: &str) -> Result<Option<Time>, String> {
     if text.is_empty() || text.starts_with("0001-01-01T00:00:00") {
         return Ok(None);
     }

@@ -7,7 +7,7 @@
 mod alertmanager;
 mod events;
 mod guard;
-mod json;
+pub(super) mod json;
 mod list;
 mod silences;
 mod webhook;
@@ -166,5 +166,7 @@ pub fn router<C: Core>(core: C, config: Config) -> (Router, Arc<Counts>) {
     (router, counts)
 }
 
+#[cfg(test)]
+pub(super) mod fake;
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,7 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
             "firing" => ReportedState::Firing { until: Some(Time::MAX) },
             other => return Err(refuse(format!("its status is `{}`, neither firing nor resolved", other.chars().take(20).collect::<String>()))),
         };
-        let mapped = intake.config.mapping.map(Raw { labels: alert.labels.without_empty(), annotations: alert.annotations, generator: &alert.generator.0 });
+        let mapped = intake.config.mapping.map(Raw { labels: alert.labels.without_empty(), annotations: alert.annotations, generator: alert.generator.0 });
         intake.counts.cut(mapped.cuts);
         unmapped += u64::from(mapped.via == Via::Nothing);
         alerts.push(mapped.reported(starts.unwrap_or(now), state));

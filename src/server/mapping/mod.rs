@@ -157,13 +157,13 @@ impl Mapping {
             None => defaults::text(&raw, used, &mut cuts),
         };
         let links = self.links(&raw, &rules);
-        let expr = defaults::expression(raw.generator);
+        let expr = defaults::expression(&raw.generator);
         Mapped { system, check, severity, title, text, links, labels, expr, via, cuts }
     }
 
     /// Words and labels that need no mapping: bounded, and without secrets, like an alert's.
     pub fn keep(&self, title: &str, text: &str, labels: Pairs<'_>) -> Kept {
-        let mut raw = Raw { labels, annotations: Pairs::of([("title", title), ("text", text)]), generator: "" };
+        let mut raw = Raw { labels, annotations: Pairs::of([("title", title), ("text", text)]), generator: "".into() };
         let mut cuts = Cuts { redacted: self.redaction.redact(&mut raw), ..Cuts::default() };
         let (labels, kept) = bounded(&raw.labels);
         (cuts.labels, cuts.values) = kept;
@@ -188,7 +188,7 @@ impl Mapping {
             add(name, url);
         }
         if !raw.generator.is_empty() {
-            add(&self.words.query, &defaults::without_credentials(raw.generator));
+            add(&self.words.query, &defaults::without_credentials(&raw.generator));
         }
         links
     }

@@ -15,7 +15,7 @@ pub struct Raw<'a> {
     pub labels: Pairs<'a>,
     pub annotations: Pairs<'a>,
     /// Alertmanager's `generatorURL`: where the rule's expression can be looked at. May be empty.
-    pub generator: &'a str,
+    pub generator: Cow<'a, str>,
 }
 
 /// Names and values, sorted by name, names unique: of two the last counts, as in Go's maps.

@@ -69,7 +69,7 @@ impl Redaction {
         }
         // The expression in the link holds label values in ways that we cannot foresee (escaped, encoded).
         if secrets.iter().any(|secret| raw.generator.contains(&**secret)) || raw.generator.contains('%') {
-            raw.generator = "";
+            raw.generator = Cow::Borrowed("");
         }
         count
     }
@@ -95,7 +95,7 @@ mod tests {
         let mut raw = Raw {
             labels: Pairs::of([("alertname", "Login"), ("DB_Password", "hunter22"), ("secret", "tls-cert")]),
             annotations: Pairs::of([("summary", "login with hunter22 failed"), ("api_key", "k")]),
-            generator: "http://prom/graph?g0.expr=x%7Bp%3D%22hunter22%22%7D",
+            generator: "http://prom/graph?g0.expr=x%7Bp%3D%22hunter22%22%7D".into(),
         };
         assert_eq!(Redaction::new(&DEFAULT).unwrap().redact(&mut raw), 2);
         let all = format!("{raw:?}");

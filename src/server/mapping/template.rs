@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn templates_are_filled_or_give_nothing() {
-        let raw = Raw { labels: Pairs::of([("service", "varnish"), ("empty", "")]), annotations: Pairs::of([("team", "web")]), generator: "" };
+        let raw = Raw { labels: Pairs::of([("service", "varnish"), ("empty", "")]), annotations: Pairs::of([("team", "web")]), generator: "".into() };
         let fill = |text: &str| Template::parse(text).unwrap().fill(&raw);
         assert_eq!(fill("shop/{service}").as_deref(), Some("shop/varnish"));
         assert_eq!(fill("{app|service}-{annotation:team}").as_deref(), Some("varnish-web"));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn raw<'a>(labels: &[(&'a str, &'a str)], annotations: &[(&'a str, &'a str)]) -> Raw<'a> {
-    Raw { labels: Pairs::of(labels.iter().copied()), annotations: Pairs::of(annotations.iter().copied()), generator: "" }
+    Raw { labels: Pairs::of(labels.iter().copied()), annotations: Pairs::of(annotations.iter().copied()), generator: "".into() }
 }
 
 fn defaults() -> Mapping {
@@ -49,7 +49,7 @@ fn words_and_links_come_from_annotations() {
             ("team", "storage"),
         ],
     );
-    alert.generator = "http://kim:pw@prom:9090/graph?g0.expr=free+%3C+0.1&g0.tab=1";
+    alert.generator = "http://kim:pw@prom:9090/graph?g0.expr=free+%3C+0.1&g0.tab=1".into();
     let mapped = defaults().map(alert);
     assert_eq!((&*mapped.title, mapped.check.as_str(), mapped.severity), ("Disk of db-1", "DiskFull", Severity::Critical));
     assert_eq!(&*mapped.text, "97 % used\ndashboard: javascript:alert(1)\nsummary: Disk of db-1\n is full\nteam: storage");
@@ -167,7 +167,7 @@ proptest! {
         generator in "(https?://[a-z@:]{0,12}(/graph\\?g0.expr=[a-z%0-9+]{0,20})?|.{0,20})",
     ) {
         let mapping = defaults();
-        let raw = Raw { labels: Pairs::of(labels.clone()), annotations: Pairs::of(annotations), generator: &generator };
+        let raw = Raw { labels: Pairs::of(labels.clone()), annotations: Pairs::of(annotations), generator: generator.as_str().into() };
         let one = mapping.map(raw.clone());
         prop_assert_eq!(&one, &mapping.map(raw.clone()));
         prop_assert!(one.labels.len() <= Labels::MOST && !one.title.is_empty() && !one.title.contains('\n'));
