@@ -95,7 +95,8 @@ impl Client {
         if !status.is_success() {
             return Err(PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), advice(status, response.headers()))));
         }
-        let date = response.headers().get(header::DATE).and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()).map(|date| Time::from(date.timestamp()));
+        let date =
+            response.headers().get(header::DATE).and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()).map(|date| Time::from(date.timestamp()));
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len().saturating_add(chunk.len()) > self.largest {

@@ -130,11 +130,7 @@ pub(super) fn read<'a>(body: &'a [u8], client: &Client, external: &[(String, Str
             }
             let starts = json::time(&alert.active_at.0).map_err(|why| PollError(format!("activeAt of {}: {why}", rule.name.0)))?;
             out.firing.push(Listed {
-                raw: Raw {
-                    labels: alert.labels.without_empty().or(external.iter().cloned()),
-                    annotations: alert.annotations,
-                    generator: link.clone().into(),
-                },
+                raw: Raw { labels: alert.labels.without_empty().or(external.iter().cloned()), annotations: alert.annotations, generator: link.clone().into() },
                 starts: starts.unwrap_or_default(),
                 expr: Some(rule.query.0.clone().into_owned()),
             });
