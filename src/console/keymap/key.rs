@@ -76,6 +76,11 @@ impl Key {
         Key { code: Code::Char(c), ctrl: true, alt: false, shift: false }
     }
 
+    /// With what is held, in the one spelling that each key has.
+    pub fn new(code: Code, ctrl: bool, alt: bool, shift: bool) -> Key {
+        Key { code, ctrl, alt, shift }.normal()
+    }
+
     /// The character that it types into a prompt.
     pub fn typed(self) -> Option<char> {
         match self.code {
@@ -107,8 +112,7 @@ impl Key {
             KeyCode::Delete => Code::Delete,
             _ => return None,
         };
-        let key = Key { code, ctrl: event.modifiers.contains(KeyModifiers::CONTROL), alt: event.modifiers.contains(KeyModifiers::ALT), shift };
-        Some(key.normal())
+        Some(Key::new(code, event.modifiers.contains(KeyModifiers::CONTROL), event.modifiers.contains(KeyModifiers::ALT), shift))
     }
 
     /// One spelling for each key: shift lives in the character, and control knows no upper case.
