@@ -44,3 +44,18 @@ fn collect(command: &mut clap::Command, name: &str, out: &mut Vec<(String, Strin
         collect(sub, &name, out);
     }
 }
+
+/// Every configuration file, with the keys that it may have, as its own reader names them.
+pub fn configuration() -> Vec<(&'static str, Vec<String>)> {
+    let keys = |texts: &[&str], parse: fn(&str) -> Option<String>| texts.iter().filter_map(|text| parse(text)).flat_map(|words| expected(&words)).collect();
+    vec![("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], |text| wrong::<super::settings::Settings>(text)))]
+}
+
+fn wrong<T: serde::de::DeserializeOwned>(text: &str) -> Option<String> {
+    toml::from_str::<T>(text).err().map(|error| error.message().to_owned())
+}
+
+/// The names in "unknown field `zz`, expected one of `a`, `b`".
+fn expected(words: &str) -> Vec<String> {
+    words.split('`').skip(1).step_by(2).filter(|name| *name != "zz").map(str::to_owned).collect()
+}

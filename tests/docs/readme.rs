@@ -1,0 +1,53 @@
+//! The README's tables, compared with what the program generates. `MIDWATCH_BLESS=1 cargo test --test docs`
+//! writes the generated ones into it.
+
+use std::path::PathBuf;
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")
+}
+
+fn read() -> String {
+    std::fs::read_to_string(path()).unwrap()
+}
+
+/// What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` must be `generated`.
+fn same(name: &str, generated: &str) {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let text = read();
+    let from = text.find(&begin).unwrap_or_else(|| panic!("README.md has no `{begin}`")) + begin.len();
+    let until = text[from..].find(&end).unwrap_or_else(|| panic!("README.md has no `{end}`")) + from;
+    if std::env::var_os("MIDWATCH_BLESS").is_some() {
+        std::fs::write(path(), format!("{}{generated}{}", &text[..from], &text[until..])).unwrap();
+        return;
+    }
+    assert_eq!(&text[from..until], generated, "README.md is behind: MIDWATCH_BLESS=1 cargo test --test docs writes it anew");
+}
+
+#[test]
+fn the_table_of_commands_is_what_the_program_has() {
+    same("commands", &midwatch::cli::reference::commands());
+}
+
+/// Each key that a configuration file may have stands in the README, in backticks.
+#[test]
+fn every_key_of_the_configuration_is_in_the_readme() {
+    let text = read();
+    for (file, keys) in midwatch::cli::reference::configuration() {
+        assert!(text.contains(file), "README.md says nothing of {file}");
+        for key in keys {
+            let forms = [format!("`{key}`"), format!("[{key}]"), format!("[[{key}]]"), format!("[{key}.NAME]"), format!("{key} =")];
+            assert!(forms.iter().any(|form| text.contains(form)), "README.md does not explain `{key}` of {file}");
+        }
+    }
+}
+
+/// The README's test command is the one that `.ci/run` runs.
+#[test]
+fn the_test_command_is_the_one_that_is_run() {
+    let run = std::fs::read_to_string(path().with_file_name(".ci").join("run")).unwrap();
+    let text = read();
+    let command = "cargo test";
+    assert!(text.contains(&format!("```sh\n{command}\n```")), "README.md does not give `{command}`");
+    assert!(run.lines().any(|line| line == command), ".ci/run does not run `{command}`");
+}
