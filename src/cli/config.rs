@@ -48,20 +48,23 @@ struct PathArgs {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum Role {
     Console,
+    Agent,
 }
 
 impl Role {
-    const ALL: &[Role] = &[Role::Console];
+    const ALL: &[Role] = &[Role::Console, Role::Agent];
 
     const fn word(self) -> &'static str {
         match self {
             Role::Console => "console",
+            Role::Agent => "agent",
         }
     }
 
     fn path(self, context: &Context) -> PathBuf {
         match self {
             Role::Console => context.console_config(),
+            Role::Agent => context.places.agent_config(),
         }
     }
 
@@ -74,6 +77,7 @@ impl Role {
     fn check(self, path: &Path) -> Result<(), Failure> {
         match self {
             Role::Console => Settings::load(path, true).map(|_| ()),
+            Role::Agent => crate::agent::config::Config::load(path).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), "")),
         }
     }
 }
