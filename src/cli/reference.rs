@@ -48,7 +48,7 @@ fn collect(command: &mut clap::Command, name: &str, out: &mut Vec<(String, Strin
 /// Every configuration file, with the keys that it may have, as its own reader names them.
 pub fn configuration() -> Vec<(&'static str, Vec<String>)> {
     let keys = |texts: &[&str], parse: fn(&str) -> Option<String>| texts.iter().filter_map(|text| parse(text)).flat_map(|words| expected(&words)).collect();
-    vec![("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], |text| wrong::<super::settings::Settings>(text)))]
+    vec![("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], wrong::<super::settings::Settings>))]
 }
 
 fn wrong<T: serde::de::DeserializeOwned>(text: &str) -> Option<String> {
