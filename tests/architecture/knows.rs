@@ -18,9 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// What one place may know beyond its folder's row, and why.
-const BEYOND: &[(&str, &str, &str)] = &[
-    ("src/console/runtime", "client", "the runtime is where the console meets its servers"),
-];
+const BEYOND: &[(&str, &str, &str)] = &[("src/console/runtime", "client", "the runtime is where the console meets its servers")];
 
 /// The top-level folder of a file in `src`, or nothing for `main.rs` and `lib.rs`.
 fn folder(source: &Source) -> Option<String> {
@@ -116,8 +114,23 @@ fn every_folder_knows_only_whom_it_may() {
 #[test]
 fn the_core_knows_no_clock_no_file_no_socket_no_random_number_no_terminal() {
     const ABSENT: &[&str] = &[
-        "Instant", "SystemTime", "Timestamp::now", "Zoned::now", "std::fs", "std::net", "std::io", "std::env", "std::process", "std::thread", "tokio", "getrandom",
-        "crossterm", "ratatui", "rusqlite", "reqwest", "TimeZone::system",
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "Zoned::now",
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "tokio",
+        "getrandom",
+        "crossterm",
+        "ratatui",
+        "rusqlite",
+        "reqwest",
+        "TimeZone::system",
     ];
     let mut broken = Vec::new();
     for source in sources(&["src/model", "src/command"]) {

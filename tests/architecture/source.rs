@@ -138,7 +138,8 @@ pub fn code(text: &str) -> String {
 
 #[test]
 fn comments_strings_and_characters_are_taken_out() {
-    let text = "use crate::a; // crate::b\nlet s = \"crate::c \\\" \"; /* crate::d /* x */ */ let r = r#\"crate::\"e\"#; let c = '\"'; fn f<'a>(x: &'a str) {} '\\''";
+    let text =
+        "use crate::a; // crate::b\nlet s = \"crate::c \\\" \"; /* crate::d /* x */ */ let r = r#\"crate::\"e\"#; let c = '\"'; fn f<'a>(x: &'a str) {} '\\''";
     let code = code(text);
     assert!(code.contains("crate::a"));
     for hidden in ["crate::b", "crate::c", "crate::d", "crate::\"e"] {
