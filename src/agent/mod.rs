@@ -4,5 +4,6 @@
 
 pub mod check;
 pub mod config;
+pub mod spool;
 pub mod text;
 pub mod uplink;
