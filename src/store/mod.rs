@@ -9,6 +9,7 @@ mod retention;
 #[cfg(test)]
 mod rows;
 pub mod sqlite;
+pub mod transfer;
 mod words;
 
 use std::future::Future;

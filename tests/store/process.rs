@@ -68,8 +68,10 @@ impl Process {
     /// Listens until something is said for which `is` is true; answers with what came before, and it.
     pub fn until(&self, is: impl Fn(&Said) -> bool) -> Vec<Said> {
         let mut heard = Vec::new();
+        let end = Instant::now() + Duration::from_secs(30);
         loop {
             let said = self.next();
+            assert!(Instant::now() < end, "30 s, and none of what was said is it: {:?}", heard.last());
             assert_ne!(said, Said::Nothing, "the process ended; before: {heard:?}");
             heard.push(said);
             if is(&heard[heard.len() - 1]) {
@@ -96,6 +98,14 @@ impl Process {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.said.iter().take_while(|said| *said != Said::Nothing).collect()
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
