@@ -1,0 +1,12 @@
+//! The console's side of a terminal: real pseudo-terminals, and text that wants to harm them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what stands between the tests is part of them: failing there is failing the test"
+)]
+
+mod hostile;
+mod lifecycle;
