@@ -43,6 +43,8 @@ pub struct Reported {
 pub enum ReportedState {
     /// Firing; with a lease, until when the source vouches for it.
     Firing { until: Option<Time> },
+    /// Firing, and over at `at` by the caller's explicit word (`amtool alert add --end`).
+    Ending { at: Time },
     /// Over since `at`, by the source's explicit word.
     Resolved { at: Time },
 }

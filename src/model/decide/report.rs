@@ -23,17 +23,18 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
     let fingerprint = fingerprint(&reported.system, &reported.check, &reported.labels, rules);
     let known = world.alert(fingerprint);
     let open = known.filter(|alert| alert.is_open());
-    let drafts = match reported.state {
-        ReportedState::Firing { until } => {
-            let lease = Lease { by: by.clone(), until: until.unwrap_or(now.plus(rules.resolve_timeout)), resolves: until.is_none() };
-            let leases = vitals.leases.entry(fingerprint).or_default();
-            leases.retain(|held| held.by != by);
-            leases.push(lease);
-            match open {
-                None => opened(rules, fingerprint, reported, by, known, now),
-                Some(alert) => again(vitals, fingerprint, alert, reported, by, now),
-            }
+    let mut firing = |until: Time, resolves: bool| {
+        let leases = vitals.leases.entry(fingerprint).or_default();
+        leases.retain(|held| held.by != by);
+        leases.push(Lease { by: by.clone(), until, resolves });
+        match open {
+            None => opened(rules, fingerprint, reported, by.clone(), known, now),
+            Some(alert) => again(vitals, fingerprint, alert, reported, by.clone(), now),
         }
+    };
+    let drafts = match reported.state {
+        ReportedState::Firing { until } => firing(until.unwrap_or(now.plus(rules.resolve_timeout)), until.is_none()),
+        ReportedState::Ending { at } => firing(at, true),
         ReportedState::Resolved { at } => match open {
             // An end that lies before the beginning speaks of an earlier episode.
             Some(alert) if alert.holders.contains(&by) && alert.now.is_some_and(|open| at >= open.since) => {

@@ -109,6 +109,8 @@ fn reported(mapping: &Mapping, alert: Postable<'_>, said: Time, now: Time, seen:
     }
     let state = match ends {
         Some(ends) if ends <= said => ReportedState::Resolved { at: ends },
+        // Rules say where they come from, and their ends ahead are leases; an end from anybody else is meant.
+        Some(ends) if alert.generator.0.is_empty() => ReportedState::Ending { at: ends },
         until => ReportedState::Firing { until },
     };
     let mapped = mapping.map(Raw { labels, annotations: alert.annotations, generator: alert.generator.0 });

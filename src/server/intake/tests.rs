@@ -84,6 +84,18 @@ async fn a_lease_that_passes_is_not_refreshed_and_not_resolved() {
 }
 
 #[tokio::test]
+async fn an_end_ahead_without_a_rule_is_the_callers_own_word() {
+    let server = serve().await;
+    let mut alert = pushed("Down", 600);
+    alert["generatorURL"] = json!("");
+    server.post("/api/v2/alerts", json!([alert]).to_string()).await;
+    server.core.at(Time::from_secs(NOW + 599));
+    assert_eq!(server.core.open().len(), 1);
+    server.core.at(Time::from_secs(NOW + 601));
+    assert_eq!((server.core.open().len(), server.core.kinds().last().map(String::as_str)), (0, Some("alert.cleared")));
+}
+
+#[tokio::test]
 async fn the_message_s_own_clock_decides_what_is_over() {
     let server = serve().await;
     // The sender's clock is ten minutes behind: what it vouches for until its own future is not over.

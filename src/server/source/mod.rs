@@ -7,6 +7,7 @@ mod alertmanager;
 mod client;
 mod config;
 mod prometheus;
+mod sources;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 
 pub use client::PollError;
 pub use config::{Secret, SourceConfig, SourceError, SourceKind};
+pub use sources::{Sources, Watch};
 
 use self::client::Client;
 use super::intake::{Core, Unavailable};

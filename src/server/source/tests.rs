@@ -176,3 +176,20 @@ fn pauses_differ_by_a_tenth() {
     let pauses: Vec<Duration> = (0..50).map(|_| jittered(Duration::from_secs(10), &random)).collect();
     assert!(pauses.iter().all(|pause| (9..=11).contains(&pause.as_secs())) && pauses.windows(2).any(|pair| pair[0] != pair[1]));
 }
+
+#[tokio::test]
+async fn sources_start_together_and_say_how_they_are() {
+    let (double, config) = double().await;
+    let core = Fake::new(Time::from_secs(NOW));
+    let random: Arc<dyn Random> = Arc::new(SeededRandom::new(3));
+    let twice = [config.clone(), config.clone()];
+    assert!(Sources::start(&twice, &core, &Arc::new(mapping()), &random).unwrap_err().0.contains("another `name`"));
+    let mut sources = Sources::start(&[config], &core, &Arc::new(mapping()), &random).unwrap();
+    let watch = sources.watch();
+    assert!(watch.to_string().contains("midwatch_source_up{source=\"am\"} 0"), "{watch}");
+    sources.answered().await;
+    assert_eq!((core.open().len(), sources.states()[0].firing), (1, 1));
+    assert!(watch.to_string().contains("midwatch_source_up{source=\"am\"} 1"), "{watch}");
+    drop(sources);
+    assert_eq!(double.polls.load(Ordering::SeqCst), 1);
+}
