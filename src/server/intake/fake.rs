@@ -7,7 +7,7 @@ use crate::model::event::{Draft, Event, Silence};
 use crate::model::id::{Incarnation, Origin, SourceId};
 use crate::model::primary::{Primary, Rules};
 use crate::model::report::Report;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
 #[derive(Clone)]
@@ -41,11 +41,15 @@ impl Fake {
         Ok(())
     }
 
-    pub fn at(&self, now: Time) {
+    /// Lets time pass, minute by minute: a server that sees it jump takes it for a sleep.
+    pub fn at(&self, until: Time) {
         let mut state = self.state();
-        state.now = now;
-        let events = state.primary.tick(now);
-        state.events.extend(events);
+        while state.now < until {
+            state.now = until.min(state.now.plus(Span::from_mins(1)));
+            let now = state.now;
+            let events = state.primary.tick(now);
+            state.events.extend(events);
+        }
     }
 
     pub fn full(&self, full: bool) {
