@@ -63,7 +63,11 @@ impl fmt::Display for Watch {
         let states: Vec<SourceState> = self.0.iter().map(|seen| seen.borrow().clone()).collect();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         for (name, what, of) in [
-            ("up", "Whether the source answered when it was last asked", (|state| u64::from(state.answered.is_some() && state.failures == 0)) as fn(&SourceState) -> u64),
+            (
+                "up",
+                "Whether the source answered when it was last asked",
+                (|state| u64::from(state.answered.is_some() && state.failures == 0)) as fn(&SourceState) -> u64,
+            ),
             ("failures", "Polls in a row that failed", |state| u64::from(state.failures)),
             ("answered_seconds", "When the source last answered, in seconds since 1970", |state| state.answered.map_or(0, |at| at.secs().unsigned_abs())),
         ] {
