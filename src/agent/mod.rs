@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod config;
+pub mod remote;
 pub mod spool;
 pub mod text;
 pub mod uplink;

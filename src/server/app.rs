@@ -9,16 +9,18 @@ use std::time::Duration;
 use axum::Router;
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::config::Config;
+use super::config::{Config, ConfigError};
 use super::core::{self, Core, CoreParts, Pace};
 use super::http;
 use super::hub::{Hub, QueueLimits};
+use super::intake;
 use super::listen::{Listen, Listener};
 use super::metrics::{Metrics, count};
 use super::session::{Limits, Shared};
 use crate::link::{Clock, SystemClock};
 use crate::model::id::Incarnation;
 use crate::store::{Log, SqliteLog, StoreError};
+use crate::trust::token::read_token;
 use crate::trust::{KeyError, ServerKey, Token, TokenKind, Tokens};
 
 /// Why a server does not start, with what to do about it.
@@ -30,6 +32,8 @@ pub enum ServerError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }
 
 /// What a server is handed: everything that a simulation replaces or bends.
@@ -39,6 +43,8 @@ pub struct Parts {
     pub listener: Listener,
     /// What callers on TCP must show.
     pub tokens: Tokens,
+    /// What those must show who push alerts and events; the same secrets as the tokens of their kind.
+    pub intakes: Vec<intake::Token>,
     pub heartbeat: Option<PathBuf>,
     pub pace: Pace,
     pub limits: Limits,
@@ -53,6 +59,7 @@ impl Parts {
             log,
             listener,
             tokens,
+            intakes: Vec::new(),
             heartbeat: None,
             pace: Pace::default(),
             limits: Limits::default(),
@@ -88,8 +95,14 @@ impl Server {
         for kind in TokenKind::ALL {
             tokens = tokens.add(kind, Token::load_or_create(&data.join(kind.file()))?);
         }
+        let mut intakes = vec![intake::Token::new("", &read_token(&data.join(TokenKind::Intake.file()))?)];
+        for source in &config.intake.token {
+            tokens = tokens.add(TokenKind::Intake, Token::load_or_create(&source.file)?);
+            intakes.push(intake::Token::new(&source.name, &read_token(&source.file)?));
+        }
         let listener = Listener::bind(&config.listen).await?;
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
+        parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
         Server::bind(config, parts).await
     }
@@ -115,13 +128,21 @@ impl Server {
         let (core, core_task) = core::start(core_parts).await?;
         let (stopping, stops) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
+        let mapping = Arc::new(config.mapping()?);
+        let mut intake_config = intake::Config::new(mapping, parts.intakes, parts.clock.now());
+        // Whoever can open the socket is its owner.
+        intake_config.token_required = !matches!(parts.listener, Listener::Unix(..));
+        if let Some(labels) = &config.intake.replica_labels {
+            intake_config.replica_labels = labels.clone();
+        }
+        let (intakes, counts) = intake::router(core.clone(), intake_config);
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
             log: parts.log,
             clock: parts.clock,
             metrics,
-            more_metrics: Box::new(String::new),
+            more_metrics: Box::new(move || counts.to_string()),
             tokens: parts.tokens,
             limits: parts.limits,
             name,
@@ -130,7 +151,7 @@ impl Server {
             stopping: stops,
             alive,
         });
-        let router = http::router(shared.clone(), Router::new());
+        let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
         let connections = Arc::new(Semaphore::new(parts.connections));
         Ok(Server { listener: parts.listener, address, router, shared, core, core_task, connections, stopping, ended })

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::listen::Listen;
+use super::mapping::{MapRule, Mapping, MappingConfig};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
 use crate::model::time::Span;
@@ -26,6 +27,30 @@ pub struct Config {
     pub rules: Rules,
     pub retention: RetentionConfig,
     pub system: Vec<SystemSpec>,
+    /// How labels of pushed and pulled alerts become systems and severities, in order.
+    pub map: Vec<MapRule>,
+    /// Labels whose values are secret; not given: those that are so everywhere.
+    pub redact: Option<Vec<String>>,
+    pub intake: IntakeConfig,
+}
+
+/// What is pushed to this server.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IntakeConfig {
+    /// Tokens beside `intake.token` in the data folder, each for one source.
+    pub token: Vec<TokenConfig>,
+    /// Labels that name one of several like sources.
+    pub replica_labels: Option<Vec<Arc<str>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// The source's name on screens.
+    pub name: Arc<str>,
+    /// A file of mode 0600 that holds the token; made when it is missing.
+    pub file: PathBuf,
 }
 
 /// How long events are kept: for ever, unless something is said.
@@ -59,9 +84,10 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some((line, column)) = self.place {
-            write!(f, ":{line}:{column}")?;
+        match (self.file.as_str(), self.place) {
+            ("", _) => f.write_str("the configuration")?,
+            (file, None) => f.write_str(file)?,
+            (file, Some((line, column))) => write!(f, "{file}:{line}:{column}")?,
         }
         write!(f, ": {}", self.why)?;
         self.hint.as_ref().map_or(Ok(()), |hint| write!(f, ". {hint}"))
@@ -94,7 +120,16 @@ impl Config {
         Ok(config)
     }
 
+    /// What the intakes and sources map by.
+    pub fn mapping(&self) -> Result<Mapping, ConfigError> {
+        let config = MappingConfig { map: self.map.clone(), redact: self.redact.clone() };
+        Mapping::new(&config).map_err(|error| ConfigError { file: String::new(), place: None, why: error.to_string(), hint: None })
+    }
+
     fn check(&self, text: &str, file: &str) -> Result<(), ConfigError> {
+        if let Err(error) = self.mapping() {
+            return Err(ConfigError { file: file.into(), ..error });
+        }
         let mut seen = std::collections::BTreeSet::new();
         for system in &self.system {
             if !seen.insert(&system.id) {
