@@ -6,7 +6,8 @@ use clap::Subcommand;
 
 use super::output::{Output, Tone};
 use super::settings::Settings;
-use super::{Context, Failure, toml_file};
+use super::{Context, Failure, keys, toml_file};
+use crate::console::keymap::Keymap;
 
 /// Validate, show or find the configuration
 #[derive(clap::Args, Debug)]
@@ -26,7 +27,7 @@ enum Verb {
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: midwatch config check\nExample: midwatch config check /etc/midwatch/server.toml")]
 struct Check {
-    /// Files named console.toml, server.toml or agent.toml (or what ends so: shop-server.toml); without any, all that are in the usual place
+    /// Files named console.toml, keymap.toml, server.toml or agent.toml (or what ends so: shop-server.toml); without any, all that are in the usual place
     files: Vec<PathBuf>,
 }
 
@@ -48,15 +49,19 @@ struct PathArgs {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 enum Role {
     Console,
+    Keymap,
+    Server,
     Agent,
 }
 
 impl Role {
-    const ALL: &[Role] = &[Role::Console, Role::Agent];
+    const ALL: &[Role] = &[Role::Console, Role::Keymap, Role::Server, Role::Agent];
 
     const fn word(self) -> &'static str {
         match self {
             Role::Console => "console",
+            Role::Keymap => "keymap",
+            Role::Server => "server",
             Role::Agent => "agent",
         }
     }
@@ -64,6 +69,8 @@ impl Role {
     fn path(self, context: &Context) -> PathBuf {
         match self {
             Role::Console => context.console_config(),
+            Role::Keymap => context.places.keymap(),
+            Role::Server => context.places.server_config(),
             Role::Agent => context.places.agent_config(),
         }
     }
@@ -77,6 +84,8 @@ impl Role {
     fn check(self, path: &Path) -> Result<(), Failure> {
         match self {
             Role::Console => Settings::load(path, true).map(|_| ()),
+            Role::Keymap => Keymap::shipped().map_err(|error| Failure::failed(error.to_string(), "")).and_then(|shipped| keys::over(shipped, path)).map(|_| ()),
+            Role::Server => crate::server::Config::read(path).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), "")),
             Role::Agent => crate::agent::config::Config::load(path).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), "")),
         }
     }

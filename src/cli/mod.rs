@@ -12,6 +12,7 @@ mod completions;
 mod config;
 mod doctor;
 mod failure;
+mod keys;
 mod logging;
 mod man;
 mod note;
@@ -22,6 +23,7 @@ mod places;
 pub mod reference;
 mod resolve;
 mod rows;
+mod serve;
 mod server;
 mod servers;
 mod settings;
@@ -60,6 +62,9 @@ pub struct Global {
     /// Ask only this server, by its configured name or its address; repeatable
     #[arg(long, global = true, value_name = "NAME")]
     pub server: Vec<String>,
+    /// A keymap that lies over the shipped one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub keymap: Option<PathBuf>,
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
@@ -78,8 +83,10 @@ pub enum Verb {
     Note(note::Args),
     Resolve(resolve::Args),
     Change(change::Args),
+    Serve(serve::Args),
     Server(server::Args),
     Config(config::Args),
+    Keys(keys::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -124,6 +131,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let context = Context { global: cli.global, places: Places::find()? };
     logging::start();
+    // Whoever speaks TLS finds its cryptography here. A second call in one process changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.verb {
         None => Cli::command().print_help().map_err(Failure::from),
         Some(Verb::Now(args)) => now::run(&args, &context),
@@ -137,8 +146,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Note(args)) => note::run(&args, &context),
         Some(Verb::Resolve(args)) => resolve::run(&args, &context),
         Some(Verb::Change(args)) => change::run(&args, &context),
+        Some(Verb::Serve(args)) => serve::run(args, &context),
         Some(Verb::Server(args)) => server::run(&args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),
+        Some(Verb::Keys(args)) => keys::run(&args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args),
         Some(Verb::Man(args)) => man::run(args),

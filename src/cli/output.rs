@@ -154,6 +154,11 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, Failure> {
     Ok(out)
 }
 
+/// Says what goes on, on standard error: standard output is for what was asked for.
+pub fn tell(text: &str) {
+    complain(text);
+}
+
 /// Says something on standard error. When even that has gone, nobody is left to be told.
 pub fn complain(text: &str) {
     let mut text = clean_text(text).into_owned();

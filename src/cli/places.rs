@@ -31,6 +31,11 @@ impl Places {
         self.config.join("console.toml")
     }
 
+    /// Laid over the shipped keymap when it is there.
+    pub fn keymap(&self) -> PathBuf {
+        self.config.join("keymap.toml")
+    }
+
     pub fn server_config(&self) -> PathBuf {
         self.config.join("server.toml")
     }

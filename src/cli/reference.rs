@@ -27,6 +27,11 @@ fn rows(command: &clap::Command, out: &mut String) {
     }
 }
 
+/// The shipped keys, as a Markdown table.
+pub fn keys() -> String {
+    super::keys::markdown().unwrap_or_else(|failure| failure.to_string())
+}
+
 /// `--help` of the program and of every subcommand, under its name: a snapshot of all of it shows what
 /// a change changed.
 pub fn helps() -> Vec<(String, String)> {
@@ -48,7 +53,11 @@ fn collect(command: &mut clap::Command, name: &str, out: &mut Vec<(String, Strin
 /// Every configuration file, with the keys that it may have, as its own reader names them.
 pub fn configuration() -> Vec<(&'static str, Vec<String>)> {
     let keys = |texts: &[&str], parse: fn(&str) -> Option<String>| texts.iter().filter_map(|text| parse(text)).flat_map(|words| expected(&words)).collect();
-    vec![("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], wrong::<super::settings::Settings>))]
+    let server = ["zz = 1", "[rules]\nzz = 1", "[retention]\nzz = 1", "[[retention.kind]]\nzz = 1", "[[system]]\nzz = 1", "[[system]]\ncontacts = [{ zz = 1 }]"];
+    vec![
+        ("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], wrong::<super::settings::Settings>)),
+        ("server.toml", keys(&server, wrong::<crate::server::Config>)),
+    ]
 }
 
 fn wrong<T: serde::de::DeserializeOwned>(text: &str) -> Option<String> {

@@ -17,6 +17,8 @@ use crate::model::time::Span;
 pub struct Settings {
     /// What others call you: it stands beside what you do. Without it, your login name.
     pub name: Option<String>,
+    /// A keymap's file, laid over the shipped one; without it, `keymap.toml` beside this file.
+    pub keymap: Option<PathBuf>,
     /// How long the embedded server goes on after the last console has left; `0s` ends it at once.
     pub linger: Span,
     /// The embedded server never ends by itself.
@@ -27,7 +29,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { name: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
+        Settings { name: None, keymap: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
     }
 }
 

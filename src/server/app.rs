@@ -162,6 +162,11 @@ impl Server {
         self.address.as_ref()
     }
 
+    /// Its numbers about itself.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.shared.metrics.clone()
+    }
+
     /// For whoever lives in the same process.
     pub fn core(&self) -> &Core {
         &self.core

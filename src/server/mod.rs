@@ -23,3 +23,4 @@ pub use app::{Parts, Running, Server, ServerError};
 pub use config::{Config, ConfigError};
 pub use core::{Core, Input, Pace};
 pub use listen::{Listen, Listener};
+pub use prime::world_of;

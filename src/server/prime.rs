@@ -35,7 +35,7 @@ const ROWS: usize = 5_000;
 const BYTES: usize = 8 << 20;
 
 /// The world that the log tells.
-pub(super) async fn world_of(log: &dyn Log) -> Result<World, StoreError> {
+pub async fn world_of(log: &dyn Log) -> Result<World, StoreError> {
     let head = log.head();
     let mut world = match log.checkpointed().await? {
         Some((at, bytes)) => match read_checkpoint(&bytes) {

@@ -29,6 +29,11 @@ fn the_table_of_commands_is_what_the_program_has() {
     same("commands", &midwatch::cli::reference::commands());
 }
 
+#[test]
+fn the_table_of_keys_is_what_is_shipped() {
+    same("keys", &midwatch::cli::reference::keys());
+}
+
 /// Each key that a configuration file may have stands in the README, in backticks.
 #[test]
 fn every_key_of_the_configuration_is_in_the_readme() {

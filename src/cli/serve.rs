@@ -1,0 +1,123 @@
+//! `midwatch serve`: a server, until it is told to stop; and the embedded one, which a console starts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::output;
+use super::{Context, Failure, toml_file};
+use crate::model::time::Span;
+use crate::server::metrics::Metrics;
+use crate::server::{Config, Listen, Server};
+
+/// Run a server
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example: midwatch serve --config /etc/midwatch/server.toml\nExample: midwatch serve --listen 127.0.0.1:7373 --data ./shop\n\nIt listens on loopback or a Unix socket alone; consoles and agents show a token, which it writes into its data folder at the first start. It stops in order at SIGTERM or SIGINT."
+)]
+pub struct Args {
+    /// Where to listen: 127.0.0.1:7373, or unix:/path; over what the configuration says
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Listen>,
+    /// Where log, key and tokens are; over what the configuration says
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Started by a console: end this long after the last one has left; in a session of its own
+    #[arg(long, value_name = "SPAN", hide = true)]
+    embedded: Option<Span>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    if args.embedded.is_some() {
+        // Not the terminal's business any more: neither its hangup nor its Ctrl-C ends it. It fails only
+        // when we lead a group already, which is as good.
+        let _ = rustix::process::setsid();
+    }
+    let mut config = config(context)?;
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    if let Some(data) = args.data {
+        config.data = Some(data);
+    }
+    runtime()?.block_on(serve(config, args.embedded))
+}
+
+/// The file that was named, else the one in the usual place, else the defaults.
+fn config(context: &Context) -> Result<Config, Failure> {
+    let path = match &context.global.config {
+        Some(path) => path.clone(),
+        None => {
+            let path = context.places.server_config();
+            if toml_file::read(&path)?.is_none() {
+                return Ok(Config::default());
+            }
+            path
+        }
+    };
+    Config::read(&path).map_err(|error| Failure::failed(error.to_string(), ""))
+}
+
+/// Several threads: a server has many callers.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many open files or processes?"))
+}
+
+async fn serve(config: Config, embedded: Option<Span>) -> Result<(), Failure> {
+    let data = config.data();
+    let server = Server::open(&config).await.map_err(|error| Failure::failed(error.to_string(), ""))?;
+    let metrics = server.metrics();
+    let name = config.name();
+    match server.address() {
+        Some(Listen::Unix(path)) => output::tell(&format!("midwatch {name}: listening on {}", path.display())),
+        Some(Listen::Tcp(address)) => output::tell(&format!("midwatch {name}: listening on {address}; its tokens are in {}", data.display())),
+        None => {}
+    }
+    let why = stop_asked(embedded, metrics);
+    let (told, stopped) = tokio::sync::oneshot::channel();
+    server
+        .run(async move {
+            let _ = told.send(why.await);
+        })
+        .await;
+    if let Ok(why) = stopped.await {
+        output::tell(&format!("midwatch {name}: stopped ({why})"));
+    }
+    Ok(())
+}
+
+/// Waits for a signal, or, embedded, for the last console to have been gone for long enough.
+async fn stop_asked(embedded: Option<Span>, metrics: Arc<Metrics>) -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = async |kind: SignalKind| match signal(kind) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        // Without this signal there are the others, and SIGKILL, which loses nothing either.
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => "SIGTERM",
+        () = wait(SignalKind::interrupt()) => "SIGINT",
+        () = left_alone(embedded, metrics) => "no console for a while",
+    }
+}
+
+async fn left_alone(linger: Option<Span>, metrics: Arc<Metrics>) {
+    let Some(linger) = linger.filter(|linger| *linger < Span::from_days(36_500)) else { return std::future::pending().await };
+    // The console that starts this needs a moment to connect.
+    let linger = linger.duration().max(Duration::from_secs(5));
+    let mut alone_since = tokio::time::Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if metrics.subscribers.load(Ordering::Relaxed) > 0 {
+            alone_since = tokio::time::Instant::now();
+        } else if alone_since.elapsed() >= linger {
+            return;
+        }
+    }
+}
