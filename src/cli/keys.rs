@@ -77,7 +77,8 @@ fn file(context: &Context) -> Result<Option<PathBuf>, Failure> {
 }
 
 pub fn over(shipped: Keymap, path: &Path) -> Result<Keymap, Failure> {
-    let text = toml_file::read(path)?.ok_or_else(|| Failure::failed(format!("there is no keymap {}", path.display()), "`midwatch config path` says where yours is looked for"))?;
+    let text = toml_file::read(path)?
+        .ok_or_else(|| Failure::failed(format!("there is no keymap {}", path.display()), "`midwatch config path` says where yours is looked for"))?;
     shipped.with(&text, &path.display().to_string()).map_err(|error| Failure::failed(error.to_string(), "`midwatch keys --commands` lists the commands"))
 }
 
