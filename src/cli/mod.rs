@@ -11,6 +11,7 @@ mod change;
 mod completions;
 mod config;
 mod doctor;
+pub mod events_file;
 mod failure;
 mod keys;
 mod logging;

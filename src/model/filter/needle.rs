@@ -105,8 +105,8 @@ enum Kind {
     },
     Pattern {
         regex: Regex,
-        /// `$` is in it, which a carriage return before the line's end would keep from matching.
-        ends: bool,
+        /// `^` or `$` is in it: it asks for a line's ends, before which a carriage return may stand.
+        anchored: bool,
     },
 }
 
@@ -133,8 +133,13 @@ impl Needle {
     pub fn holds_in(&self, text: &[u8]) -> bool {
         match &self.0 {
             Kind::Word { .. } => true,
-            Kind::Pattern { ends, .. } => !ends || memchr::memchr(b'\r', text).is_none(),
+            Kind::Pattern { anchored, .. } => !anchored || memchr::memchr(b'\r', text).is_none(),
         }
+    }
+
+    /// Whether a match may be found within other text, as of a title within JSON.
+    pub fn holds_within(&self) -> bool {
+        !matches!(self.0, Kind::Pattern { anchored: true, .. })
     }
 
     /// The first place at or after `from` where a match may be. `text` may be many lines: what is found
@@ -216,7 +221,7 @@ fn across_lines(pattern: &str) -> Option<Needle> {
         return None;
     }
     let regex = RegexBuilder::new(pattern).multi_line(true).size_limit(4 << 20).dfa_size_limit(4 << 20).nest_limit(64).build().ok()?;
-    Some(Needle(Kind::Pattern { regex, ends: looks.contains(Look::EndLF) }))
+    Some(Needle(Kind::Pattern { regex, anchored: looks.contains(Look::EndLF) || looks.contains(Look::StartLF) }))
 }
 
 /// Whether a repetition without an end could take in line breaks.
