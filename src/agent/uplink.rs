@@ -32,7 +32,8 @@ pub enum UplinkError {
     Refused(String),
 }
 
-/// One server, as an agent sees it. Calls are made one at a time, and hello comes first after every error.
+/// One server, as an agent sees it. Calls are made one at a time; hello comes first, and again after `Away` and `Busy`.
+/// A call may be dropped before it is answered (it took too long, or the agent stops): hello is the next one then.
 pub trait Uplink: Send + Sync + 'static {
     /// Connects if need be, and says who speaks. Repeated whenever checks or facts change.
     fn hello(&self, hello: &AgentHello) -> impl Future<Output = Result<(), UplinkError>> + Send;

@@ -141,6 +141,13 @@ impl Spool {
         }
     }
 
+    /// One in memory where there should be one on disk, and why.
+    pub fn in_memory_because(why: &SpoolError) -> Spool {
+        let mut spool = Spool::in_memory();
+        spool.trouble = Some(format!("{why}; results are kept in memory, and lost when the agent ends"));
+        spool
+    }
+
     /// Opens, or begins, the spool of a folder. What lies there whole is kept, a torn end is cut off.
     pub fn open(folder: &Path, limit: u64) -> Result<Spool, SpoolError> {
         let unusable = |error: io::Error| SpoolError::Unusable(folder.to_owned(), error);
