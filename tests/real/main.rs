@@ -8,4 +8,6 @@
     reason = "what stands between the tests is part of them: failing there is failing the test"
 )]
 
+mod daemon;
 mod plugins;
+mod sources;
