@@ -17,7 +17,8 @@ use super::intake;
 use super::listen::{Listen, Listener};
 use super::metrics::{Metrics, count};
 use super::session::{Limits, Shared};
-use crate::link::{Clock, SystemClock};
+use super::source::Sources;
+use crate::link::{Clock, OsRandom, Random, SystemClock};
 use crate::model::id::Incarnation;
 use crate::store::{Log, SqliteLog, StoreError};
 use crate::trust::token::read_token;
@@ -75,6 +76,8 @@ pub struct Server {
     address: Option<Listen>,
     router: Router,
     shared: Arc<Shared>,
+    /// What is polled; ends with this value.
+    sources: Sources,
     core: Core,
     core_task: tokio::task::JoinHandle<()>,
     connections: Arc<Semaphore>,
@@ -129,20 +132,28 @@ impl Server {
         let (stopping, stops) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
         let mapping = Arc::new(config.mapping()?);
-        let mut intake_config = intake::Config::new(mapping, parts.intakes, parts.clock.now());
+        let mut intake_config = intake::Config::new(mapping.clone(), parts.intakes, parts.clock.now());
         // Whoever can open the socket is its owner.
         intake_config.token_required = !matches!(parts.listener, Listener::Unix(..));
         if let Some(labels) = &config.intake.replica_labels {
             intake_config.replica_labels = labels.clone();
         }
         let (intakes, counts) = intake::router(core.clone(), intake_config);
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
+        let sources = Sources::start(&config.source, &core, &mapping, &random).map_err(|error| ConfigError {
+            file: "the configuration".into(),
+            place: None,
+            why: error.to_string(),
+            hint: None,
+        })?;
+        let polled = sources.watch();
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
             log: parts.log,
             clock: parts.clock,
             metrics,
-            more_metrics: Box::new(move || counts.to_string()),
+            more_metrics: Box::new(move || format!("{counts}{polled}")),
             tokens: parts.tokens,
             limits: parts.limits,
             name,
@@ -154,7 +165,7 @@ impl Server {
         let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
         let connections = Arc::new(Semaphore::new(parts.connections));
-        Ok(Server { listener: parts.listener, address, router, shared, core, core_task, connections, stopping, ended })
+        Ok(Server { listener: parts.listener, address, router, shared, sources, core, core_task, connections, stopping, ended })
     }
 
     /// Where it listens; nowhere in a simulation.
@@ -210,8 +221,8 @@ impl Server {
 
     /// The last words are written and told, then everybody is sent home.
     async fn stop(self) {
-        let Server { listener, address: _, router, shared, core, core_task, connections: _, stopping, mut ended } = self;
-        drop(listener);
+        let Server { listener, address: _, router, shared, sources, core, core_task, connections: _, stopping, mut ended } = self;
+        drop((listener, sources));
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
+use super::source::SourceConfig;
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
 use crate::model::time::Span;
@@ -32,6 +33,8 @@ pub struct Config {
     /// Labels whose values are secret; not given: those that are so everywhere.
     pub redact: Option<Vec<String>>,
     pub intake: IntakeConfig,
+    /// Alertmanagers and Prometheus servers that are asked.
+    pub source: Vec<SourceConfig>,
 }
 
 /// What is pushed to this server.
@@ -129,6 +132,9 @@ impl Config {
     fn check(&self, text: &str, file: &str) -> Result<(), ConfigError> {
         if let Err(error) = self.mapping() {
             return Err(ConfigError { file: file.into(), ..error });
+        }
+        if let Err(error) = SourceConfig::check_all(&self.source) {
+            return Err(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
         }
         let mut seen = std::collections::BTreeSet::new();
         for system in &self.system {

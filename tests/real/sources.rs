@@ -26,8 +26,12 @@ struct Midwatch {
 
 impl Midwatch {
     async fn start() -> Midwatch {
+        Midwatch::configured("").await
+    }
+
+    async fn configured(more: &str) -> Midwatch {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("name = \"test\"\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n", folder.path().join("data"));
+        let text = format!("name = \"test\"\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n{more}", folder.path().join("data"));
         let server = Server::open(&Config::parse(&text, "test.toml").unwrap()).await.unwrap();
         let running = server.spawn();
         let Some(Listen::Tcp(address)) = &running.address else { panic!("not on TCP: {:?}", running.address) };
@@ -194,7 +198,8 @@ async fn the_same_alert_by_every_way_is_one() {
     assert_eq!(world.alerts.values().map(|alert| alert.episodes).collect::<Vec<_>>(), [1]);
 }
 
-#[tokio::test]
+// amtool is waited for while the server answers it: both at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn amtool_adds_queries_and_is_told_about_silences() {
     let midwatch = Midwatch::start().await;
     let added = midwatch.amtool(&["alert", "add", "alertname=DiskFull", "system=shop/db", "severity=page", "--annotation=summary=97 % used"]);
@@ -223,6 +228,18 @@ async fn amtool_adds_queries_and_is_told_about_silences() {
     }
     let (ok, output) = amtool(&format!("http://{}", midwatch.address), None, &["alert", "query"]);
     assert!(!ok && !output.contains("DiskFull"), "without a token: {output}");
+}
+
+#[tokio::test]
+async fn a_source_in_the_configuration_is_polled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_alertmanager, port) = alertmanager(folder.path(), None).await;
+    let (ok, output) = amtool(&format!("http://127.0.0.1:{port}"), None, &["alert", "add", "alertname=Slow", "service=web"]);
+    assert!(ok, "{output}");
+    let source = format!("[[source]]\nkind = \"alertmanager\"\nname = \"am\"\nurl = \"http://127.0.0.1:{port}\"\n[[map]]\nmatch = ['service=\"web\"']\nsystem = \"shop/{{service}}\"\n");
+    let midwatch = Midwatch::configured(&source).await;
+    assert_eq!(midwatch.one_open("Slow", &["am"]).await.system.as_str(), "shop/web");
+    midwatch.running.stop().await;
 }
 
 #[tokio::test]
