@@ -53,8 +53,17 @@ fn collect(command: &mut clap::Command, name: &str, out: &mut Vec<(String, Strin
 /// Every configuration file, with the keys that it may have, as its own reader names them.
 pub fn configuration() -> Vec<(&'static str, Vec<String>)> {
     let keys = |texts: &[&str], parse: fn(&str) -> Option<String>| texts.iter().filter_map(|text| parse(text)).flat_map(|words| expected(&words)).collect();
-    let server =
-        ["zz = 1", "[rules]\nzz = 1", "[retention]\nzz = 1", "[[retention.kind]]\nzz = 1", "[[system]]\nzz = 1", "[[system]]\ncontacts = [{ zz = 1 }]", "[[source]]\nzz = 1", "[[map]]\nzz = 1", "[intake]\nzz = 1"];
+    let server = [
+        "zz = 1",
+        "[rules]\nzz = 1",
+        "[retention]\nzz = 1",
+        "[[retention.kind]]\nzz = 1",
+        "[[system]]\nzz = 1",
+        "[[system]]\ncontacts = [{ zz = 1 }]",
+        "[[source]]\nzz = 1",
+        "[[map]]\nzz = 1",
+        "[intake]\nzz = 1",
+    ];
     vec![
         ("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], wrong::<super::settings::Settings>)),
         ("server.toml", keys(&server, wrong::<crate::server::Config>)),

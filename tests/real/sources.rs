@@ -112,7 +112,9 @@ async fn alertmanager(folder: &Path, to: Option<&Midwatch>) -> (Daemon, u16) {
             to.token.display()
         )
     });
-    let config = format!("route:\n  receiver: mid\n  group_by: [alertname]\n  group_wait: 100ms\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: mid\n{webhook}");
+    let config = format!(
+        "route:\n  receiver: mid\n  group_by: [alertname]\n  group_wait: 100ms\n  group_interval: 1s\n  repeat_interval: 1h\nreceivers:\n- name: mid\n{webhook}"
+    );
     let file = folder.join("alertmanager.yml");
     std::fs::write(&file, config).unwrap();
     let arguments = [
@@ -236,7 +238,9 @@ async fn a_source_in_the_configuration_is_polled() {
     let (_alertmanager, port) = alertmanager(folder.path(), None).await;
     let (ok, output) = amtool(&format!("http://127.0.0.1:{port}"), None, &["alert", "add", "alertname=Slow", "service=web"]);
     assert!(ok, "{output}");
-    let source = format!("[[source]]\nkind = \"alertmanager\"\nname = \"am\"\nurl = \"http://127.0.0.1:{port}\"\n[[map]]\nmatch = ['service=\"web\"']\nsystem = \"shop/{{service}}\"\n");
+    let source = format!(
+        "[[source]]\nkind = \"alertmanager\"\nname = \"am\"\nurl = \"http://127.0.0.1:{port}\"\n[[map]]\nmatch = ['service=\"web\"']\nsystem = \"shop/{{service}}\"\n"
+    );
     let midwatch = Midwatch::configured(&source).await;
     assert_eq!(midwatch.one_open("Slow", &["am"]).await.system.as_str(), "shop/web");
     midwatch.running.stop().await;
