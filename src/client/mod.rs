@@ -11,3 +11,6 @@ pub mod servers;
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
 pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+
+/// What a reader of updates and an asker of history must know of the wire.
+pub use crate::wire::{HistoryAsk, Outcome, Paging, Place, SnapshotReason};

@@ -1,5 +1,23 @@
-//! The console: what a person sees and types.
+//! The console: what a person sees and what their keys do.
+//!
+//! `runtime` holds the only loop that waits. Whatever happens becomes a [`message::Message`]; `update`
+//! turns it into changes of [`state::State`] and into [`effect::Effect`]s, which are data; `draw` paints
+//! the state and changes nothing.
 
+pub mod effect;
+pub mod input;
 pub mod keymap;
+pub mod list;
+pub mod message;
+pub mod overlay;
+pub mod pane;
+pub mod pending;
+pub mod runtime;
 pub mod screen;
+pub mod sight;
+pub mod state;
 pub mod theme;
+pub mod timeline;
+
+mod draw;
+mod update;

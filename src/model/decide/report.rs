@@ -29,7 +29,7 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
         leases.push(Lease { by: by.clone(), until, resolves });
         match open {
             None => opened(rules, fingerprint, reported, by.clone(), known, now),
-            Some(alert) => again(vitals, fingerprint, alert, reported, by.clone(), now),
+            Some(alert) => again(vitals, fingerprint, alert, reported, by.clone(), plausible(report.at, now, rules)),
         }
     };
     let drafts = match reported.state {
@@ -71,7 +71,7 @@ fn opened(rules: &Rules, fingerprint: Fingerprint, reported: &Reported, by: Acto
     let mut out = super::tick::care_over(fingerprint, known, rules, at);
     out.push(draft);
     if let Some(alert) = known.filter(|alert| !alert.flapping) {
-        let recent = alert.past.iter().filter(|past| now.since(past.from) <= rules.flap_window).count();
+        let recent = alert.past.iter().filter(|past| at.since(past.from) <= rules.flap_window).count();
         let opens = u32::try_from(recent).unwrap_or(u32::MAX).saturating_add(1);
         if opens >= rules.flap_opens.max(2) {
             let title = format!("{} flaps: opened {opens} times within {}", reported.check, rules.flap_window);

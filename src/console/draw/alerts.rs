@@ -1,0 +1,259 @@
+//! Now and Alerts: the headline, the list, the detail below.
+
+use ratatui::layout::Rect;
+
+use crate::command::Pane;
+use crate::console::pane::alert_list::{AlertList, Line, LineKind};
+use crate::console::pane::{Split, now};
+use crate::console::screen::text;
+use crate::console::state::State;
+use crate::console::theme::Role;
+use crate::model::history::{Cell, coarse};
+use crate::model::view::alerts::{AlertRow, Asks};
+
+use super::canvas::{Canvas, Words, glyph, history_role, place};
+
+pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let (list, split) = match state.pane {
+        Pane::Alerts => (&state.panes.alerts.list, state.panes.alerts.split),
+        _ => (&state.panes.now.list, state.panes.now.split),
+    };
+    let head = if area.height < 12 { 1 } else { now::HEAD };
+    headline(state, canvas, list, Rect { height: head, ..area });
+    let body = Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area };
+    let split = split.unwrap_or(Split { list: body.height, detail: 0 });
+    let rows = Rect { height: split.list.min(body.height), ..body };
+    let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
+    if state.side_by_side && body.width >= 140 && split.list > 0 {
+        let left = Rect { width: body.width / 2, ..body };
+        let right = Rect { x: body.x + left.width + 1, width: body.width - left.width - 1, ..body };
+        lines(state, canvas, list, left);
+        super::detail::draw(state, canvas, right);
+        return;
+    }
+    if rows.height > 0 {
+        lines(state, canvas, list, rows);
+    }
+    if below.height > 0 {
+        super::detail::draw(state, canvas, below);
+    }
+}
+
+fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
+    let y = area.y + u16::from(area.height >= 3);
+    let mut words: Words = Vec::new();
+    if state.pane == Pane::Now {
+        for (asks, text) in state.needs.headline() {
+            let role = match asks {
+                Asks::You => Role::SeverityCritical,
+                Asks::Somebody => Role::Text,
+                Asks::Later | Asks::Nobody if words.is_empty() => Role::Fine,
+                Asks::Later | Asks::Nobody => Role::Muted,
+            };
+            if !words.is_empty() {
+                words.push(("   ".into(), Role::Text));
+            }
+            words.push((text, role));
+        }
+        // Silence is never green: nothing is fine while a server says nothing.
+        for server in &state.needs.silent_servers {
+            words.push((format!("   {server} says nothing"), Role::FreshnessStale));
+        }
+    } else {
+        let (shown, all) = list.counts;
+        words.push((format!("{shown} open"), Role::Strong));
+        if shown != all {
+            words.push((format!(" of {all}"), Role::Muted));
+        }
+        let group = list.group.unwrap_or(crate::command::GroupBy::Cause);
+        let sort = list.sort.unwrap_or(crate::command::SortBy::Urgency);
+        words.push((format!("   by {group}, sorted by {sort}"), Role::Muted));
+    }
+    let marks = list.list.marks.len();
+    if marks > 0 {
+        words.push((format!("   {marks} marked"), Role::Marked));
+    }
+    if list.list.anchor.is_some() {
+        words.push(("   range: v ends it".into(), Role::Marked));
+    }
+    let mut right: Words = Vec::new();
+    if list.new_above > 0 {
+        right.push((format!("{} new above, . to see", list.new_above), Role::HistoryNew));
+    } else if list.list.top() > 0 || list.lines.len() > usize::from(area.width) {
+        right.push((place(list.list.selected(), list.lines.len()), Role::Muted));
+    } else if area.width >= 110 && !list.lines.is_empty() {
+        right.push(("4 weeks to now".into(), Role::Faint));
+    }
+    let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
+    canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
+    canvas.words(area.right().saturating_sub(wide + 1), y, wide, &right);
+}
+
+/// What each column of a row has.
+#[derive(Clone, Copy, Debug)]
+struct Columns {
+    name: u16,
+    title: u16,
+    who: u16,
+    age: u16,
+    history: u16,
+    strip: u16,
+}
+
+impl Columns {
+    fn of(width: u16, longest_name: u16) -> Columns {
+        let strip = match width {
+            124.. => 30,
+            110.. => width - 94,
+            _ => 0,
+        };
+        let history = match width {
+            150.. => 32,
+            100.. => 26,
+            74.. => 20,
+            60.. => 9,
+            _ => 0,
+        };
+        let who = match width {
+            100.. => 10,
+            56.. => 7,
+            _ => 0,
+        };
+        let name = longest_name.clamp(6, (width / 6).max(10));
+        let gaps = [name, who, 4, history, strip].iter().filter(|room| **room > 0).count();
+        let fixed = 10 + name + who + 4 + history + strip + u16::try_from(gaps).unwrap_or(5) + 1;
+        Columns { name, title: width.saturating_sub(fixed), who, age: 4, history, strip }
+    }
+}
+
+fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
+    if list.lines.is_empty() {
+        empty(state, canvas, list, area);
+        return;
+    }
+    let longest = state.rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0);
+    let columns = Columns::of(area.width, longest + 2);
+    let top = list.list.top();
+    for (place, line) in list.lines.iter().enumerate().skip(top).take(usize::from(area.height)) {
+        let Ok(offset) = u16::try_from(place - top) else { break };
+        let y = area.y + offset;
+        let selected = place == list.list.selected() && !state.panes.opened;
+        let marked = list.list.marks.contains(&line.key);
+        canvas.gutter(y, area.x, selected, marked);
+        draw_line(state, canvas, line, area, y, columns, selected);
+    }
+}
+
+fn draw_line(state: &State, canvas: &mut Canvas<'_>, line: &Line, area: Rect, y: u16, columns: Columns, selected: bool) {
+    match &line.what {
+        LineKind::Alert { row, depth } => {
+            if let Some(row) = state.rows.get(*row) {
+                alert(state, canvas, row, *depth, area, y, columns, selected);
+            }
+        }
+        LineKind::Effects { count, places, open } => {
+            let glyphs = canvas.glyphs();
+            let fold = if *open { glyphs.unfolded } else { glyphs.folded };
+            let words: Words = vec![
+                (format!("{} ", glyphs.last_branch), Role::Faint),
+                (format!("{fold} "), Role::Muted),
+                (format!("caused probably {count} in {places}"), if selected { Role::Strong } else { Role::Text }),
+                (if *open { "   h folds".into() } else { "   l unfolds".into() }, Role::Muted),
+            ];
+            canvas.words(area.x + 10, y, area.width.saturating_sub(11), &words);
+        }
+        LineKind::Group { title, count, worst, open } => {
+            let glyphs = canvas.glyphs();
+            let fold = if *open { glyphs.unfolded } else { glyphs.folded };
+            let words: Words = vec![
+                (format!("{fold} "), Role::Muted),
+                (format!("{} ", glyph(glyphs, *worst)), Role::of_severity(*worst)),
+                (title.clone(), Role::Strong),
+                (format!("  {count}"), Role::Muted),
+            ];
+            canvas.words(area.x + 2, y, area.width.saturating_sub(3), &words);
+        }
+        LineKind::Usual { count, open } => {
+            let glyphs = canvas.glyphs();
+            let fold = if *open { glyphs.unfolded } else { glyphs.folded };
+            let words = vec![
+                (format!("{fold} "), Role::Muted),
+                (format!("{count} usual: always so, or goes away by itself"), if selected { Role::Strong } else { Role::Muted }),
+                (if *open { "   z folds".into() } else { "   z unfolds".into() }, Role::Muted),
+            ];
+            canvas.words(area.x + 2, y, area.width.saturating_sub(3), &words);
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a row, where it stands, and how: bundling them would only rename the list")]
+fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, area: Rect, y: u16, columns: Columns, selected: bool) {
+    let severity = if row.fresh { Role::of_severity(row.severity) } else { Role::FreshnessStale };
+    let mut x = area.x + 2;
+    canvas.text(x, y, 1, glyph(canvas.glyphs(), row.severity), severity);
+    canvas.text(x + 2, y, 5, row.word(), severity);
+    x = area.x + 10;
+    let indent = u16::try_from(depth * 2).unwrap_or(0);
+    let name_style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(if row.asks() == Asks::You { Role::Strong } else { Role::Text }) };
+    canvas.styled(x + indent, y, columns.name.saturating_sub(indent), &row.name, name_style);
+    x += columns.name + 1;
+    let title = if columns.title >= 12 { columns.title } else { area.right().saturating_sub(x) };
+    canvas.text(x, y, title, &row.title, if row.asks() == Asks::Nobody { Role::Muted } else { Role::Text });
+    if columns.title < 12 {
+        return;
+    }
+    x += columns.title + 1;
+    if columns.who > 0 {
+        let (who, role) = match state.pending.of(row.alert) {
+            Some(verb) if verb.sent => (format!("{}{}", verb.word, canvas.glyphs().pending), Role::Pending),
+            Some(_) => ("unsent".to_owned(), Role::Unsent),
+            None => (row.who(), Role::Actor),
+        };
+        canvas.text(x, y, columns.who, &who, role);
+        x += columns.who + 1;
+    }
+    canvas.right(x, y, columns.age, &coarse(state.now.since(row.since)), if row.fresh { Role::Text } else { Role::FreshnessStale });
+    x += columns.age + 1;
+    if columns.history > 0 {
+        let (words, role) = match (row.fresh, row.unrefreshed) {
+            (false, _) => ("as last heard".to_owned(), Role::FreshnessStale),
+            (true, Some(_)) => ("not repeated lately".to_owned(), Role::FreshnessLate),
+            (true, None) => (row.history.words(state.now), history_role(row)),
+        };
+        canvas.text(x, y, columns.history, &words, role);
+        x += columns.history + 1;
+    }
+    if columns.strip > 0 {
+        strip(canvas, &row.strip, x, y, columns.strip);
+    }
+}
+
+/// The last days, today at the right end.
+pub fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], x: u16, y: u16, room: u16) {
+    let skip = days.len().saturating_sub(usize::from(room));
+    let cells: Vec<(u64, ratatui::style::Style)> = days
+        .iter()
+        .skip(skip)
+        .map(|cell| match cell {
+            None => (0, canvas.style(Role::StripEmpty)),
+            Some(Cell { count, worst }) => (u64::from(*count).min(6), canvas.style(Role::of_severity(*worst))),
+        })
+        .collect();
+    text::strip(canvas.buffer, x, y, &cells, 6, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
+}
+
+/// Nothing to show, which is worth a sentence: why, and whether that is good.
+fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
+    let known = state.links.iter().filter(|link| link.known).count();
+    let silent = state.links.iter().filter(|link| !link.is_live(state.mono)).count();
+    let (words, role) = if list.filter.is_some() {
+        (format!("No open alert matches. {} are open; Esc clears the filter.", list.counts.1), Role::Muted)
+    } else if known == 0 {
+        ("Waiting for the first word of a server.".to_owned(), Role::Muted)
+    } else if silent > 0 {
+        (format!("No open alert is known, but {silent} of {} servers say nothing: nobody knows whether all is well.", state.links.len()), Role::FreshnessStale)
+    } else {
+        ("All is well: no alert is open, and every server answers.".to_owned(), Role::Fine)
+    };
+    canvas.text(area.x + 2, area.y + u16::from(area.height > 2), area.width.saturating_sub(3), &words, role);
+}

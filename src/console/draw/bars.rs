@@ -1,0 +1,189 @@
+//! Lines 1 and 2, and the last ones: where one is, how fresh it is, what the keys do here.
+
+use ratatui::layout::Rect;
+
+use crate::command::{Command, Pane};
+use crate::console::screen::text;
+use crate::console::sight::{Link, LinkState};
+use crate::console::state::{State, Tone};
+use crate::console::theme::Role;
+use crate::model::history::coarse;
+
+use super::canvas::{Canvas, Words};
+
+pub fn top(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    canvas.paint(area, Role::Bar);
+    let clock = clock(state, area.width);
+    let clock_room = text::width(&clock).min(area.width);
+    let mut words: Words = Vec::new();
+    if area.width >= 60 {
+        words.push(("midwatch".into(), Role::BarName));
+    }
+    for link in &state.links {
+        words.extend(freshness(state, canvas, link, area.width));
+    }
+    let unsent = state.pending.unsent();
+    if unsent > 0 {
+        words.push((format!("   {unsent} unsent"), Role::Unsent));
+    }
+    canvas.words(area.x + 1, area.y, area.width.saturating_sub(clock_room + 3), &words);
+    canvas.right(area.x, area.y, area.width - 1, &clock, Role::BarMuted);
+    tabs(state, canvas, Rect { y: area.y + 1, height: 1, ..area });
+}
+
+/// A server's name behind the sign of its freshness; its age when that says something.
+fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Words {
+    let glyphs = canvas.glyphs();
+    let age = link.age(state.mono);
+    let (glyph, role) = match &link.state {
+        LinkState::Up if link.is_live(state.mono) => (glyphs.live, Role::FreshnessLive),
+        LinkState::Up | LinkState::Connecting if age.is_some() => (glyphs.late, Role::FreshnessLate),
+        LinkState::Up | LinkState::Connecting => (glyphs.late, Role::FreshnessLate),
+        LinkState::Lost { .. } => (glyphs.gone, Role::FreshnessStale),
+    };
+    let gap = if width >= 100 { "   " } else { "  " };
+    let mut words: Words = vec![(gap.into(), Role::Bar), (format!("{glyph} "), role)];
+    match &link.environment {
+        Some(environment) if width >= 100 => {
+            words.push((format!("{} ", link.name), Role::Bar));
+            words.push((format!(" {environment} "), Role::BarEnvironment));
+        }
+        Some(_) => words.push((link.name.to_string(), Role::BarEnvironment)),
+        None => words.push((link.name.to_string(), if link.is_live(state.mono) { Role::Bar } else { role })),
+    }
+    if !link.is_live(state.mono) {
+        let words_of_age = match (age, &link.state) {
+            // By the second within the first minute, then by the minute.
+            (Some(age), _) => coarse(age),
+            (None, LinkState::Connecting | LinkState::Up) => "connecting".to_owned(),
+            (None, LinkState::Lost { .. }) => "never heard".to_owned(),
+        };
+        words.push((format!(" {words_of_age}"), role));
+    }
+    words
+}
+
+fn clock(state: &State, width: u16) -> String {
+    let here = state.now.zoned(&state.zone);
+    let utc = state.now.zoned(&jiff::tz::TimeZone::UTC);
+    let zone = here.strftime("%Z").to_string();
+    match width {
+        100.. if zone != "UTC" => format!("{} {zone}  {} UTC", here.strftime("%a %-d %b %H:%M"), utc.strftime("%H:%M")),
+        80.. => format!("{} {zone}", here.strftime("%a %-d %b %H:%M")),
+        _ => here.strftime("%H:%M").to_string(),
+    }
+}
+
+fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let narrow = area.width < 76;
+    let mut x = area.x;
+    let layers = crate::console::keymap::layers_of(state.pane);
+    for pane in Pane::ALL {
+        let key = state.keymap.key_for(&layers, &pane.command()).map(|keys| crate::console::keymap::key::write_sequence(&keys)).unwrap_or_default();
+        let waits = match pane {
+            Pane::Now if state.needs.need_you > 0 => state.needs.need_you.to_string(),
+            Pane::Alerts if !state.rows.is_empty() => state.rows.len().to_string(),
+            Pane::Servers if state.links.iter().any(|link| !link.is_live(state.mono)) => canvas.glyphs().late.to_owned(),
+            Pane::Now | Pane::Alerts | Pane::Servers | Pane::Today | Pane::Timeline | Pane::Systems => String::new(),
+        };
+        let current = pane == state.pane;
+        if narrow && !current && waits.is_empty() {
+            let text = format!(" {key} ");
+            x += canvas.text(x, area.y, area.right().saturating_sub(x), &text, Role::BarMuted);
+            continue;
+        }
+        let mut words: Words = vec![(format!(" {key} "), if current { Role::BarCurrent } else { Role::BarMuted })];
+        words.push((pane.title().to_owned(), if current { Role::BarCurrent } else { Role::Bar }));
+        if !waits.is_empty() {
+            let role = match pane {
+                Pane::Now => Role::SeverityCritical,
+                Pane::Servers => Role::FreshnessLate,
+                Pane::Alerts | Pane::Today | Pane::Timeline | Pane::Systems => Role::Key,
+            };
+            words.push((format!(" {waits}"), role));
+        }
+        words.push((" ".into(), if current { Role::BarCurrent } else { Role::Bar }));
+        x += canvas.words(x, area.y, area.right().saturating_sub(x), &words);
+    }
+}
+
+pub fn bottom(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    canvas.paint(area, Role::Bar);
+    let said = state.latest_said();
+    let (message_y, keys_y) = (area.y, area.bottom().saturating_sub(1));
+    // On a low screen the message takes the keys' place while it is fresh.
+    if let Some(said) = said {
+        let (glyph, role) = match said.tone {
+            Tone::Fine => (canvas.glyphs().good, Role::MessageGood),
+            Tone::Plain => (canvas.glyphs().dot, Role::BarMuted),
+            Tone::Wrong => (canvas.glyphs().bad, Role::MessageBad),
+        };
+        let room = area.width.saturating_sub(24);
+        canvas.words(
+            area.x + 1,
+            message_y,
+            room,
+            &[(format!("{glyph} "), role), (said.words.clone(), if said.tone == Tone::Wrong { Role::MessageBad } else { Role::Bar })],
+        );
+    }
+    if area.height >= 2 || said.is_none() {
+        hints(state, canvas, Rect { y: keys_y, height: 1, ..area });
+    }
+    let mut right: Words = Vec::new();
+    let pending = state.pending.len() - state.pending.unsent();
+    if state.pending.unsent() > 0 {
+        right.push((format!("{} unsent  ", state.pending.unsent()), Role::Unsent));
+    }
+    if pending > 0 {
+        right.push((format!("{pending} pending  "), Role::Pending));
+    }
+    if let Some(filter) = state.active_filter() {
+        right.push((format!("/{filter}"), Role::Key));
+    }
+    if !right.is_empty() {
+        let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
+        let room = wide.min(area.width / 2);
+        canvas.words(area.right().saturating_sub(room + 1), message_y, room, &right);
+    }
+}
+
+/// The commands that the last line names, in this pane's order of usefulness.
+fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
+    let acts: [(Command, &'static str); 7] = [
+        (Command::AlertAcknowledge(None), "acknowledge"),
+        (Command::AlertTake, "take all"),
+        (Command::AlertSnooze(None), "snooze"),
+        (Command::AlertAssign(None), "assign"),
+        (Command::NoteAdd(None), "note"),
+        (Command::Undo, "undo"),
+        (Command::Open, "open"),
+    ];
+    let looks: [(Command, &'static str); 3] = [(Command::Filter(None), "filter"), (Command::Help, "help"), (Command::Palette(None), "commands")];
+    let own: Vec<(Command, &'static str)> = match pane {
+        Pane::Now => acts.into_iter().chain([(Command::Unfold, "unfold")]).collect(),
+        Pane::Alerts => acts.into_iter().chain([(Command::GroupBy(None), "group"), (Command::Mark, "mark")]).collect(),
+        Pane::Timeline => vec![
+            (Command::Live, "follow"),
+            (Command::NextError, "next error"),
+            (Command::GoTo(None), "go to a time"),
+            (Command::Open, "open"),
+            (Command::NoteAdd(None), "note"),
+        ],
+        Pane::Systems => vec![(Command::Unfold, "unfold"), (Command::Open, "open"), (Command::ShowTimeline, "its timeline"), (Command::NoteAdd(None), "note")],
+        Pane::Today => vec![(Command::DayBack, "day before"), (Command::DayForward, "day after")],
+        Pane::Servers => vec![(Command::Reconnect, "try again"), (Command::Open, "open")],
+    };
+    own.into_iter().chain(looks).collect()
+}
+
+fn hints(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let layers = crate::console::keymap::layers_of(state.pane);
+    let useful = useful(state.pane);
+    let known: Vec<(String, &str)> = useful
+        .iter()
+        .filter(|(command, _)| command.entry().is_available(state.pane, state.read_only))
+        .filter_map(|(command, word)| state.keymap.key_for(&layers, command).map(|keys| (crate::console::keymap::key::write_sequence(&keys), *word)))
+        .collect();
+    let styles = [canvas.style(Role::Key), canvas.style(Role::Hint)];
+    text::hints(canvas.buffer, area.x + 1, area.y, area.width.saturating_sub(2), &known, styles, &canvas.theme.glyphs);
+}

@@ -1,0 +1,220 @@
+//! What stands around the selected alert: when and what, what changed before, who did what, whom to
+//! wake, how it is done here, and what its past was.
+
+use ratatui::layout::Rect;
+
+use crate::console::screen::text;
+use crate::console::state::State;
+use crate::console::theme::Role;
+use crate::model::event::Link;
+use crate::model::history::{ago, coarse};
+use crate::model::time::Time;
+use crate::model::view::detail::Detail;
+use crate::model::world::DeedKind;
+
+use super::canvas::{Canvas, Words};
+
+/// A part of the detail: its heading and its lines.
+struct Block {
+    title: &'static str,
+    lines: Vec<Words>,
+}
+
+pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let Some(detail) = &state.detail else { return };
+    if area.height < 2 {
+        return;
+    }
+    let x = area.x + 2;
+    let room = area.width.saturating_sub(3);
+    let mut heading: Words = vec![(detail.name.clone(), Role::Strong)];
+    match detail.since {
+        Some(since) => heading.push((format!(" since {}", clock(state, since)), Role::Muted)),
+        None => heading.push((" cleared meanwhile".to_owned(), Role::Fine)),
+    }
+    if !detail.title.is_empty() {
+        heading.push((format!("   {}", detail.title), Role::Text));
+    }
+    let mut y = area.y + u16::from(area.height > 12 && !state.panes.opened);
+    canvas.heading(x, y, room, &heading);
+    y += 1;
+    let two = room >= 96;
+    let blocks = blocks(state, detail, canvas, if two { room / 2 } else { room });
+    let below = Rect { x, y, width: room, height: area.bottom().saturating_sub(y) };
+    if two {
+        let half = below.width / 2;
+        let (left, right) = blocks;
+        flow(canvas, &left, Rect { width: half.saturating_sub(2), ..below }, state.panes.detail_top);
+        flow(canvas, &right, Rect { x: below.x + half, width: below.width - half, ..below }, state.panes.detail_top);
+    } else {
+        let (mut all, right) = blocks;
+        all.extend(right);
+        flow(canvas, &all, below, state.panes.detail_top);
+    }
+}
+
+/// Blocks below each other, with a line of space between when there is room for all of it.
+fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
+    let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
+    let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
+    let mut lines: Vec<Words> = Vec::new();
+    for (place, block) in blocks.iter().enumerate() {
+        if place > 0 && spaced {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![(block.title.to_owned(), Role::Heading)]);
+        lines.extend(block.lines.iter().cloned());
+    }
+    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
+    let more = lines.len().saturating_sub(top + usize::from(area.height));
+    for (line, y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
+        canvas.words(area.x, y, area.width, line);
+    }
+    if more > 0 && area.height > 1 {
+        let words = format!(" {more} more, J ");
+        canvas.right(area.x, area.bottom() - 1, area.width, &words, Role::Muted);
+    }
+}
+
+fn clock(state: &State, at: Time) -> String {
+    let (here, now) = (at.zoned(&state.zone), state.now.zoned(&state.zone));
+    let age = state.now.since(at);
+    if here.date() == now.date() || age.secs() < 12 * 3_600 {
+        here.strftime("%H:%M").to_string()
+    } else if age.secs() < 6 * 86_400 {
+        here.strftime("%a %H:%M").to_string()
+    } else {
+        here.strftime("%-d %b").to_string()
+    }
+}
+
+fn pad(text: &str, wide: usize) -> String {
+    let used = usize::from(text::width(text));
+    format!("{text}{}", " ".repeat(wide.saturating_sub(used)))
+}
+
+fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Vec<Block>, Vec<Block>) {
+    let glyphs = canvas.glyphs();
+    let mut left = Vec::new();
+    let mut right = Vec::new();
+
+    let mut changed: Vec<Words> = Vec::new();
+    for change in detail.changes.iter().take(6) {
+        let mut line: Words = vec![
+            (pad(&clock(state, change.at), 10), Role::Muted),
+            (format!("{} ", change.title), Role::Text),
+            (format!("by {}", change.by), Role::Actor),
+            (format!("  {} before", coarse(change.before)), Role::Muted),
+        ];
+        if change.suspect {
+            line.push((format!("  {} suspect", glyphs.pointer), Role::HistoryNew));
+        }
+        if change.system != detail.name {
+            line.push((format!("  on {}", change.system), Role::Muted));
+        }
+        changed.push(line);
+    }
+    if changed.is_empty() {
+        changed.push(vec![("nothing that is known, in the three days before".into(), Role::Muted)]);
+    }
+    left.push(Block { title: "changed before", lines: changed });
+
+    let mut did: Vec<Words> = detail
+        .deeds
+        .iter()
+        .take(6)
+        .map(|deed| {
+            let verb = match deed.kind {
+                DeedKind::Note => "noted: ",
+                DeedKind::Acknowledged => "acknowledged  ",
+                DeedKind::Snoozed => "snoozed  ",
+                DeedKind::Assigned => "",
+                DeedKind::Resolved => "resolved  ",
+                DeedKind::Change | DeedKind::Restarted => "",
+            };
+            let mut line: Words =
+                vec![(pad(&clock(state, deed.at), 10), Role::Muted), (format!("{} ", deed.by), Role::Actor), (format!("{verb}{}", deed.words), Role::Text)];
+            if !deed.here {
+                line.push(("  (on this system)".into(), Role::Muted));
+            }
+            line
+        })
+        .collect();
+    if did.is_empty() {
+        did.push(vec![("nobody yet".into(), Role::Muted)]);
+    }
+    left.push(Block { title: "who did what", lines: did });
+
+    if !detail.elsewhere.is_empty() {
+        let lines = detail.elsewhere.iter().map(|words| vec![(words.clone(), Role::Text)]).collect();
+        left.push(Block { title: "the same check elsewhere", lines });
+    }
+    if !detail.past.is_empty() {
+        let lines = detail
+            .past
+            .iter()
+            .take(5)
+            .map(|past| {
+                let lasted = past.until.since(past.from);
+                vec![(pad(&ago(past.from, state.now), 10), Role::Muted), (format!("{} for {lasted}", past.severity), Role::Text)]
+            })
+            .collect();
+        left.push(Block { title: "earlier episodes", lines });
+    }
+
+    let mut why: Vec<Words> = Vec::new();
+    why.extend(text::wrap(&detail.what, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
+    if let Some(expr) = &detail.expr {
+        why.push(vec![("rule  ".into(), Role::Muted), (expr.to_string(), Role::Text)]);
+    }
+    if !detail.text.is_empty() {
+        why.extend(text::wrap(&detail.text, room.saturating_sub(2), 4, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
+    }
+    if !detail.labels.is_empty() {
+        why.push(vec![(detail.labels.to_string(), Role::Muted)]);
+    }
+    if !detail.said_by.is_empty() {
+        why.push(vec![("says ".into(), Role::Muted), (detail.said_by.join(", "), Role::Actor)]);
+    }
+    right.push(Block { title: "what is wrong", lines: why });
+
+    let mut wake: Vec<Words> = Vec::new();
+    for (place, contact) in detail.contacts.iter().take(4).enumerate() {
+        let mut line: Words =
+            vec![(format!("{} ", place + 1), Role::Muted), (format!("{}  ", contact.name), Role::Actor), (contact.reach.to_string(), Role::Text)];
+        if !contact.when.is_empty() {
+            line.push((format!("  {}", contact.when), Role::Muted));
+        }
+        wake.push(line);
+    }
+    if !detail.owner.is_empty() {
+        wake.push(vec![("owner  ".into(), Role::Muted), (detail.owner.to_string(), Role::Actor)]);
+    }
+    if wake.is_empty() {
+        wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
+    }
+    right.push(Block { title: "whom to wake", lines: wake });
+
+    let mut how: Vec<Words> = Vec::new();
+    how.extend(detail.runbooks.iter().take(4).map(|link| linked("runbook", link)));
+    how.extend(detail.dashboards.iter().take(4).map(|link| linked("dashboard", link)));
+    how.extend(detail.links.iter().take(3).map(|link| linked("link", link)));
+    if how.is_empty() {
+        how.push(vec![("no runbook or dashboard is known".into(), Role::Muted)]);
+    }
+    right.push(Block { title: "how it is done here   r d open", lines: how });
+    if !detail.about.is_empty() {
+        let lines = text::wrap(&detail.about, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]).collect();
+        right.push(Block { title: "what this is", lines });
+    }
+    (left, right)
+}
+
+fn linked(kind: &str, link: &Link) -> Words {
+    let name = if link.name.is_empty() || *link.name == *kind { link.url.to_string() } else { link.name.to_string() };
+    let mut line: Words = vec![(pad(kind, 10), Role::Muted), (name.clone(), Role::Link)];
+    if name != *link.url {
+        line.push((format!("  {}", link.url), Role::Muted));
+    }
+    line
+}

@@ -1,0 +1,143 @@
+//! The servers: how each is reached, how old what it says is, and what it knows of its own agents and sources.
+
+use ratatui::layout::Rect;
+
+use crate::console::pane::{Split, servers};
+use crate::console::sight::{Link, LinkState};
+use crate::console::state::State;
+use crate::console::theme::Role;
+use crate::model::history::coarse;
+use crate::model::time::{Span, Time};
+
+use super::canvas::{Canvas, Words};
+
+pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let pane = &state.panes.servers;
+    let live = state.links.iter().filter(|link| link.is_live(state.mono)).count();
+    let role = if live == state.links.len() { Role::Fine } else { Role::FreshnessStale };
+    let words: Words = vec![(format!("{live} of {} servers answer", state.links.len()), role)];
+    canvas.words(area.x + 2, area.y, area.width.saturating_sub(3), &words);
+    let body = Rect { y: area.y + servers::HEAD, height: area.height.saturating_sub(servers::HEAD), ..area };
+    let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });
+    let rows = Rect { height: split.list.min(body.height), ..body };
+    for (place, y) in (pane.list.top()..state.links.len()).zip(rows.y..rows.bottom()) {
+        if let Some(link) = state.links.get(place) {
+            line(state, canvas, place, link, rows, y);
+        }
+    }
+    let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
+    if below.height > 1
+        && let Some(link) = state.links.get(pane.list.selected())
+    {
+        detail(state, canvas, pane.list.selected(), link, below);
+    }
+}
+
+/// How the link stands, in words.
+pub fn words(state: &State, link: &Link) -> (String, Role) {
+    let age = link.age(state.mono).map(coarse);
+    match (&link.state, age) {
+        (LinkState::Up, Some(_)) if link.is_live(state.mono) => ("answers".to_owned(), Role::Fine),
+        (LinkState::Up, Some(age)) => (format!("silent for {age}"), Role::FreshnessLate),
+        (LinkState::Up, None) => ("connected, nothing heard yet".to_owned(), Role::FreshnessLate),
+        (LinkState::Connecting, Some(age)) => (format!("connecting, last heard {age} ago"), Role::FreshnessLate),
+        (LinkState::Connecting, None) => ("connecting".to_owned(), Role::FreshnessLate),
+        (LinkState::Lost { .. }, Some(age)) => (format!("lost, last heard {age} ago"), Role::FreshnessStale),
+        (LinkState::Lost { .. }, None) => ("cannot be reached".to_owned(), Role::FreshnessStale),
+    }
+}
+
+fn line(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, area: Rect, y: u16) {
+    let selected = place == state.panes.servers.list.selected() && !state.panes.opened;
+    canvas.gutter(y, area.x, selected, false);
+    let (words, role) = words(state, link);
+    let glyph = if link.is_live(state.mono) { canvas.glyphs().live } else { canvas.glyphs().gone };
+    canvas.text(area.x + 2, y, 1, glyph, role);
+    let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Strong) };
+    canvas.styled(area.x + 4, y, 14, &link.name, style);
+    canvas.text(area.x + 19, y, 28, &words, role);
+    let mut x = area.x + 48;
+    if x + 12 >= area.right() {
+        return;
+    }
+    let world = state.sky.server(place).map(|seen| &seen.world);
+    let counts = world.map_or_else(String::new, |world| format!("{} systems, {} agents, {} open", world.systems.len(), world.agents.len(), world.open.len()));
+    let room = 34.min(area.right().saturating_sub(x));
+    canvas.text(x, y, room, &counts, Role::Text);
+    x += 35;
+    if x + 8 < area.right() {
+        canvas.text(x, y, area.right().saturating_sub(x + 1), &link.address, Role::Muted);
+    }
+}
+
+fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, area: Rect) {
+    let x = area.x + 2;
+    let room = area.width.saturating_sub(3);
+    canvas.heading(x, area.y, room, &[(link.name.to_string(), Role::Strong), (format!("  {}", link.address), Role::Muted)]);
+    let (says, role) = words(state, link);
+    let label = |text: &str| (format!("{text:<16}"), Role::Muted);
+    let mut lines: Vec<Words> = vec![vec![label("connection"), (says, role)]];
+    if let LinkState::Lost { why, retry } = &link.state {
+        lines.push(vec![label("why"), (why.to_string(), Role::MessageBad)]);
+        if let Some(retry) = retry {
+            lines.push(vec![label("tried again"), (clock(state, *retry), Role::Text)]);
+        }
+    }
+    if let Some(environment) = &link.environment {
+        lines.push(vec![label("environment"), (environment.to_string(), Role::BarEnvironment)]);
+    }
+    if !link.version.is_empty() {
+        lines.push(vec![label("version"), (format!("midwatch {}", link.version), Role::Text)]);
+    }
+    if let Some(skew) = link.skew {
+        let off = Span::from_micros(skew.saturating_abs());
+        let (words, role) = if off < Span::from_secs(2) {
+            ("its clock agrees with ours".to_owned(), Role::Text)
+        } else {
+            (format!("its clock is {} {}", off, if skew > 0 { "ahead" } else { "behind" }), Role::SeverityWarning)
+        };
+        lines.push(vec![label("clock"), (words, role)]);
+    }
+    if let Some(remark) = &link.remark {
+        lines.push(vec![label("remark"), (remark.to_string(), Role::FreshnessLate)]);
+    }
+    let unsent: Vec<_> = state.pending.iter().filter(|(_, verb)| verb.server == place).collect();
+    for (_, verb) in unsent.iter().take(10) {
+        let (word, role) = if verb.sent { ("pending", Role::Pending) } else { ("unsent", Role::Unsent) };
+        lines.push(vec![label(word), (format!("{} {}", verb.word, verb.what), role), (format!("  asked {}", clock(state, verb.asked)), Role::Muted)]);
+    }
+    if let Some(seen) = state.sky.server(place).filter(|_| link.known) {
+        let world = &seen.world;
+        lines.push(vec![
+            label("identity"),
+            (world.origin.to_string(), Role::Text),
+            (format!("  life {}, event {}", world.incarnation.0, world.head.0), Role::Muted),
+        ]);
+        if let Some(since) = world.known_since {
+            lines.push(vec![label("known since"), (since.zoned(&state.zone).strftime("%-d %b %Y %H:%M").to_string(), Role::Text)]);
+        }
+        for (name, source) in &world.sources {
+            let (words, role) = match source.failing_since {
+                Some(since) => (format!("cannot be reached since {}", clock(state, since)), Role::MessageBad),
+                None => (format!("answers, {} silences", source.silences.len()), Role::Text),
+            };
+            lines.push(vec![label("source"), (format!("{name}  "), Role::Actor), (words, role)]);
+        }
+        for (name, agent) in world.agents.iter().take(200) {
+            let (words, role) = match agent.silent_since {
+                Some(since) => (format!("silent since {}", clock(state, since)), Role::FreshnessStale),
+                None => (format!("{} checks", agent.checks.len()), Role::Text),
+            };
+            lines.push(vec![label("agent"), (format!("{name}  "), Role::Actor), (words, role), (format!("  midwatch {}", agent.version), Role::Muted)]);
+        }
+    }
+    let height = usize::from(area.height.saturating_sub(1));
+    let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
+    for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
+        canvas.words(x, y, room, line);
+    }
+}
+
+fn clock(state: &State, at: Time) -> String {
+    at.zoned(&state.zone).strftime("%a %H:%M:%S").to_string()
+}

@@ -1,0 +1,181 @@
+//! The systems' tree, and what is inside the selected one.
+
+use ratatui::layout::Rect;
+
+use crate::console::pane::{Split, systems};
+use crate::console::screen::text;
+use crate::console::state::State;
+use crate::console::theme::Role;
+use crate::model::history::coarse;
+use crate::model::severity::{Severity, Status};
+use crate::model::view::systems::{State as Condition, SystemRow};
+
+use super::canvas::{Canvas, Words, glyph, place};
+
+pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let pane = &state.panes.systems;
+    let head = if area.height < 12 { 1 } else { systems::HEAD };
+    let troubled = pane.rows.iter().filter(|row| row.own.alerts > 0).count();
+    let mut words: Words = vec![(format!("{} systems", pane.rows.len()), Role::Strong)];
+    if troubled > 0 {
+        words.push((format!("   {troubled} with something open"), Role::SeverityWarning));
+    }
+    let y = area.y + u16::from(head >= 3);
+    canvas.words(area.x + 2, y, area.width.saturating_sub(20), &words);
+    canvas.right(area.x, y, area.width.saturating_sub(1), &place(pane.list.selected(), pane.rows.len()), Role::Muted);
+    let body = Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area };
+    let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });
+    let rows = Rect { height: split.list.min(body.height), ..body };
+    if pane.rows.is_empty() {
+        let words = if pane.filter.is_some() { "No system matches." } else { "No system is known yet." };
+        canvas.text(body.x + 2, body.y, body.width.saturating_sub(3), words, Role::Muted);
+        return;
+    }
+    for (row, y) in pane.rows.iter().enumerate().skip(pane.list.top()).zip(rows.y..rows.bottom()) {
+        let (place, row) = row;
+        line(canvas, row, rows, y, place == pane.list.selected() && !state.panes.opened, pane.turned.contains(&row.path));
+    }
+    let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
+    if below.height > 1
+        && let Some(row) = pane.row()
+    {
+        inside(state, canvas, row, below);
+    }
+}
+
+/// One sign for a place: the worst of what is open there; fine only when something watches it.
+fn sign(canvas: &Canvas<'_>, condition: Condition, fresh: bool) -> (&'static str, Role) {
+    let glyphs = canvas.glyphs();
+    match condition {
+        _ if !fresh => (glyphs.late, Role::FreshnessStale),
+        Condition { worst: Some(worst), alerts: 1.., .. } => (glyph(glyphs, worst), Role::of_severity(worst)),
+        Condition { silent: 1.., .. } => (glyphs.unknown, Role::SeverityUnknown),
+        Condition { checks: 1.., .. } => (glyphs.fine, Role::Fine),
+        Condition { .. } => (glyphs.dot, Role::Muted),
+    }
+}
+
+fn line(canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect, y: u16, selected: bool, turned: bool) {
+    canvas.gutter(y, area.x, selected, false);
+    let (own, own_role) = sign(canvas, row.own, row.fresh);
+    let (beneath, beneath_role) = sign(canvas, row.beneath, row.fresh);
+    canvas.text(area.x + 2, y, 1, own, own_role);
+    if row.children > 0 {
+        canvas.text(area.x + 4, y, 1, beneath, beneath_role);
+    }
+    let indent = u16::try_from(row.depth * 2).unwrap_or(0);
+    let mut x = area.x + 6 + indent;
+    let open = (row.depth == 0) != turned;
+    let fold = match (row.children, open) {
+        (0, _) => " ",
+        (_, true) => canvas.glyphs().unfolded,
+        (_, false) => canvas.glyphs().folded,
+    };
+    canvas.text(x, y, 1, fold, Role::Muted);
+    x += 2;
+    let name_room = (area.width / 3).saturating_sub(indent).max(10);
+    let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Strong) };
+    canvas.styled(x, y, name_room, &row.label, style);
+    x = area.x + 6 + area.width / 3 + 1;
+    if x + 10 >= area.right() {
+        return;
+    }
+    let counts = match (row.own.alerts, row.beneath.alerts) {
+        (0, 0) if row.own.checks + row.beneath.checks > 0 => format!("{} checks", row.own.checks + row.beneath.checks),
+        (0, 0) => String::new(),
+        (own, 0) => format!("{own} open"),
+        (0, beneath) => format!("{beneath} beneath"),
+        (own, beneath) => format!("{own} open, {beneath} beneath"),
+    };
+    let role = if row.own.alerts + row.beneath.alerts > 0 { Role::Text } else { Role::Muted };
+    canvas.text(x, y, 20, &counts, role);
+    x += 21;
+    let about = match (row.title.is_empty(), row.category.is_empty(), row.declared) {
+        (false, false, _) => format!("{}, {}", row.title, row.category),
+        (false, true, _) => row.title.to_string(),
+        (true, false, _) => row.category.to_string(),
+        (true, true, true) => String::new(),
+        (true, true, false) => "not declared".to_owned(),
+    };
+    let owner_room = if area.width >= 110 { 18 } else { 0 };
+    canvas.text(x, y, area.right().saturating_sub(x + owner_room + 1), &about, Role::Muted);
+    if owner_room > 0 {
+        canvas.right(area.right() - owner_room, y, owner_room - 1, &row.owner, Role::Actor);
+    }
+}
+
+fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
+    let x = area.x + 2;
+    let room = area.width.saturating_sub(3);
+    let inside = &state.panes.systems.inside;
+    let mut heading: Words = vec![(row.name.clone(), Role::Strong)];
+    if !row.category.is_empty() {
+        heading.push((format!("  {}", row.category), Role::Muted));
+    }
+    let server = state.links.get(row.server).map_or("", |link| &link.name);
+    heading.push((format!("  primary: {server}"), Role::Muted));
+    canvas.heading(x, area.y, room, &heading);
+    let mut lines: Vec<Words> = Vec::new();
+    let spec = state.sky.server(row.server).and_then(|seen| seen.world.system(&row.system.id)).map(|system| &system.spec);
+    if let Some(spec) = spec {
+        if !spec.about.is_empty() {
+            lines.extend(text::wrap(&spec.about, room, 3, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
+        }
+        for contact in &spec.contacts {
+            lines.push(vec![
+                ("wake  ".into(), Role::Muted),
+                (format!("{}  ", contact.name), Role::Actor),
+                (format!("{}  ", contact.reach), Role::Text),
+                (contact.when.to_string(), Role::Muted),
+            ]);
+        }
+        for link in spec.runbooks.iter().chain(&spec.dashboards) {
+            lines.push(vec![("see   ".into(), Role::Muted), (format!("{}  ", link.name), Role::Link), (link.url.to_string(), Role::Muted)]);
+        }
+    }
+    if !inside.uses.is_empty() {
+        lines.push(vec![("uses  ".into(), Role::Muted), (inside.uses.join(", "), Role::Text)]);
+    }
+    if !inside.used_by.is_empty() {
+        lines.push(vec![("used by  ".into(), Role::Muted), (inside.used_by.join(", "), Role::Text)]);
+    }
+    for alert in state.rows.iter().filter(|alert| alert.system == row.system) {
+        lines.push(vec![
+            (format!("{} {:<6}", glyph(canvas.glyphs(), alert.severity), alert.word()), Role::of_severity(alert.severity)),
+            (format!("{:<18} ", alert.check), Role::Strong),
+            (alert.title.to_string(), Role::Text),
+            (format!("  {}", coarse(state.now.since(alert.since))), Role::Muted),
+        ]);
+    }
+    for check in &inside.checks {
+        let (glyph_of, role) = match check.status {
+            _ if check.silent => (canvas.glyphs().unknown, Role::SeverityUnknown),
+            Status::Ok => (canvas.glyphs().fine, Role::Fine),
+            Status::Unknown => (glyph(canvas.glyphs(), Severity::Unknown), Role::SeverityUnknown),
+            Status::Warning => (glyph(canvas.glyphs(), Severity::Warning), Role::SeverityWarning),
+            Status::Critical => (glyph(canvas.glyphs(), Severity::Critical), Role::SeverityCritical),
+        };
+        let soft = if check.hard { "" } else { "  (not yet counted)" };
+        let silent = if check.silent { "  as last heard" } else { "" };
+        lines.push(vec![
+            (format!("{glyph_of} "), role),
+            (format!("{:<18} ", check.check), Role::Strong),
+            (check.text.to_string(), Role::Text),
+            (format!("  {} for {}{soft}{silent}", check.status, coarse(state.now.since(check.since))), Role::Muted),
+        ]);
+    }
+    for (agent, facts) in &inside.machines {
+        let words = facts.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("   ");
+        lines.push(vec![(format!("{agent}  "), Role::Actor)]);
+        lines.extend(text::wrap(&words, room, 6, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
+    }
+    let height = usize::from(area.height.saturating_sub(1));
+    let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
+    for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
+        canvas.words(x, y, room, line);
+    }
+    let more = lines.len().saturating_sub(top + height);
+    if more > 0 {
+        canvas.right(area.x, area.bottom() - 1, area.width - 1, &format!(" {more} more, J "), Role::Muted);
+    }
+}

@@ -1,0 +1,191 @@
+//! The timeline: density above, one event a line, the selected one whole below.
+
+use ratatui::layout::Rect;
+
+use crate::console::pane::{Split, timeline};
+use crate::console::screen::text;
+use crate::console::state::State;
+use crate::console::theme::Role;
+use crate::model::event::Event;
+use crate::model::time::Time;
+
+use super::canvas::{Canvas, Words, glyph, place};
+
+pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let pane = &state.panes.timeline;
+    let head = if area.height < 12 { 1 } else { timeline::HEAD };
+    headline(state, canvas, Rect { height: head, ..area });
+    let body = Rect { y: area.y + head, height: area.height.saturating_sub(head), ..area };
+    let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });
+    let rows = Rect { height: split.list.min(body.height), ..body };
+    if rows.height > 0 {
+        lines(state, canvas, rows);
+    }
+    let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
+    if below.height > 1
+        && let Some(event) = state.timeline.slot(pane.selected).and_then(|slot| slot.event())
+    {
+        whole(state, canvas, &event, below);
+    }
+}
+
+fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let pane = &state.panes.timeline;
+    let len = state.timeline.len();
+    let mut words: Words = Vec::new();
+    if state.timeline.filter().is_some() {
+        words.push((format!("{len} of {} events", state.timeline.held()), Role::Strong));
+        if state.timeline.is_searching() {
+            words.push((" so far".into(), Role::Muted));
+        }
+    } else {
+        words.push((format!("{len} events"), Role::Strong));
+    }
+    if state.timeline.has_more() {
+        words.push((", older ones on the servers".into(), Role::Muted));
+    }
+    if !pane.marks.is_empty() {
+        words.push((format!("   {} marked", pane.marks.len()), Role::Marked));
+    }
+    let right: Words = if pane.newer > 0 {
+        vec![(format!("{} newer, . follows", pane.newer), Role::HistoryNew)]
+    } else if pane.place.is_none() {
+        vec![("following".into(), Role::Fine)]
+    } else {
+        vec![(place(pane.selected, len), Role::Muted)]
+    };
+    let y = area.y;
+    let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
+    canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
+    canvas.words(area.right().saturating_sub(wide + 1), y, wide, &right);
+    if area.height >= 3 && len > 0 {
+        density(state, canvas, Rect { y: y + 1, height: 1, x: area.x + 2, width: area.width.saturating_sub(4) });
+    }
+}
+
+fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let (Some(first), Some(last)) = (state.timeline.slot(0), state.timeline.slot(state.timeline.len().saturating_sub(1))) else { return };
+    let (from, until) = (moment(state, first.at), moment(state, last.at));
+    let (from_wide, until_wide) = (text::width(&from) + 1, text::width(&until) + 1);
+    let room = area.width.saturating_sub(from_wide + until_wide);
+    if room < 10 {
+        return;
+    }
+    canvas.text(area.x, area.y, from_wide, &from, Role::Muted);
+    canvas.right(area.x, area.y, area.width, &until, Role::Muted);
+    let buckets = state.timeline.density(usize::from(room));
+    let most = buckets.iter().map(|(count, _)| u64::from(*count)).max().unwrap_or(1);
+    let cells: Vec<_> = buckets.iter().map(|(count, worst)| (u64::from(*count), canvas.style(Role::of_severity(*worst)))).collect();
+    let x = area.x + from_wide;
+    text::strip(canvas.buffer, x, area.y, &cells, most, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
+    // Where one is.
+    if let Some(slot) = state.timeline.slot(state.panes.timeline.selected) {
+        let span = last.at.since(first.at).micros().max(1);
+        let at = i128::from(slot.at.since(first.at).micros()) * i128::from(room.saturating_sub(1)) / i128::from(span);
+        if let Ok(at) = u16::try_from(at) {
+            let style = canvas.style(Role::Cursor);
+            if let Some(cell) = canvas.buffer.cell_mut((x + at, area.y)) {
+                cell.set_style(style);
+            }
+        }
+    }
+}
+
+/// A time with as much of the date as it needs.
+fn moment(state: &State, at: Time) -> String {
+    let (here, now) = (at.zoned(&state.zone), state.now.zoned(&state.zone));
+    if here.date() == now.date() {
+        here.strftime("%H:%M:%S").to_string()
+    } else if here.year() == now.year() {
+        here.strftime("%-d %b %H:%M").to_string()
+    } else {
+        here.strftime("%Y-%m-%d").to_string()
+    }
+}
+
+fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+    let pane = &state.panes.timeline;
+    let len = state.timeline.len();
+    if len == 0 {
+        let words = if state.timeline.filter().is_some() { "No event matches." } else { "No event is known yet." };
+        canvas.text(area.x + 2, area.y, area.width.saturating_sub(3), words, Role::Muted);
+        return;
+    }
+    let several = state.links.len() > 1;
+    let today = state.now.zoned(&state.zone).date();
+    for (row, y) in (pane.top..len).zip(area.y..area.bottom()) {
+        let Some(slot) = state.timeline.slot(row) else { break };
+        let selected = row == pane.selected && !state.panes.opened;
+        canvas.gutter(y, area.x, selected, pane.marks.contains(&slot.place()));
+        if pane.bookmarks.contains(&slot.place()) {
+            canvas.text(area.x + 1, y, 1, canvas.glyphs().bookmark, Role::Bookmark);
+        }
+        let here = slot.at.zoned(&state.zone);
+        let when = if here.date() == today { here.strftime("%H:%M:%S").to_string() } else { here.strftime("%d %b %H:%M").to_string() };
+        let mut x = area.x + 2;
+        canvas.right(x, y, 12, &when, Role::Muted);
+        x += 13;
+        canvas.text(x, y, 1, glyph(canvas.glyphs(), slot.severity), Role::of_severity(slot.severity));
+        x += 2;
+        let Some(event) = slot.event() else {
+            canvas.text(x, y, area.right().saturating_sub(x), "(this event cannot be read)", Role::MessageBad);
+            continue;
+        };
+        if several && area.width >= 70 {
+            let name = state.links.get(slot.server).map_or("", |link| &link.name);
+            canvas.text(x, y, 8, name, Role::Muted);
+            x += 9;
+        }
+        let system = event.system.as_ref().map_or("", |system| system.as_str());
+        let room = (area.width / 6).clamp(8, 28);
+        let name = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };
+        canvas.styled(x, y, room, system, name);
+        x += room + 1;
+        let role = if slot.severity >= crate::model::severity::Severity::Warning { Role::Text } else { Role::Muted };
+        let by = event.actor.name();
+        let by_room = if area.width >= 100 { 14 } else { 0 };
+        canvas.text(x, y, area.right().saturating_sub(x + by_room + 1), &event.title, role);
+        if by_room > 0 {
+            canvas.right(area.right() - by_room, y, by_room - 1, by, Role::Actor);
+        }
+    }
+}
+
+/// One event, with everything that it holds.
+fn whole(state: &State, canvas: &mut Canvas<'_>, event: &Event, area: Rect) {
+    let x = area.x + 2;
+    let room = area.width.saturating_sub(3);
+    let heading: Words = vec![
+        (event.kind.name().to_owned(), Role::Strong),
+        (format!("  {}", event.at.zoned(&state.zone).strftime("%a %-d %b %Y %H:%M:%S %Z")), Role::Muted),
+        (format!("  by {}", event.actor), Role::Actor),
+    ];
+    canvas.heading(x, area.y, room, &heading);
+    let mut lines: Vec<Words> = Vec::new();
+    let glyphs = canvas.glyphs();
+    lines.extend(text::wrap(&event.title, room, 4, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
+    if !event.text.is_empty() {
+        lines.extend(text::wrap(&event.text, room, 200, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
+    }
+    if event.recorded.since(event.at).secs() >= 60 {
+        let late = event.recorded.since(event.at);
+        lines.push(vec![(format!("recorded {late} later, {}", event.recorded.zoned(&state.zone).strftime("%-d %b %H:%M:%S")), Role::Muted)]);
+    }
+    if !event.labels.is_empty() {
+        lines.push(vec![("labels  ".into(), Role::Muted), (event.labels.to_string(), Role::Text)]);
+    }
+    for link in &event.links {
+        lines.push(vec![(format!("{}  ", if link.name.is_empty() { "link" } else { &link.name }), Role::Muted), (link.url.to_string(), Role::Link)]);
+    }
+    for (name, value) in &event.extra {
+        lines.push(vec![(format!("{name}  "), Role::Muted), (value.to_string(), Role::Text)]);
+    }
+    if let crate::model::event::Kind::Other(other) = &event.kind {
+        lines.push(vec![("data  ".into(), Role::Muted), (other.data.to_string(), Role::Text)]);
+    }
+    let height = usize::from(area.height.saturating_sub(1));
+    let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
+    for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
+        canvas.words(x, y, room, line);
+    }
+}

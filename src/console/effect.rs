@@ -1,0 +1,41 @@
+//! What the console wants done outside itself, as data: ordered, recorded and tested.
+
+use crate::model::id::EventId;
+use crate::model::intent::Request;
+use crate::model::time::Time;
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Ask a server; the outbox keeps it until it is answered.
+    Send {
+        server: usize,
+        request: Request,
+    },
+    /// Older events of one server, before this place.
+    Older {
+        server: usize,
+        before: Option<(Time, EventId)>,
+        most: usize,
+    },
+    Copy(String),
+    /// Open a link with the desktop's opener.
+    Open(String),
+    /// Write a long text in `$EDITOR`.
+    Edit {
+        text: String,
+    },
+    /// Bell and notification: something needs you.
+    Notify(String),
+    /// Marked rows into a file, as JSON Lines.
+    Write {
+        path: String,
+        lines: Vec<String>,
+    },
+    /// Another theme; without a name, the next one.
+    Theme(Option<String>),
+    /// Try servers that cannot be reached at once.
+    Reconnect,
+    Redraw,
+    Suspend,
+    Quit,
+}

@@ -1,0 +1,126 @@
+//! Anything that happened to the console.
+//!
+//! Three vocabularies stay apart: a person names a `Command`; a `Message` happened; an `Intent` asks a
+//! server. The runtime turns whatever it hears from terminal, servers and clock into these.
+
+use std::sync::Arc;
+
+use crate::model::event::Event;
+use crate::model::id::{EventId, RequestId};
+use crate::model::intent::Refusal;
+use crate::model::observation::Observation;
+use crate::model::severity::Severity;
+use crate::model::time::{Span, Time};
+use crate::model::world::World;
+
+use super::keymap::Key;
+
+#[derive(Clone, Debug)]
+pub enum Message {
+    Key(Key),
+    /// Text that was pasted: never run as keys.
+    Paste(String),
+    Resize {
+        width: u16,
+        height: u16,
+    },
+    /// The clock moved on.
+    Tick(Time),
+    /// From one server, by its place in the configuration.
+    Server(usize, News),
+    /// What an effect found or did.
+    Done(Outcome),
+    /// Back after a stop: everything is drawn anew.
+    Resumed,
+}
+
+/// What a server's link says.
+#[derive(Clone, Debug)]
+pub enum News {
+    Connecting,
+    /// `skew`: the server's clock minus ours in microseconds; `patience`: silence for longer than this is staleness.
+    Connected {
+        version: Arc<str>,
+        environment: Option<Arc<str>>,
+        skew: Option<i64>,
+        patience: Span,
+    },
+    Lost {
+        why: Arc<str>,
+        retry: Option<Time>,
+    },
+    /// The whole world anew: what was known of this server is replaced. Why, when it was not asked for.
+    Snapshot {
+        world: Arc<World>,
+        why: Option<Arc<str>>,
+    },
+    Events {
+        events: Vec<Arc<Event>>,
+        lag: Span,
+    },
+    /// Nothing happened, and that is news: how far behind the server itself is.
+    Claim {
+        lag: Span,
+    },
+    Latest(Vec<Observation>),
+    Answer {
+        request: RequestId,
+        result: Result<(), Refusal>,
+    },
+    /// A page of older events, newest first; complete: there is nothing older.
+    Older {
+        entries: Vec<Entry>,
+        complete: bool,
+    },
+    Problem(Arc<str>),
+}
+
+/// An event on the timeline, understood when it is shown.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub at: Time,
+    pub id: EventId,
+    pub severity: Severity,
+    pub event: Lazy,
+}
+
+#[derive(Clone)]
+pub enum Lazy {
+    Known(Arc<Event>),
+    /// The bytes' owner decodes them.
+    Later(Arc<dyn Decode>, u32),
+}
+
+/// Decodes one of many events that are kept as they came.
+pub trait Decode: Send + Sync {
+    fn decode(&self, index: u32) -> Option<Arc<Event>>;
+}
+
+impl std::fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Lazy::Known(event) => write!(f, "Known({:?})", event.id),
+            Lazy::Later(_, index) => write!(f, "Later({index})"),
+        }
+    }
+}
+
+impl Lazy {
+    pub fn event(&self) -> Option<Arc<Event>> {
+        match self {
+            Lazy::Known(event) => Some(event.clone()),
+            Lazy::Later(bytes, index) => bytes.decode(*index),
+        }
+    }
+}
+
+/// What came of an effect.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A text came back from the editor; nothing: it was left empty or the editor failed.
+    Edited {
+        text: Option<String>,
+    },
+    Said(String),
+    Failed(String),
+}

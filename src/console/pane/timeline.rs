@@ -1,0 +1,111 @@
+//! Timeline: every event of every server, merged by time, newest last; followed until one goes up.
+
+use std::collections::BTreeSet;
+
+use crate::console::list::Move;
+use crate::console::sight::Sight;
+use crate::console::timeline::Place;
+use crate::model::severity::Severity;
+
+use super::Split;
+
+#[derive(Debug, Default)]
+pub struct TimelinePane {
+    /// The selected event; nothing while the newest is followed.
+    pub place: Option<Place>,
+    pub selected: usize,
+    pub top: usize,
+    pub split: Option<Split>,
+    pub marks: BTreeSet<Place>,
+    pub bookmarks: BTreeSet<Place>,
+    pub anchor: Option<Place>,
+    /// Rows that came below while one looked elsewhere.
+    pub newer: usize,
+    last_len: usize,
+    /// The top was reached: older events are wanted.
+    pub wants_older: bool,
+}
+
+/// Rows above the list: the density strip and its legend.
+pub const HEAD: u16 = 3;
+
+impl TimelinePane {
+    pub fn settle(&mut self, sight: &Sight, height: u16, zoomed: bool, opened: bool) {
+        let head = if height < 12 { 1 } else { HEAD };
+        let split = Split::of(height.saturating_sub(head), u16::MAX, zoomed, opened);
+        let rows = usize::from(split.list.max(1));
+        let len = sight.timeline.len();
+        let was = self.selected;
+        self.selected = match self.place {
+            None => len.saturating_sub(1),
+            Some(place) => sight.timeline.find(place).min(len.saturating_sub(1)),
+        };
+        // What came above or below moves the window with the selection, so that the row stays where it is.
+        if self.place.is_some() {
+            self.top = (self.top + self.selected).saturating_sub(was);
+        }
+        self.top = self.top.min(len.saturating_sub(rows));
+        if self.selected < self.top {
+            self.top = self.selected;
+        } else if self.selected >= self.top + rows {
+            self.top = self.selected + 1 - rows;
+        }
+        self.newer = match self.place {
+            None => 0,
+            Some(_) if len > self.last_len && self.selected + rows < len => self.newer + (len - self.last_len),
+            Some(_) => self.newer.min(len.saturating_sub(self.selected + 1)),
+        };
+        self.last_len = len;
+        self.wants_older = self.top < rows * 2;
+        self.split = Some(split);
+    }
+
+    pub fn go(&mut self, sight: &Sight, movement: Move) {
+        let rows = self.split.map_or(10, |split| usize::from(split.list)).max(2);
+        let len = sight.timeline.len();
+        let to = match movement {
+            Move::Down => self.selected.saturating_add(1),
+            Move::Up => self.selected.saturating_sub(1),
+            Move::HalfDown => self.selected.saturating_add(rows / 2),
+            Move::HalfUp => self.selected.saturating_sub(rows / 2),
+            Move::PageDown => self.selected.saturating_add(rows - 1),
+            Move::PageUp => self.selected.saturating_sub(rows - 1),
+            Move::First => 0,
+            Move::Last => usize::MAX,
+        };
+        // Below the last row lies the present: one follows it again.
+        let follow = movement == Move::Last || to >= len;
+        self.select(sight, to, follow);
+    }
+
+    pub fn select(&mut self, sight: &Sight, row: usize, follow: bool) {
+        self.selected = row.min(sight.timeline.len().saturating_sub(1));
+        self.place = if follow { None } else { sight.timeline.slot(self.selected).map(|slot| slot.place()) };
+    }
+
+    pub fn follow(&mut self) {
+        self.place = None;
+        self.newer = 0;
+    }
+
+    pub fn seek(&mut self, sight: &Sight, forward: bool, worse: Severity) -> bool {
+        let len = sight.timeline.len();
+        let test = |row: &usize| sight.timeline.slot(*row).is_some_and(|slot| slot.severity >= worse);
+        let found = if forward { (self.selected + 1..len).find(test) } else { (0..self.selected).rev().find(test) };
+        if let Some(found) = found {
+            self.select(sight, found, false);
+        }
+        found.is_some()
+    }
+
+    pub fn here(&self, sight: &Sight) -> Option<Place> {
+        sight.timeline.slot(self.selected).map(|slot| slot.place())
+    }
+
+    pub fn back(&mut self) -> bool {
+        let had = !self.marks.is_empty() || self.anchor.is_some();
+        self.marks.clear();
+        self.anchor = None;
+        had
+    }
+}

@@ -1,0 +1,337 @@
+//! The loop: terminal, servers, signals and time become messages; the state answers with effects; what
+//! changed is drawn, at most thirty times a second. The only `select!` of the console, and the only place
+//! in it that knows the client.
+
+mod effects;
+mod news;
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::effect::Effect;
+use super::message::{Message, News};
+use super::screen::ask::Between;
+use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
+use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
+use super::screen::{Abilities, Screen};
+use super::state::{SAID, Setup, State};
+use super::theme::{Depth, Theme};
+use crate::client::Servers;
+use crate::model::time::{Span, Time};
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+/// What comes from servers within this time makes one frame.
+const GATHER: usize = 512;
+
+/// How the console was started.
+pub struct Options {
+    pub setup: Setup,
+    /// Colours that the terminal has, and whether it shows ASCII alone: for themes chosen later.
+    pub depth: Depth,
+    pub ascii: bool,
+    /// The user's own themes: name and text.
+    pub themes: Vec<(String, String)>,
+    /// The user chose a theme: the background does not decide.
+    pub theme_chosen: bool,
+    /// Bell and notification when something needs you.
+    pub notify: bool,
+}
+
+/// What feeds the console: servers, connected once the first frame stands, or files.
+pub enum Feed {
+    Servers(Box<dyn FnOnce() -> std::io::Result<Servers> + Send>),
+    News(mpsc::Receiver<(usize, News)>),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConsoleError {
+    #[error(transparent)]
+    Terminal(#[from] TerminalError),
+    #[error("cannot prepare the servers' outboxes: {0}")]
+    Outbox(std::io::Error),
+}
+
+pub struct Runtime {
+    state: State,
+    screen: Screen,
+    terminal: Terminal,
+    decoder: Decoder,
+    servers: Option<Servers>,
+    incarnations: Vec<crate::model::id::Incarnation>,
+    began: Instant,
+    last_frame: Option<Instant>,
+    stale: bool,
+    asks: u64,
+    asked: std::collections::BTreeMap<u64, usize>,
+    /// The terminal has answered all that it was asked.
+    answered: bool,
+    between: Between,
+    options: Rest,
+}
+
+/// What of the options is needed later.
+struct Rest {
+    depth: Depth,
+    ascii: bool,
+    themes: Vec<(String, String)>,
+    theme_chosen: bool,
+    notify: bool,
+}
+
+/// Runs the console until it is quit. The terminal is as it was, whatever the outcome.
+pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
+    let terminal = Terminal::enter()?;
+    let (width, height) = terminal.size();
+    let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.ascii);
+    let servers = options.setup.servers.len();
+    let rest = Rest { depth: options.depth, ascii: options.ascii, themes: options.themes, theme_chosen: options.theme_chosen, notify: options.notify };
+    let mut runtime = Runtime {
+        state: State::new(options.setup, wall()),
+        screen: Screen::new(width, height, abilities),
+        terminal,
+        decoder: Decoder::default(),
+        servers: None,
+        incarnations: vec![Default::default(); servers],
+        began: Instant::now(),
+        last_frame: None,
+        stale: true,
+        asks: 0,
+        asked: Default::default(),
+        answered: false,
+        between: Between::detect(|name| std::env::var(name).ok()),
+        options: rest,
+    };
+    runtime.state.size = (width, height);
+    let outcome = runtime.go(feed).await;
+    let owes = !runtime.answered;
+    runtime.terminal.end(owes);
+    outcome
+}
+
+fn wall() -> Time {
+    Time::from(jiff::Timestamp::now())
+}
+
+impl Runtime {
+    fn mono(&self) -> Span {
+        Span::from(self.began.elapsed())
+    }
+
+    async fn go(&mut self, feed: Feed) -> Result<(), ConsoleError> {
+        // The first frame stands before anything is asked of anybody.
+        self.draw()?;
+        self.terminal.write(QUERIES.as_bytes())?;
+        let (bytes_in, mut bytes) = mpsc::channel(64);
+        self.terminal.read(move |read| bytes_in.blocking_send(read).is_ok())?;
+        let mut signals = Signals::listen().map_err(|error| ConsoleError::Outbox(std::io::Error::other(error)))?;
+        let (mut updates, mut news) = match feed {
+            Feed::Servers(connect) => {
+                let mut servers = connect().map_err(ConsoleError::Outbox)?;
+                let (_, empty) = mpsc::channel(1);
+                let updates = std::mem::replace(&mut servers.updates, empty);
+                self.servers = Some(servers);
+                (Some(updates), None)
+            }
+            Feed::News(news) => (None, Some(news)),
+        };
+        loop {
+            let wake = self.wake();
+            let messages = tokio::select! {
+                biased;
+                signal = signals.next() => match signal {
+                    Signal::End | Signal::Hangup => return Ok(()),
+                    other => self.signal(other)?,
+                },
+                read = bytes.recv() => match read {
+                    Some(Ok(read)) => {
+                        let inputs = self.decoder.feed(&read);
+                        self.inputs(inputs)
+                    }
+                    // Nobody is there any more: end without a word.
+                    Some(Err(_)) | None => return Ok(()),
+                },
+                update = recv(&mut updates) => match update {
+                    Some((server, update)) => {
+                        let mut messages = self.understand(server.0, update);
+                        for _ in 0..GATHER {
+                            let Some(Ok((server, update))) = updates.as_mut().map(mpsc::Receiver::try_recv) else { break };
+                            messages.extend(self.understand(server.0, update));
+                        }
+                        messages
+                    }
+                    None => {
+                        updates = None;
+                        Vec::new()
+                    }
+                },
+                heard = recv(&mut news) => match heard {
+                    Some((server, heard)) => {
+                        let mut messages = vec![Message::Server(server, heard)];
+                        while let Some(Ok((server, heard))) = news.as_mut().map(mpsc::Receiver::try_recv) {
+                            messages.push(Message::Server(server, heard));
+                            if messages.len() >= GATHER { break; }
+                        }
+                        messages
+                    }
+                    None => {
+                        news = None;
+                        Vec::new()
+                    }
+                },
+                () = tokio::time::sleep(wake) => {
+                    let mut messages = Vec::new();
+                    if self.decoder.is_waiting() {
+                        let inputs = self.decoder.expire();
+                        messages = self.inputs(inputs);
+                    }
+                    messages.push(Message::Tick(wall()));
+                    messages
+                },
+            };
+            for message in messages {
+                let mono = self.mono();
+                self.state.clock(wall(), mono);
+                self.stale = true;
+                let effects = self.state.update(message);
+                if self.effects(effects).await? {
+                    return Ok(());
+                }
+            }
+            if self.stale && self.last_frame.is_none_or(|last| last.elapsed() >= FRAME) {
+                self.draw()?;
+            }
+        }
+    }
+
+    /// How long nothing needs to be done, if nothing happens.
+    fn wake(&self) -> Duration {
+        let mut wake = Duration::from_secs(60);
+        let mut sooner = |other: Duration| wake = wake.min(other);
+        if self.decoder.is_waiting() {
+            sooner(ESCAPE_WAIT);
+        }
+        if self.stale {
+            sooner(self.last_frame.map_or(Duration::ZERO, |last| FRAME.saturating_sub(last.elapsed())));
+        }
+        if let Some(soon) = self.state.soon() {
+            sooner(soon.duration());
+        }
+        let mono = self.mono();
+        for link in &self.state.links {
+            if link.is_live(mono) {
+                // It falls silent then, if it says nothing.
+                let left =
+                    link.heard.map_or(Span::ZERO, |(heard, lag)| Span::from_micros(heard.micros() - lag.micros() + link.patience.micros() - mono.micros()));
+                sooner(left.duration() + Duration::from_millis(5));
+            } else if link.age(mono).is_some_and(|age| age < Span::from_secs(60)) {
+                // Ages tick by the second within the first minute only.
+                sooner(Duration::from_secs(1));
+            }
+        }
+        if let Some(said) = self.state.latest_said() {
+            sooner(Span::from_micros(said.mono.micros() + SAID.micros() - mono.micros()).duration() + Duration::from_millis(5));
+        }
+        let now = wall();
+        let into_minute = now.micros().rem_euclid(60_000_000);
+        sooner(Duration::from_micros(u64::try_from(60_000_000 - into_minute).unwrap_or(1_000)) + Duration::from_millis(2));
+        wake.max(Duration::from_millis(1))
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<Vec<Message>, ConsoleError> {
+        Ok(match signal {
+            Signal::End | Signal::Hangup => Vec::new(),
+            Signal::Resize => {
+                let (width, height) = self.terminal.size();
+                self.screen.resize(width, height);
+                vec![Message::Resize { width, height }]
+            }
+            Signal::Stop => {
+                self.suspend()?;
+                vec![Message::Resumed]
+            }
+            Signal::Continue => {
+                self.terminal.reenter()?;
+                self.screen.reenter();
+                let (width, height) = self.terminal.size();
+                self.screen.resize(width, height);
+                vec![Message::Resize { width, height }]
+            }
+        })
+    }
+
+    fn inputs(&mut self, inputs: Vec<Input>) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for input in inputs {
+            match input {
+                Input::Key(key) => messages.push(Message::Key(key)),
+                Input::Paste(text) => messages.push(Message::Paste(text)),
+                Input::Answer(answer) => self.answer(answer),
+            }
+        }
+        messages
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Synchronized(known) => self.screen.abilities.synchronized = known,
+            Answer::Kind => self.answered = true,
+            Answer::Background(..) if answer.is_light() && !self.options.theme_chosen => {
+                if let Ok(theme) = Theme::load("daylight", &self.options.themes, self.options.depth, self.options.ascii) {
+                    self.state.theme = theme;
+                    self.stale = true;
+                }
+            }
+            Answer::Background(..) => {}
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), ConsoleError> {
+        let mono = self.mono();
+        self.state.clock(wall(), mono);
+        let began = self.began;
+        self.state.settle(|| Span::from(began.elapsed()));
+        let state = &self.state;
+        let bytes = self.screen.draw(|buffer| state.draw(buffer));
+        if !bytes.is_empty() {
+            self.terminal.write(bytes)?;
+        }
+        self.last_frame = Some(Instant::now());
+        self.stale = false;
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> Result<(), ConsoleError> {
+        self.terminal.leave();
+        let stopped = Terminal::stop();
+        self.terminal.reenter()?;
+        self.screen.reenter();
+        if !stopped {
+            self.state.say(super::state::Tone::Plain, "there is no shell here to go back to");
+        }
+        Ok(())
+    }
+}
+
+/// The next of a channel that may have ended: then never.
+async fn recv<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the console ends.
+type Ends = bool;
+
+impl Runtime {
+    async fn effects(&mut self, effects: Vec<Effect>) -> Result<Ends, ConsoleError> {
+        for effect in effects {
+            if self.effect(effect).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,161 @@
+//! What the console wants done outside itself.
+
+use std::io::Write;
+
+use super::{ConsoleError, Ends, Runtime};
+use crate::client::{HistoryAsk, Paging, Place, ServerIndex};
+use crate::console::effect::Effect;
+use crate::console::message::{Message, Outcome};
+use crate::console::screen::ask;
+use crate::console::state::Tone;
+use crate::console::theme::{SHIPPED, Theme};
+
+impl Runtime {
+    pub(super) async fn effect(&mut self, effect: Effect) -> Result<Ends, ConsoleError> {
+        match effect {
+            Effect::Send { server, request } => {
+                let kept = self.servers.as_ref().map(|servers| servers.handle.request(ServerIndex(server), request));
+                match kept {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => self.state.say(Tone::Wrong, "too many requests wait already; nothing was sent"),
+                    None => self.state.say(Tone::Wrong, "there is no server here to ask"),
+                }
+            }
+            Effect::Older { server, before, most } => {
+                self.asks += 1;
+                let place = before.map(|(at, id)| Place { at, sequence: id.sequence });
+                let ask = HistoryAsk { id: self.asks, page: Paging::Before(place), limit: u64::try_from(most).unwrap_or(1_000) };
+                match self.servers.as_ref().map(|servers| servers.handle.history(ServerIndex(server), ask)) {
+                    Some(Ok(())) => {
+                        self.asked.insert(self.asks, server);
+                    }
+                    Some(Err(_)) | None => self.state.timeline.lost(server),
+                }
+            }
+            Effect::Copy(text) => self.copy(&text)?,
+            Effect::Open(url) => self.open(&url),
+            Effect::Edit { text } => self.edit(&text).await?,
+            Effect::Notify(words) => {
+                if self.options.notify {
+                    let sequence = ask::notify("midwatch", &words, self.between);
+                    self.terminal.write(sequence.as_bytes())?;
+                }
+            }
+            Effect::Write { path, lines } => {
+                let count = lines.len();
+                let written = write(&path, &lines);
+                match written {
+                    Ok(()) => self.state.say(Tone::Fine, format!("{count} rows written to {path}")),
+                    Err(error) => self.state.say(Tone::Wrong, format!("cannot write {path}: {error}")),
+                }
+            }
+            Effect::Theme(name) => self.theme(name),
+            Effect::Reconnect => {
+                for index in 0..self.state.links.len() {
+                    if let Some(servers) = &self.servers {
+                        servers.handle.retry_now(ServerIndex(index));
+                    }
+                }
+                self.state.say(Tone::Plain, "trying all servers again");
+            }
+            Effect::Redraw => self.screen.forget(),
+            Effect::Suspend => self.suspend()?,
+            Effect::Quit => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    fn copy(&mut self, text: &str) -> Result<(), ConsoleError> {
+        match ask::copy(text, self.between) {
+            Ok(sequence) => self.terminal.write(sequence.as_bytes())?,
+            Err(why) => self.state.say(Tone::Wrong, why),
+        }
+        Ok(())
+    }
+
+    fn theme(&mut self, name: Option<String>) {
+        let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).chain(self.options.themes.iter().map(|(name, _)| name.as_str())).collect();
+        let name = name.unwrap_or_else(|| {
+            let here = names.iter().position(|name| *name == self.state.theme.name).unwrap_or(0);
+            names.get((here + 1) % names.len().max(1)).copied().unwrap_or("midwatch").to_owned()
+        });
+        match Theme::load(&name, &self.options.themes, self.options.depth, self.options.ascii) {
+            Ok(theme) => {
+                self.state.theme = theme;
+                self.state.say(Tone::Plain, format!("theme {name}"));
+            }
+            Err(error) => self.state.say(Tone::Wrong, error.to_string()),
+        }
+    }
+
+    /// A long text in the editor of the person's choice, in a file that only they can read.
+    async fn edit(&mut self, text: &str) -> Result<(), ConsoleError> {
+        let editor = std::env::var("VISUAL").or_else(|_| std::env::var("EDITOR")).unwrap_or_else(|_| "vi".to_owned());
+        let path = std::env::temp_dir().join(format!("midwatch-note-{}.md", std::process::id()));
+        let outcome = match private(&path, text) {
+            Ok(()) => {
+                self.terminal.leave();
+                let mut words = editor.split_whitespace();
+                let program = words.next().unwrap_or("vi");
+                let status = tokio::process::Command::new(program).args(words).arg(&path).status().await;
+                self.terminal.reenter()?;
+                self.screen.reenter();
+                match status {
+                    Ok(status) if status.success() => Outcome::Edited { text: std::fs::read_to_string(&path).ok() },
+                    Ok(status) => Outcome::Failed(format!("{editor} ended with {status}; nothing is noted")),
+                    Err(error) => Outcome::Failed(format!("cannot run {editor}: {error}; set EDITOR to your editor")),
+                }
+            }
+            Err(error) => Outcome::Failed(format!("cannot write {}: {error}", path.display())),
+        };
+        // Nothing more can be done about a file that does not go away.
+        let _ = std::fs::remove_file(&path);
+        let effects = self.state.update(Message::Done(outcome));
+        for effect in effects {
+            // An editor's outcome asks for nothing but sending.
+            if let Effect::Send { server, request } = effect
+                && let Some(servers) = &self.servers
+                && servers.handle.request(ServerIndex(server), request).is_err()
+            {
+                self.state.say(Tone::Wrong, "too many requests wait already; nothing was sent");
+            }
+        }
+        Ok(())
+    }
+
+    /// With the desktop's opener, which gets the address as one argument and nothing else.
+    fn open(&mut self, url: &str) {
+        let desktop = std::env::var_os("DISPLAY").is_some() || std::env::var_os("WAYLAND_DISPLAY").is_some() || cfg!(target_os = "macos");
+        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let started = desktop
+            && std::process::Command::new(opener)
+                .arg(url)
+                .stdin(std::process::Stdio::null())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .is_ok();
+        if !started {
+            self.state.say(Tone::Plain, format!("no browser here; the address is copied: {url}"));
+            if let Err(ConsoleError::Terminal(error)) = self.copy(url) {
+                self.state.say(Tone::Wrong, error.to_string());
+            }
+        }
+    }
+}
+
+fn private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+/// Into a file that was not there before: an export overwrites nothing.
+fn write(path: &str, lines: &[String]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    for line in lines {
+        file.write_all(line.as_bytes())?;
+        file.write_all(b"\n")?;
+    }
+    file.sync_all()
+}

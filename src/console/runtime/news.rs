@@ -1,0 +1,108 @@
+//! From what the client says to the console's own words.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Runtime, wall};
+use crate::client::{HistoryPage, Outcome, SnapshotReason, Update};
+use crate::console::message::{Decode, Entry, Lazy, Message, News};
+use crate::model::event::Event;
+use crate::model::id::EventId;
+use crate::model::time::Span;
+
+/// Silence is staleness after this many of the server's promised claims.
+const CLAIMS: i64 = 3;
+
+impl Runtime {
+    pub(super) fn understand(&mut self, server: usize, update: Update) -> Vec<Message> {
+        let news = match update {
+            Update::Connecting { .. } => vec![News::Connecting],
+            Update::Connected(welcome) => {
+                if let Some(incarnation) = self.incarnations.get_mut(server) {
+                    *incarnation = welcome.incarnation;
+                }
+                let skew = welcome.now.micros().saturating_sub(wall().micros());
+                let patience = welcome.claim_every.times(CLAIMS).max(Span::from_secs(3));
+                vec![News::Connected { version: welcome.version.clone(), environment: welcome.env.clone(), skew: Some(skew), patience }]
+            }
+            Update::Disconnected { why, retry_at } => {
+                let wait = Span::from(retry_at.saturating_duration_since(Instant::now()));
+                vec![News::Lost { why: why.into(), retry: Some(wall().plus(wait)) }]
+            }
+            Update::Snapshot { world, why, events, broken, base, .. } => {
+                if let Some(incarnation) = self.incarnations.get_mut(server) {
+                    *incarnation = world.incarnation;
+                }
+                let complete = events.first().is_some_and(|first| first.id.sequence <= base) || world.head.0 == 0;
+                let entries = events.iter().map(known).collect();
+                let mut news = vec![News::Snapshot { world, why: reason(why) }, News::Older { entries, complete }];
+                news.extend(unreadable(broken));
+                news
+            }
+            Update::Events { events, broken, fresh, .. } => {
+                let mut news = if events.is_empty() { vec![News::Claim { lag: fresh.lag }] } else { vec![News::Events { events, lag: fresh.lag }] };
+                news.extend(unreadable(broken));
+                news
+            }
+            Update::Vitals(observations) => vec![News::Latest(observations)],
+            Update::Answered { request, outcome } => {
+                let result = match outcome {
+                    Outcome::Done(_) => Ok(()),
+                    Outcome::Refused(refusal) => Err(refusal),
+                };
+                vec![News::Answer { request, result }]
+            }
+            Update::History { id, page, last, complete } => {
+                if last {
+                    self.asked.remove(&id);
+                }
+                let origin = self.state.sky.server(server).map(|seen| seen.world.origin).unwrap_or_default();
+                let incarnation = self.incarnations.get(server).copied().unwrap_or_default();
+                let broken = page.broken;
+                let page = Arc::new(Page(page));
+                let place = |(index, entry): (u32, &crate::client::page::Entry)| Entry {
+                    at: entry.at,
+                    id: EventId { origin, incarnation, sequence: entry.sequence },
+                    severity: entry.severity,
+                    event: Lazy::Later(page.clone(), index),
+                };
+                let entries = (0_u32..).zip(&page.0.entries).map(place).collect();
+                let mut news = vec![News::Older { entries, complete: complete && last }];
+                news.extend(unreadable(broken));
+                news
+            }
+            Update::Problem(problem) => vec![News::Problem(problem.words.into())],
+        };
+        news.into_iter().map(|news| Message::Server(server, news)).collect()
+    }
+}
+
+struct Page(HistoryPage);
+
+impl Decode for Page {
+    fn decode(&self, index: u32) -> Option<Arc<Event>> {
+        let entry = self.0.entries.get(usize::try_from(index).ok()?)?;
+        entry.decode().ok().map(Arc::new)
+    }
+}
+
+fn known(event: &Arc<Event>) -> Entry {
+    Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(event.clone()) }
+}
+
+fn unreadable(broken: u32) -> Option<News> {
+    (broken > 0).then(|| News::Problem(format!("{broken} events could not be read and were set aside").into()))
+}
+
+/// Why everything came anew, when it was not because one asked for the first time.
+fn reason(why: SnapshotReason) -> Option<Arc<str>> {
+    let words = match why {
+        SnapshotReason::First => return None,
+        SnapshotReason::OtherServer => "this is another server than before; what you see is its own",
+        SnapshotReason::OtherIncarnation => "its log was restored or begun anew; what was known beyond that is not in it",
+        SnapshotReason::Beyond => "its log ends before what we had seen of it: it went back in time",
+        SnapshotReason::TooOld => "much happened meanwhile; here is how things stand now",
+        SnapshotReason::Slow => "this line was too slow to follow; here is how things stand now",
+    };
+    Some(words.into())
+}

@@ -1,0 +1,73 @@
+//! What a pane sees: the views of all servers, the timeline's window, and the moment. Never the wire.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::model::id::Person;
+use crate::model::time::{Span, Time};
+use crate::model::view::Sky;
+use crate::model::view::alerts::AlertRow;
+
+use super::pending::Pending;
+use super::timeline::Timeline;
+
+pub struct Sight<'a> {
+    pub sky: &'a Sky,
+    /// All open alerts, unsorted.
+    pub rows: &'a [AlertRow],
+    pub links: &'a [Link],
+    pub timeline: &'a Timeline,
+    pub pending: &'a Pending,
+    pub now: Time,
+    pub zone: &'a TimeZone,
+    pub me: &'a Person,
+    pub read_only: bool,
+}
+
+/// The connection to one server.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// As the configuration calls it.
+    pub name: Arc<str>,
+    pub address: Arc<str>,
+    /// "production", with a colour of its own on line 1.
+    pub environment: Option<Arc<str>>,
+    pub version: Arc<str>,
+    pub state: LinkState,
+    /// When the last claim came, on the monotonic clock, and how old it was then.
+    pub heard: Option<(Span, Span)>,
+    /// Silence for longer than this is staleness.
+    pub patience: Span,
+    /// The server's clock minus ours, in microseconds.
+    pub skew: Option<i64>,
+    /// Why we hold what we hold: "its log was restored", after a snapshot that was not asked for.
+    pub remark: Option<Arc<str>>,
+    /// It has a world to show.
+    pub known: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    Connecting,
+    Up,
+    Lost { why: Arc<str>, retry: Option<Time> },
+}
+
+impl Link {
+    pub fn new(name: Arc<str>, address: Arc<str>, environment: Option<Arc<str>>) -> Link {
+        let patience = Span::from_secs(15);
+        let version = "".into();
+        Link { name, address, environment, version, state: LinkState::Connecting, heard: None, patience, skew: None, remark: None, known: false }
+    }
+
+    /// How old what we know of it is.
+    pub fn age(&self, mono: Span) -> Option<Span> {
+        let (heard, lag) = self.heard?;
+        Some(Span::from_micros(mono.micros().saturating_sub(heard.micros()).saturating_add(lag.micros())))
+    }
+
+    pub fn is_live(&self, mono: Span) -> bool {
+        self.state == LinkState::Up && self.age(mono).is_some_and(|age| age <= self.patience)
+    }
+}

@@ -1,0 +1,242 @@
+//! Everything that the console knows and shows. `update` changes it, `draw` reads it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::command::Pane;
+use crate::model::id::{AlertRef, EventId, Person, RequestId};
+use crate::model::time::{Span, Time};
+use crate::model::view::alerts::{AlertRow, rows};
+use crate::model::view::detail::{Detail, detail};
+use crate::model::view::now::Now;
+use crate::model::view::{Freshness, Seen, Sky};
+use crate::model::world::World;
+
+use super::keymap::{Keymap, Layer, Pressed, layers_of};
+use super::overlay::Overlay;
+use super::pane::Panes;
+use super::pending::{Pending, Undo};
+use super::sight::{Link, Sight};
+use super::theme::Theme;
+use super::timeline::Timeline;
+
+/// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
+pub const REST: Span = Span::from_millis(80);
+/// How long a message stays on the last line.
+pub const SAID: Span = Span::from_secs(8);
+
+/// Who the console is, and what it was given.
+pub struct Setup {
+    pub servers: Vec<Link>,
+    pub keymap: Keymap,
+    pub theme: Theme,
+    pub zone: TimeZone,
+    pub me: Person,
+    pub read_only: bool,
+    /// Makes ids of requests; randomness comes from outside.
+    pub request_id: Box<dyn FnMut() -> RequestId + Send>,
+}
+
+pub struct State {
+    pub links: Vec<Link>,
+    pub sky: Sky,
+    pub timeline: Timeline,
+    pub pane: Pane,
+    pub panes: Panes,
+    pub overlay: Option<Overlay>,
+    pub keymap: Keymap,
+    pub pressed: Pressed,
+    pub theme: Theme,
+    pub zone: TimeZone,
+    pub me: Person,
+    pub read_only: bool,
+    pub request_id: Box<dyn FnMut() -> RequestId + Send>,
+    pub pending: Pending,
+    pub undo: Vec<Undo>,
+    /// Which event each of our requests became: a note can only be taken back by its event.
+    pub became: BTreeMap<RequestId, EventId>,
+    pub said: VecDeque<Said>,
+    pub size: (u16, u16),
+    pub now: Time,
+    /// Time since the console began, which no clock change moves.
+    pub mono: Span,
+    /// All open alerts, made anew when something changed.
+    pub rows: Vec<AlertRow>,
+    pub needs: Now,
+    /// What stands around the selected alert, once the selection rests.
+    pub detail: Option<Detail>,
+    selected: Option<AlertRef>,
+    selected_at: Span,
+    /// The worlds changed since the rows were made.
+    pub dirty: bool,
+    /// What making the rows took, and when they were made: in a storm they are made less often.
+    made_at: Span,
+    made_in: Span,
+    pub zoomed: bool,
+    pub side_by_side: bool,
+    /// The alerts that were told of by bell.
+    pub told: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Said {
+    pub at: Time,
+    pub mono: Span,
+    pub tone: Tone,
+    pub words: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    Fine,
+    Plain,
+    Wrong,
+}
+
+impl State {
+    pub fn new(setup: Setup, now: Time) -> State {
+        let names: Vec<Arc<str>> = setup.servers.iter().map(|link| link.name.clone()).collect();
+        let seen = names.iter().map(|name| Seen { name: name.clone(), world: Arc::new(World::default()), freshness: Freshness::Never }).collect();
+        State {
+            links: setup.servers,
+            sky: Sky::new(seen),
+            timeline: Timeline::new(names),
+            pane: Pane::Now,
+            panes: Panes::default(),
+            overlay: None,
+            keymap: setup.keymap,
+            pressed: Pressed::default(),
+            theme: setup.theme,
+            zone: setup.zone,
+            me: setup.me,
+            read_only: setup.read_only,
+            request_id: setup.request_id,
+            pending: Pending::default(),
+            undo: Vec::new(),
+            became: BTreeMap::new(),
+            said: VecDeque::new(),
+            size: (80, 24),
+            now,
+            mono: Span::ZERO,
+            rows: Vec::new(),
+            needs: Now::default(),
+            detail: None,
+            selected: None,
+            selected_at: Span::ZERO,
+            dirty: true,
+            made_at: Span::ZERO,
+            made_in: Span::ZERO,
+            zoomed: false,
+            side_by_side: false,
+            told: 0,
+        }
+    }
+
+    pub fn sight(&self) -> Sight<'_> {
+        Sight {
+            sky: &self.sky,
+            rows: &self.rows,
+            links: &self.links,
+            timeline: &self.timeline,
+            pending: &self.pending,
+            now: self.now,
+            zone: &self.zone,
+            me: &self.me,
+            read_only: self.read_only,
+        }
+    }
+
+    pub fn say(&mut self, tone: Tone, words: impl Into<String>) {
+        if self.said.len() >= 200 {
+            self.said.pop_front();
+        }
+        self.said.push_back(Said { at: self.now, mono: self.mono, tone, words: words.into() });
+    }
+
+    /// The message that is still to be shown.
+    pub fn latest_said(&self) -> Option<&Said> {
+        self.said.back().filter(|said| self.mono.micros() - said.mono.micros() < SAID.micros())
+    }
+
+    /// The filter of this pane, as text.
+    pub fn active_filter(&self) -> Option<String> {
+        self.filter().map(|filter| filter.expr().to_string())
+    }
+
+    /// The layers of keys that count now, innermost first.
+    pub fn layers(&self) -> Vec<Layer> {
+        match &self.overlay {
+            Some(_) => vec![Layer::Prompt],
+            None => layers_of(self.pane).to_vec(),
+        }
+    }
+
+    /// Rows in which a pane's list and detail share the screen: what is left beside the bars.
+    pub fn body_height(&self) -> u16 {
+        let (_, height) = self.size;
+        let bars = if height >= 14 { 4 } else { 3 };
+        height.saturating_sub(bars)
+    }
+
+    /// Brings everything derived up to date before a frame. Returns whether there is more to do soon.
+    pub fn settle(&mut self, clock: impl Fn() -> Span) {
+        // Folding away the cost of a storm: rows are made at most a quarter of the time.
+        let due = self.made_at.micros() + self.made_in.micros() * 4 <= self.mono.micros();
+        if self.dirty && due {
+            let began = clock();
+            for (seen, link) in self.sky.servers.iter_mut().zip(&self.links) {
+                seen.freshness = match link.age(self.mono) {
+                    Some(age) if link.is_live(self.mono) => Freshness::Live { age },
+                    Some(age) => Freshness::Stale { age },
+                    None => Freshness::Never,
+                };
+            }
+            self.sky = Sky::new(std::mem::take(&mut self.sky.servers));
+            self.rows = rows(&self.sky, self.now);
+            self.needs = Now::from_rows(&self.sky, self.rows.clone());
+            self.dirty = false;
+            self.made_at = self.mono;
+            self.made_in = Span::from_micros(clock().micros() - began.micros());
+            if let Some(detail) = &self.detail {
+                self.detail = crate::model::view::detail::detail(&self.sky, detail.alert, self.now);
+            }
+        }
+        if self.timeline.is_searching() {
+            self.timeline.work();
+        }
+        let height = self.body_height();
+        let mut panes = std::mem::take(&mut self.panes);
+        panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
+        self.panes = panes;
+        let alert = self.panes.alert(self.pane);
+        if alert != self.selected {
+            self.selected = alert;
+            self.selected_at = self.mono;
+        }
+        let shown = self.detail.as_ref().map(|detail| detail.alert);
+        if shown != self.selected && (shown.is_none() || self.mono.micros() - self.selected_at.micros() >= REST.micros()) {
+            self.detail = self.selected.and_then(|alert| detail(&self.sky, alert, self.now));
+            self.panes.detail_top = 0;
+        }
+    }
+
+    /// When something changes by itself, if soon: a detail that waits for the selection to rest, a
+    /// filter at work, rows that were put off.
+    pub fn soon(&self) -> Option<Span> {
+        let shown = self.detail.as_ref().map(|detail| detail.alert);
+        let mut soon: Option<Span> = None;
+        let mut at = |span: Span| soon = Some(soon.map_or(span, |s: Span| s.min(span)));
+        if self.timeline.is_searching() {
+            at(Span::ZERO);
+        }
+        if self.dirty {
+            at(Span::from_micros(self.made_at.micros() + self.made_in.micros() * 4 - self.mono.micros()));
+        }
+        if shown != self.selected {
+            at(Span::from_micros(self.selected_at.micros() + REST.micros() - self.mono.micros()));
+        }
+        soon
+    }
+}

@@ -1,0 +1,295 @@
+//! The events that this console holds, of all servers, in the order of time, and those of them that a
+//! filter leaves.
+//!
+//! Live events come at the end, pages of older ones before it; each is understood when it is shown. What
+//! a filter leaves is found in steps between frames, so that typing never waits for a million events.
+
+use std::sync::Arc;
+
+use crate::model::event::Event;
+use crate::model::filter::{Filter, OnServer};
+use crate::model::id::EventId;
+use crate::model::severity::Severity;
+use crate::model::time::{Span, Time};
+
+use super::message::{Entry, Lazy};
+
+/// Events that are kept at most; beyond it the oldest go, and can be paged in again.
+const MOST: usize = 2_000_000;
+/// Events that one step of filtering looks at.
+const STEP: usize = 5_000;
+
+/// Where an event stands on the timeline.
+pub type Place = (Time, EventId);
+
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub at: Time,
+    pub id: EventId,
+    pub severity: Severity,
+    pub server: usize,
+    event: Lazy,
+}
+
+impl Slot {
+    pub fn place(&self) -> Place {
+        (self.at, self.id)
+    }
+
+    pub fn event(&self) -> Option<Arc<Event>> {
+        self.event.event()
+    }
+}
+
+/// How far back one server's past is held.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reach {
+    pub oldest: Option<Place>,
+    /// There is nothing older on the server.
+    pub complete: bool,
+    /// A page was asked for and has not come.
+    pub asked: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Timeline {
+    slots: Vec<Slot>,
+    reach: Vec<Reach>,
+    filter: Option<Filter>,
+    hits: Vec<u32>,
+    /// How many slots the filter has looked at.
+    examined: usize,
+    names: Vec<Arc<str>>,
+}
+
+impl Timeline {
+    pub fn new(names: Vec<Arc<str>>) -> Timeline {
+        Timeline { reach: vec![Reach::default(); names.len()], names, ..Timeline::default() }
+    }
+
+    /// Rows that are shown: all, or those that the filter leaves.
+    pub fn len(&self) -> usize {
+        if self.filter.is_some() { self.hits.len() } else { self.slots.len() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Events that are held.
+    pub fn held(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn slot(&self, row: usize) -> Option<&Slot> {
+        match self.filter {
+            Some(_) => self.slots.get(usize::try_from(*self.hits.get(row)?).ok()?),
+            None => self.slots.get(row),
+        }
+    }
+
+    /// The row at or after this place.
+    pub fn find(&self, place: Place) -> usize {
+        match self.filter {
+            Some(_) => self.hits.partition_point(|hit| usize::try_from(*hit).ok().and_then(|hit| self.slots.get(hit)).is_some_and(|slot| slot.place() < place)),
+            None => self.slots.partition_point(|slot| slot.place() < place),
+        }
+    }
+
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    pub fn set_filter(&mut self, filter: Option<Filter>) {
+        self.filter = filter.filter(|filter| !filter.is_all());
+        self.hits.clear();
+        self.examined = 0;
+    }
+
+    /// Whether the filter has not looked at everything yet.
+    pub fn is_searching(&self) -> bool {
+        self.filter.is_some() && self.examined < self.slots.len()
+    }
+
+    /// One step of filtering.
+    pub fn work(&mut self) {
+        let Some(filter) = &self.filter else { return };
+        let end = self.slots.len().min(self.examined.saturating_add(STEP));
+        for index in self.examined..end {
+            let Some(slot) = self.slots.get(index) else { break };
+            if matches(filter, slot, &self.names)
+                && let Ok(index) = u32::try_from(index)
+            {
+                self.hits.push(index);
+            }
+        }
+        self.examined = end;
+    }
+
+    pub fn add_live(&mut self, server: usize, events: &[Arc<Event>]) {
+        let entries = events.iter().map(|event| Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(event.clone()) });
+        self.add(server, entries.collect());
+    }
+
+    pub fn add_older(&mut self, server: usize, entries: Vec<Entry>, complete: bool) {
+        let oldest = entries.iter().map(|entry| (entry.at, entry.id)).min();
+        if let Some(reach) = self.reach.get_mut(server) {
+            reach.asked = false;
+            reach.complete = reach.complete || complete;
+            reach.oldest = match (reach.oldest, oldest) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        self.add(server, entries);
+    }
+
+    fn add(&mut self, server: usize, entries: Vec<Entry>) {
+        let mut new: Vec<Slot> = entries.into_iter().map(|e| Slot { at: e.at, id: e.id, severity: e.severity, server, event: e.event }).collect();
+        if new.is_empty() {
+            return;
+        }
+        new.sort_by_key(Slot::place);
+        new.dedup_by_key(|slot| slot.id);
+        let first = new.first().map(Slot::place);
+        if self.slots.last().map(Slot::place) < first {
+            self.slots.append(&mut new);
+        } else {
+            // What stands before the first new one keeps its place, and what the filter found there.
+            let from = first.map_or(0, |first| self.slots.partition_point(|slot| slot.place() < first));
+            let tail = self.slots.split_off(from);
+            let (mut old, mut new) = (tail.into_iter().peekable(), new.into_iter().peekable());
+            loop {
+                let take_old = match (old.peek(), new.peek()) {
+                    (Some(a), Some(b)) => a.place() <= b.place(),
+                    (Some(_), None) => true,
+                    (None, Some(_)) => false,
+                    (None, None) => break,
+                };
+                let next = if take_old { old.next() } else { new.next() };
+                if let Some(next) = next
+                    && self.slots.last().is_none_or(|last| last.id != next.id)
+                {
+                    self.slots.push(next);
+                }
+            }
+            if self.examined > from {
+                self.examined = from;
+                let kept = self.hits.partition_point(|hit| usize::try_from(*hit).is_ok_and(|hit| hit < from));
+                self.hits.truncate(kept);
+            }
+        }
+        if self.slots.len() > MOST {
+            let over = self.slots.len() - MOST;
+            self.slots.drain(..over);
+            self.reach.iter_mut().for_each(|reach| reach.complete = false);
+            self.examined = 0;
+            self.hits.clear();
+        }
+        if self.filter.is_some() && self.slots.len().saturating_sub(self.examined) <= STEP {
+            self.work();
+        }
+    }
+
+    /// Everything of one server is to be had anew.
+    pub fn forget(&mut self, server: usize) {
+        self.slots.retain(|slot| slot.server != server);
+        if let Some(reach) = self.reach.get_mut(server) {
+            *reach = Reach::default();
+        }
+        self.examined = 0;
+        self.hits.clear();
+    }
+
+    pub fn reach(&self, server: usize) -> Reach {
+        self.reach.get(server).copied().unwrap_or_default()
+    }
+
+    /// The servers whose older events are wanted next: those that reach back least.
+    pub fn wanting(&mut self, connected: impl Fn(usize) -> bool) -> Vec<(usize, Option<Place>)> {
+        let least = self.reach.iter().enumerate().filter(|(i, r)| !r.complete && connected(*i)).filter_map(|(_, reach)| reach.oldest).max();
+        let mut out = Vec::new();
+        for (server, reach) in self.reach.iter_mut().enumerate() {
+            let behind = reach.oldest.is_none() || reach.oldest >= least;
+            if !reach.complete && !reach.asked && behind && connected(server) {
+                reach.asked = true;
+                out.push((server, reach.oldest));
+            }
+        }
+        out
+    }
+
+    /// A link was lost: what was asked of it will not come.
+    pub fn lost(&mut self, server: usize) {
+        if let Some(reach) = self.reach.get_mut(server) {
+            reach.asked = false;
+        }
+    }
+
+    /// Whether some server has older events that are not here.
+    pub fn has_more(&self) -> bool {
+        self.reach.iter().any(|reach| !reach.complete)
+    }
+
+    /// How many events, and the worst of them, in each of `buckets` equal parts of what is shown.
+    pub fn density(&self, buckets: usize) -> Vec<(u32, Severity)> {
+        let mut out = vec![(0, Severity::Debug); buckets];
+        let (Some(first), Some(last)) = (self.slot(0), self.len().checked_sub(1).and_then(|row| self.slot(row))) else { return out };
+        let (begin, span) = (first.at, last.at.since(first.at).max(Span::from_micros(1)));
+        // A long timeline is sampled: the strip has a hundred cells, not a million.
+        let step = (self.len() / 20_000).max(1);
+        for row in (0..self.len()).step_by(step) {
+            let Some(slot) = self.slot(row) else { break };
+            let place = i128::from(slot.at.since(begin).micros()) * i128::try_from(buckets).unwrap_or(1) / i128::from(span.micros() + 1);
+            if let Some(cell) = usize::try_from(place).ok().and_then(|place| out.get_mut(place)) {
+                cell.0 = cell.0.saturating_add(u32::try_from(step).unwrap_or(1));
+                cell.1 = cell.1.max(slot.severity);
+            }
+        }
+        out
+    }
+}
+
+fn matches(filter: &Filter, slot: &Slot, names: &[Arc<str>]) -> bool {
+    let server = names.get(slot.server).map_or("", |name| name);
+    slot.event().is_some_and(|event| filter.matches(&OnServer { subject: &*event, server }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::{Actor, Draft, LogLine};
+    use crate::model::id::{Incarnation, Origin, Sequence};
+    use proptest::prelude::*;
+
+    fn event(origin: u8, sequence: u64, at: i64) -> Arc<Event> {
+        let id = EventId { origin: Origin([origin; 16]), incarnation: Incarnation(1), sequence: Sequence(sequence) };
+        let severity = Severity::from_rank(u8::try_from(sequence % 6).unwrap());
+        Arc::new(Draft::new(Time::from_secs(at), Actor::Server, LogLine {}, format!("line {sequence}")).severity(severity).stamp(id, Time::from_secs(at)))
+    }
+
+    proptest! {
+        /// However events arrive, live or in pages, in whatever order: the rows are in order, each once, and the filter's hits are those that match.
+        #[test]
+        fn rows_are_in_order_and_hits_are_what_matches(batches in prop::collection::vec((0..2_usize, prop::collection::vec((1..60_u64, 0..40_i64), 1..9)), 0..14)) {
+            let mut timeline = Timeline::new(vec!["a".into(), "b".into()]);
+            timeline.set_filter(Some(Filter::new("severity:warning+", Time::from_secs(0), &jiff::tz::TimeZone::UTC).unwrap()));
+            let mut all = std::collections::BTreeMap::new();
+            for (server, events) in batches {
+                // An event's time follows from its identity, as it does in a log.
+                let events: Vec<_> = events.iter().map(|(sequence, _)| event(u8::try_from(server).unwrap(), *sequence, i64::try_from(sequence * 7 % 40).unwrap())).collect();
+                for event in &events {
+                    all.insert((event.at, event.id), event.clone());
+                }
+                timeline.add_live(server, &events);
+            }
+            while timeline.is_searching() { timeline.work(); }
+            let hits: Vec<Place> = (0..timeline.len()).map(|row| timeline.slot(row).unwrap().place()).collect();
+            let expected: Vec<Place> = all.iter().filter(|(_, e)| e.severity >= Severity::Warning).map(|(place, _)| *place).collect();
+            prop_assert_eq!(hits, expected);
+            timeline.set_filter(None);
+            let rows: Vec<Place> = (0..timeline.len()).map(|row| timeline.slot(row).unwrap().place()).collect();
+            prop_assert_eq!(rows, all.keys().copied().collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! From what happened to what changes and what is to be done outside: the console's logic.
+
+mod commands;
+mod copying;
+mod news;
+mod prompts;
+mod verbs;
+
+use crate::command::Command;
+use crate::model::time::{Span, Time};
+
+use super::effect::Effect;
+use super::keymap;
+use super::message::{Message, Outcome};
+use super::state::{State, Tone};
+
+impl State {
+    /// The wall clock, and the one that never jumps.
+    pub fn clock(&mut self, now: Time, mono: Span) {
+        // Ages tick by the minute; rows follow.
+        if now.secs().div_euclid(60) != self.now.secs().div_euclid(60) {
+            self.dirty = true;
+        }
+        // A server falls silent without a word: when one does, everything about it is redrawn.
+        let live = |mono: Span| self.links.iter().map(|link| link.is_live(mono)).collect::<Vec<_>>();
+        if live(mono) != live(self.mono) {
+            self.dirty = true;
+        }
+        self.now = now;
+        self.mono = mono;
+    }
+
+    pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        match message {
+            Message::Key(key) => self.key(key),
+            Message::Paste(text) => {
+                self.paste(&text);
+                Vec::new()
+            }
+            Message::Resize { width, height } => {
+                self.size = (width, height);
+                Vec::new()
+            }
+            Message::Tick(_) => self.wanted(),
+            Message::Server(server, news) => self.news(server, news),
+            Message::Done(outcome) => {
+                match outcome {
+                    Outcome::Edited { text } => return self.edited(text),
+                    Outcome::Said(words) => self.say(Tone::Plain, words),
+                    Outcome::Failed(words) => self.say(Tone::Wrong, words),
+                }
+                Vec::new()
+            }
+            Message::Resumed => vec![Effect::Redraw],
+        }
+    }
+
+    fn key(&mut self, key: keymap::Key) -> Vec<Effect> {
+        let layers = self.layers();
+        let mut pressed = std::mem::take(&mut self.pressed);
+        let outcome = self.keymap.press(&mut pressed, &layers, key);
+        self.pressed = pressed;
+        match outcome {
+            keymap::Outcome::Pending => Vec::new(),
+            keymap::Outcome::Matched(command) => self.run(command),
+            keymap::Outcome::NotFound | keymap::Outcome::Cancelled(_) => {
+                if self.overlay.is_some()
+                    && let Some(typed) = key.typed()
+                {
+                    self.typed(typed);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Runs a command, if it exists here.
+    pub fn run(&mut self, command: Command) -> Vec<Effect> {
+        let entry = command.entry();
+        let typing = matches!(entry.scope, crate::command::Scope::Prompt);
+        if !typing && !entry.is_available(self.pane, self.read_only) {
+            let why = if self.read_only && entry.changes_the_world() { "this console only reads" } else { "not in this pane" };
+            self.say(Tone::Plain, format!("{}: {why}", entry.name));
+            return Vec::new();
+        }
+        let mut effects = self.perform(command);
+        effects.extend(self.wanted());
+        effects
+    }
+
+    /// What the panes want from servers by themselves: older events above the timeline's top.
+    fn wanted(&mut self) -> Vec<Effect> {
+        if self.pane != crate::command::Pane::Timeline || !self.panes.timeline.wants_older {
+            return Vec::new();
+        }
+        let links: Vec<bool> = self.links.iter().map(|link| link.state == super::sight::LinkState::Up && link.known).collect();
+        let asks = self.timeline.wanting(|server| links.get(server).copied().unwrap_or(false));
+        asks.into_iter().map(|(server, before)| Effect::Older { server, before, most: 2_000 }).collect()
+    }
+}

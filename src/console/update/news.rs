@@ -1,0 +1,138 @@
+//! What servers say.
+
+use std::sync::Arc;
+
+use crate::console::effect::Effect;
+use crate::console::message::News;
+use crate::console::sight::LinkState;
+use crate::console::state::{State, Tone};
+use crate::model::event::Event;
+use crate::model::fold::fold;
+use crate::model::intent::Refusal;
+use crate::model::severity::Severity;
+use crate::model::time::Span;
+
+impl State {
+    pub(super) fn news(&mut self, server: usize, news: News) -> Vec<Effect> {
+        let mono = self.mono;
+        let Some(link) = self.links.get_mut(server) else { return Vec::new() };
+        let name = link.name.clone();
+        match news {
+            News::Connecting => {
+                if link.state == LinkState::Up {
+                    link.state = LinkState::Connecting;
+                }
+            }
+            News::Connected { version, environment, skew, patience, .. } => {
+                let was_lost = matches!(link.state, LinkState::Lost { .. }) && link.known;
+                link.state = LinkState::Up;
+                link.version = version;
+                link.skew = skew;
+                link.patience = patience;
+                if link.environment.is_none() {
+                    link.environment = environment;
+                }
+                self.pending.link_up(server);
+                self.dirty = true;
+                if was_lost {
+                    self.say(Tone::Fine, format!("{name} answers again"));
+                }
+            }
+            News::Lost { why, retry } => {
+                let was_up = link.state == LinkState::Up;
+                link.state = LinkState::Lost { why: why.clone(), retry };
+                self.pending.link_down(server);
+                self.timeline.lost(server);
+                self.dirty = true;
+                if was_up {
+                    self.say(Tone::Wrong, format!("{name} is lost: {why}. What you see of it is how it was"));
+                }
+            }
+            News::Snapshot { world, why } => {
+                link.heard = Some((mono, Span::ZERO));
+                link.known = true;
+                link.remark = why.clone();
+                if let Some(seen) = self.sky.servers.get_mut(server) {
+                    seen.world = world;
+                }
+                // Another life of the log: what was held of it is not its past.
+                if why.is_some() {
+                    self.timeline.forget(server);
+                }
+                self.dirty = true;
+                if let Some(why) = why {
+                    self.say(Tone::Wrong, format!("{name}: {why}"));
+                }
+            }
+            News::Events { events, lag } => return self.events(server, &events, lag),
+            News::Claim { lag } => {
+                let was_live = link.is_live(mono);
+                link.heard = Some((mono, lag));
+                self.dirty = self.dirty || !was_live;
+            }
+            News::Latest(_) => {}
+            News::Answer { request, result } => {
+                let verb = self.pending.answered(&request);
+                self.dirty = true;
+                match (result, verb) {
+                    (Ok(()), Some(verb)) => self.say(Tone::Fine, format!("{}: {}", done(verb.word), verb.what)),
+                    (Ok(()), None) => {}
+                    (Err(Refusal { why, .. }), verb) => {
+                        self.undo.retain(|undo| !undo.notes.contains(&request));
+                        let what = verb.map_or_else(String::new, |verb| format!("{} {}: ", verb.word, verb.what));
+                        self.say(Tone::Wrong, format!("{what}refused by {name}: {why}"));
+                    }
+                }
+            }
+            News::Older { entries, complete } => self.timeline.add_older(server, entries, complete),
+            News::Problem(words) => self.say(Tone::Wrong, format!("{name}: {words}")),
+        }
+        Vec::new()
+    }
+
+    fn events(&mut self, server: usize, events: &[Arc<Event>], lag: Span) -> Vec<Effect> {
+        let mono = self.mono;
+        if let Some(link) = self.links.get_mut(server) {
+            link.heard = Some((mono, lag));
+        }
+        if let Some(seen) = self.sky.servers.get_mut(server) {
+            let world = Arc::make_mut(&mut seen.world);
+            events.iter().for_each(|event| fold(world, event));
+        }
+        for event in events {
+            if let Some(request) = event.request {
+                // Our own verbs are known by their events; the answer clears the pending mark with words.
+                if self.became.len() > 500 {
+                    self.became.pop_first();
+                }
+                self.became.insert(request, event.id);
+            }
+        }
+        self.timeline.add_live(server, events);
+        self.dirty = true;
+        let urgent = events.iter().find(|event| matches!(event.kind, crate::model::event::Kind::AlertOpened(_)) && event.severity >= Severity::Critical);
+        match urgent {
+            Some(event) => {
+                self.told += 1;
+                let system = event.system.as_ref().map_or_else(String::new, |system| format!("{system}: "));
+                vec![Effect::Notify(format!("{system}{}", event.title))]
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// The verb as it reads when it is done.
+fn done(word: &str) -> &'static str {
+    match word {
+        "acknowledge" => "acknowledged",
+        "take back" => "taken back",
+        "snooze" => "snoozed",
+        "wake" => "awake again",
+        "assign" => "assigned",
+        "take" => "taken",
+        "resolve" => "resolved",
+        "note" => "noted",
+        _ => "done",
+    }
+}
