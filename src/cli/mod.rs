@@ -10,6 +10,7 @@ mod assign;
 mod change;
 mod completions;
 mod config;
+pub mod demo;
 mod doctor;
 pub mod events_file;
 mod failure;
@@ -85,6 +86,7 @@ pub enum Verb {
     Resolve(resolve::Args),
     Change(change::Args),
     Serve(serve::Args),
+    Demo(demo::Args),
     Server(server::Args),
     Config(config::Args),
     Keys(keys::Args),
@@ -148,6 +150,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Resolve(args)) => resolve::run(&args, &context),
         Some(Verb::Change(args)) => change::run(&args, &context),
         Some(Verb::Serve(args)) => serve::run(args, &context),
+        Some(Verb::Demo(args)) => demo::run(&args, &context),
         Some(Verb::Server(args)) => server::run(&args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),
         Some(Verb::Keys(args)) => keys::run(&args, &context),

@@ -66,7 +66,12 @@ impl History {
         let recent = || alert.days.iter().filter(move |d| i64::from(d.day) > horizon);
         let counted: u32 = recent().map(|d| u32::from(d.count)).sum();
         let before = counted.saturating_sub(u32::from(alert.is_open())).min(alert.episodes);
-        let days = u32::try_from(recent().count()).unwrap_or(u32::MAX);
+        // While it is open it is there on every day since it began.
+        let days = match alert.now.map(|open| day(open.since).max(horizon + 1)) {
+            Some(began) => recent().filter(|d| i64::from(d.day) < began).count().saturating_add(usize::try_from(day(now) - began + 1).unwrap_or(0)),
+            None => recent().count(),
+        };
+        let days = u32::try_from(days).unwrap_or(u32::MAX);
         let age = alert.now.map_or(Span::ZERO, |open| now.since(open.since));
         let last = alert.past.last().map(|past| past.from);
         let mut lengths: Vec<Span> = alert.past.iter().map(|past| past.until.since(past.from)).collect();

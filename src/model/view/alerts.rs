@@ -105,12 +105,17 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
         rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
     }
     let candidates: Vec<Candidate> =
-        rows.iter().map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since }).collect();
+        rows.iter().map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since, usual: usual(row) }).collect();
     let causes: BTreeMap<AlertRef, AlertRef> = causes(sky, &candidates);
     for row in &mut rows {
         row.cause = causes.get(&row.alert).copied();
     }
     rows
+}
+
+/// What flaps right now may well bring others down; what is chronic or recurs as ever does not.
+fn usual(row: &AlertRow) -> bool {
+    row.history.usual && row.history.verdict != Verdict::Flapping
 }
 
 fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &Alert, silences: &[&Silence], now: Time) -> Option<AlertRow> {

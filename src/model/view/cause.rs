@@ -3,7 +3,8 @@
 //!
 //! An alert is a probable effect of another when its system needs the other's (directly or through
 //! what it needs), the other is at least as severe, and it began from two minutes before the other
-//! (a slow check may find the cause late) to twenty after. When unsure, things stand apart.
+//! (a slow check may find the cause late) to twenty after. What always comes and goes is no cause. When
+//! unsure, things stand apart.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -54,6 +55,8 @@ pub struct Candidate {
     pub system: SystemRef,
     pub severity: Severity,
     pub since: Time,
+    /// It is always so, or comes and goes by itself as it always has: it explains nothing that is not.
+    pub usual: bool,
 }
 
 /// Effect to cause. A cause is never itself an effect in the answer: effects of effects stand under the first cause.
@@ -68,7 +71,8 @@ pub fn causes(sky: &Sky, alerts: &[Candidate]) -> BTreeMap<AlertRef, AlertRef> {
         let possible: Vec<&Candidate> = needed.iter().filter_map(|need| by_system.get(need)).flatten().copied().collect();
         for effect in effects {
             let near = possible.iter().filter(|cause| {
-                cause.severity >= effect.severity
+                !cause.usual
+                    && cause.severity >= effect.severity
                     && cause.severity > Severity::Info
                     && effect.since.plus(BEFORE) >= cause.since
                     && effect.since <= cause.since.plus(AFTER)
