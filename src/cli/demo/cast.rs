@@ -107,9 +107,9 @@ impl Machine {
                 _ => Err(format!("`{line}` is not `name | system | fine | bad`")),
             }
         });
-        let own = OWN.iter().map(|[check, fine, bad]| {
-            Ok(CheckSpec { check: (*check).into(), system: table.system.clone(), fine: (*fine).into(), bad: (*bad).into() })
-        });
+        let own = OWN
+            .iter()
+            .map(|[check, fine, bad]| Ok(CheckSpec { check: (*check).into(), system: table.system.clone(), fine: (*fine).into(), bad: (*bad).into() }));
         let checks = declared.chain(own).collect::<Result<_, String>>()?;
         Ok(Machine { agent: table.name.as_str().into(), system: table.system.clone(), checks })
     }

@@ -206,7 +206,13 @@ fn month(pen: &mut Pen) {
             pen.deploy("club", day.later(pen.number(7, 15) * 3_600), "club", version);
         }
         if place % 5 == 0 {
-            pen.change("infra", day.later(pen.number(6, 12) * 3_600), pen.one_of(&["sam", "robin"]), pen.one_of(&["dc1/kvm", "dc2/kvm"]), "kernel 6.1.0-28, machines moved one by one");
+            pen.change(
+                "infra",
+                day.later(pen.number(6, 12) * 3_600),
+                pen.one_of(&["sam", "robin"]),
+                pen.one_of(&["dc1/kvm", "dc2/kvm"]),
+                "kernel 6.1.0-28, machines moved one by one",
+            );
         }
     }
     let said = [

@@ -47,7 +47,9 @@ fn rounds(player: &Player, lines: &[&Line]) -> Vec<Step> {
     let mut begun: HashMap<Of, (usize, bool)> = HashMap::new();
     for line in lines {
         let (of, asks) = match &line.said {
-            Said::Observed(observed) => (player.machine(&observed.agent).and_then(|m| m.check(&observed.check)).map(|spec| alert(spec.system.as_str(), spec.check.as_str())), false),
+            Said::Observed(observed) => {
+                (player.machine(&observed.agent).and_then(|m| m.check(&observed.check)).map(|spec| alert(spec.system.as_str(), spec.check.as_str())), false)
+            }
             Said::Alert(fired) => (Some(alert(&fired.system, &fired.alertname)), false),
             Said::Happened(_) => (None, false),
             Said::Asked(asked) => (asked.ask.of().cloned(), true),

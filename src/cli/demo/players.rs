@@ -70,12 +70,8 @@ impl Troupe {
         }
         let observed = self.agents.iter().filter_map(|(machine, uplink)| Some(observe(uplink, observations.remove(machine.agent.as_str())?)));
         let start = self.start;
-        let (observed, alerted, told) = futures_util::future::join3(
-            futures_util::future::join_all(observed),
-            self.intake.alerts(&alerts, start),
-            self.intake.events(&events),
-        )
-        .await;
+        let (observed, alerted, told) =
+            futures_util::future::join3(futures_util::future::join_all(observed), self.intake.alerts(&alerts, start), self.intake.events(&events)).await;
         failed += observed.into_iter().sum::<usize>() + alerted + told;
         for line in said.iter().chain(asked) {
             if let Said::Asked(asked) = &line.said {
@@ -184,7 +180,13 @@ impl Live {
 }
 
 /// An agent that lives: it says that it does, repeats its results, and connects again when it must.
-async fn agent(player: Arc<Player>, machine: Machine, uplink: Arc<RemoteUplink>, mut results: BTreeMap<Arc<str>, Observed>, mut orders: mpsc::Receiver<Observed>) {
+async fn agent(
+    player: Arc<Player>,
+    machine: Machine,
+    uplink: Arc<RemoteUplink>,
+    mut results: BTreeMap<Arc<str>, Observed>,
+    mut orders: mpsc::Receiver<Observed>,
+) {
     // Not all in the same moment.
     let splay = OsRandom.below(1_000);
     let mut beat = tokio::time::interval(KEEPALIVE.duration());

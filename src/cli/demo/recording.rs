@@ -124,14 +124,36 @@ pub struct Of {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ask {
-    Acknowledge { of: Of, note: Arc<str> },
-    Assign { of: Of, to: Arc<str> },
+    Acknowledge {
+        of: Of,
+        note: Arc<str>,
+    },
+    Assign {
+        of: Of,
+        to: Arc<str>,
+    },
     /// Until so many seconds before (negative: after) the start.
-    Snooze { of: Of, until: Ago },
-    Resolve { of: Of, note: Arc<str> },
-    NoteAlert { of: Of, text: Arc<str> },
-    Note { system: Arc<str>, text: Arc<str> },
-    Change { system: Arc<str>, title: Arc<str>, link: Option<Arc<str>> },
+    Snooze {
+        of: Of,
+        until: Ago,
+    },
+    Resolve {
+        of: Of,
+        note: Arc<str>,
+    },
+    NoteAlert {
+        of: Of,
+        text: Arc<str>,
+    },
+    Note {
+        system: Arc<str>,
+        text: Arc<str>,
+    },
+    Change {
+        system: Arc<str>,
+        title: Arc<str>,
+        link: Option<Arc<str>>,
+    },
 }
 
 impl Ask {

@@ -123,7 +123,13 @@ fn feeds(pen: &mut Pen, player: &Player) {
             }
             _ => {
                 if hour % 24 == 3 {
-                    pen.happened(server, ago, "backup", "backup.done", format!("full backup of dc1: {} GiB in {} min", pen.number(4_100, 4_400), pen.number(180, 260)));
+                    pen.happened(
+                        server,
+                        ago,
+                        "backup",
+                        "backup.done",
+                        format!("full backup of dc1: {} GiB in {} min", pen.number(4_100, 4_400), pen.number(180, 260)),
+                    );
                 }
                 if hour % 5 == 0 {
                     let text = format!("vm-{} moved from node-{} to node-{}", pen.number(100, 212), pen.number(1, 3), pen.number(3, 5));

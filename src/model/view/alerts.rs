@@ -104,8 +104,10 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
         let silences: Vec<&Silence> = seen.world.sources.values().flat_map(|s| s.silences.values()).filter(|s| s.starts <= now && s.ends > now).collect();
         rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
     }
-    let candidates: Vec<Candidate> =
-        rows.iter().map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since, usual: usual(row) }).collect();
+    let candidates: Vec<Candidate> = rows
+        .iter()
+        .map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since, usual: usual(row) })
+        .collect();
     let causes: BTreeMap<AlertRef, AlertRef> = causes(sky, &candidates);
     for row in &mut rows {
         row.cause = causes.get(&row.alert).copied();
