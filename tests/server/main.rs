@@ -1,6 +1,7 @@
 //! Servers in this process, over real sockets, as consoles, agents and strangers meet them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod golden;
 mod limits;
 mod proxy;
 mod refusals;

@@ -1,0 +1,187 @@
+//! One of each message, as files that every later version must still read, and as the examples of
+//! PROTOCOL.md. `MIDWATCH_GOLDEN=write` writes those that are missing; one that exists never changes
+//! within a protocol version.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use midwatch::model::event::{Actor, Change, Draft};
+use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, Sequence};
+use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
+use midwatch::model::observation::{AgentHello, Metric, Observation};
+use midwatch::model::severity::{Severity, Status};
+use midwatch::model::time::{Span, Time};
+use midwatch::model::world::World;
+use midwatch::wire::codec::{Frame, decode_to_client, decode_to_server, encode};
+use midwatch::wire::*;
+
+const ORIGIN: Origin = Origin([0x11; 16]);
+const LIFE: Incarnation = Incarnation(1_795_230_000_000);
+
+fn at() -> Time {
+    "2026-11-21T02:39:00Z".parse().unwrap()
+}
+
+fn id(sequence: u64) -> EventId {
+    EventId { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(sequence) }
+}
+
+fn event() -> EventBytes {
+    let draft = Draft::new(at(), Actor::User("ci".into()), Change { version: Some("4f3a2c".into()) }, "deploy 4f3a2c").on("shop".parse().unwrap());
+    EventBytes::of(&draft.severity(Severity::Info).stamp(id(42), at())).unwrap()
+}
+
+fn observation() -> Observation {
+    let metric = Metric { name: "/var".into(), value: 97.5, unit: "%".into(), warning: "80".into(), critical: "90".into() };
+    Observation {
+        agent: "web-1".into(),
+        check: "disk".into(),
+        system: "shop/web-1".parse().unwrap(),
+        at: at(),
+        status: Status::Critical,
+        text: "disk 97.5 % full".into(),
+        details: "".into(),
+        metrics: vec![metric],
+        every: Span::from_secs(30),
+        attempts: 3,
+        runbook: None,
+    }
+}
+
+fn to_server() -> Vec<(&'static str, ToServer)> {
+    let place = Place { at: at(), sequence: Sequence(42) };
+    let hello = AgentHello {
+        agent: "web-1".into(),
+        system: "shop/web-1".parse().unwrap(),
+        version: "0.1.0".into(),
+        keepalive: Span::from_secs(10),
+        checks: vec!["disk".into()],
+        facts: [("kernel".into(), "6.1.0-18".into())].into(),
+    };
+    let intent = Intent::Acknowledge { alert: Fingerprint([0x22; 16]), episode: id(40), note: "looking at it".into() };
+    vec![
+        (
+            "hello",
+            ToServer::Hello(Hello { protocol: 1, role: Role::Console, name: "kim".into(), token: Some("secret".into()), version: "0.1.0".into(), zstd: true }),
+        ),
+        (
+            "subscribe",
+            ToServer::Subscribe(Subscribe {
+                cursor: Some(Cursor { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(41) }),
+                filter: Some("severity:warning+".into()),
+                history: 500,
+                vitals: true,
+            }),
+        ),
+        ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000 })),
+        ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
+        ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent })),
+        ("agent", ToServer::Agent(Introduction { id: 1, hello })),
+        ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
+        ("keepalive", ToServer::Keepalive(Keepalive { id: 3, agent: "web-1".into(), at: at() })),
+        ("ping", ToServer::Ping(Ping { id: 9 })),
+    ]
+}
+
+fn to_client() -> Vec<(&'static str, ToClient)> {
+    vec![
+        (
+            "welcome",
+            ToClient::Welcome(Welcome {
+                protocol: 1,
+                origin: ORIGIN,
+                incarnation: LIFE,
+                name: "shop".into(),
+                version: "0.1.0".into(),
+                now: at(),
+                env: Some("production".into()),
+                claim_every: Span::from_secs(5),
+                head: Sequence(42),
+                base: Sequence(1),
+            }),
+        ),
+        (
+            "snapshot",
+            ToClient::Snapshot(Snapshot {
+                incarnation: LIFE,
+                head: Sequence(42),
+                base: Sequence(1),
+                why: SnapshotReason::First,
+                world: Arc::new(World { head: Sequence(42), ..World::new(ORIGIN, LIFE) }),
+                events: vec![event()],
+            }),
+        ),
+        ("batch", ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(41), to: Sequence(42), events: vec![event()], lag: Span::from_millis(12) })),
+        ("page", ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false })),
+        ("answer", ToClient::Answer(Answer { id: RequestId([0x33; 16]), result: Outcome::Done(vec![id(43)]) })),
+        ("ack", ToClient::Ack(Ack { id: 2, refused: Some(Refusal::new(RefusalCode::Unavailable, "the disk is full")) })),
+        ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
+        ("pong", ToClient::Pong(Ping { id: 9 })),
+        ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
+    ]
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/server/golden")
+}
+
+fn holds<M: PartialEq + Debug + serde::Serialize>(name: &str, message: &M, decode: impl Fn(&Frame) -> M) {
+    for (encoding, extension) in [(Encoding::MessagePack, "bin"), (Encoding::Json, "json")] {
+        let path = folder().join(format!("{name}.{extension}"));
+        let written = match encode(message, encoding).unwrap() {
+            Frame::Binary(bytes) => bytes.to_vec(),
+            Frame::Text(text) => {
+                let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+                (serde_json::to_string_pretty(&value).unwrap() + "\n").into_bytes()
+            }
+        };
+        if !path.exists() && std::env::var("MIDWATCH_GOLDEN").is_ok_and(|said| said == "write") {
+            std::fs::write(&path, &written).unwrap();
+        }
+        let golden = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; MIDWATCH_GOLDEN=write makes it", path.display()));
+        let frame = match encoding {
+            Encoding::Json => Frame::Text(String::from_utf8(golden.clone()).unwrap()),
+            Encoding::MessagePack | Encoding::Zstd => Frame::Binary(golden.clone().into()),
+        };
+        assert_eq!(&decode(&frame), message, "{name}.{extension} is read as it was meant");
+        // A world grows with what a server knows; that old ones are read is what counts.
+        assert!(golden == written || name == "snapshot", "{name}.{extension} is written as it was");
+    }
+}
+
+#[test]
+fn golden_files_are_read_and_written_as_ever() {
+    for (name, message) in to_server() {
+        holds(name, &message, |frame| decode_to_server(frame).unwrap());
+    }
+    for (name, message) in to_client() {
+        holds(name, &message, |frame| decode_to_client(frame).unwrap());
+    }
+}
+
+/// Those to whom new fields or messages mean nothing go on.
+#[test]
+fn unknown_fields_are_skipped() {
+    let text = r#"{"ping":{"id":9,"mood":{"deep":[1,2,{"er":null}]}}}"#;
+    assert_eq!(decode_to_server(&Frame::Text(text.into())).unwrap(), ToServer::Ping(Ping { id: 9 }));
+}
+
+/// Every message has its section in PROTOCOL.md, with the golden file as example and every field named.
+#[test]
+fn the_protocol_is_documented_message_by_message() {
+    let document = include_str!("../../src/wire/PROTOCOL.md");
+    let names: Vec<&str> = to_server().iter().map(|(name, _)| *name).chain(to_client().iter().map(|(name, _)| *name)).collect();
+    for name in names {
+        let heading = format!("\n### `{name}`\n");
+        let (_, section) = document.split_once(&heading).unwrap_or_else(|| panic!("`{name}` has no section"));
+        let section = section.split("\n### ").next().unwrap().split("\n## ").next().unwrap();
+        let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(folder().join(format!("{name}.json"))).unwrap()).unwrap();
+        let example = section.split_once("```json\n").and_then(|(_, rest)| rest.split_once("\n```")).unwrap_or_else(|| panic!("`{name}` has no example")).0;
+        let example: serde_json::Value = serde_json::from_str(example).unwrap();
+        assert_eq!(example, golden, "the example of `{name}`");
+        for field in golden[name].as_object().unwrap().keys() {
+            assert!(section.contains(&format!("`{field}`")), "`{field}` of `{name}`");
+        }
+    }
+}
