@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -49,6 +50,8 @@ pub struct Stage {
     clock: Arc<StoryClock>,
     /// None while it is dead.
     running: Option<Runtime>,
+    /// Clears away what a killed life left; its folder is free again when this has ended.
+    dying: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Stage {
@@ -64,13 +67,16 @@ impl Stage {
             rules: crate::model::primary::Rules { grace: crate::model::time::Span::from_secs(5), ..Default::default() },
             ..Config::default()
         };
-        Stage { name: player.name.clone(), socket, data: folder.join(&*player.name), config, clock, running: None }
+        Stage { name: player.name.clone(), socket, data: folder.join(&*player.name), config, clock, running: None, dying: None }
     }
 
     /// Starts it, on what its folder holds.
     pub async fn start(&mut self) -> Result<(), Failure> {
         if self.running.is_some() {
             return Ok(());
+        }
+        if let Some(dying) = self.dying.take() {
+            let _ = tokio::task::spawn_blocking(move || dying.join()).await;
         }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -111,7 +117,8 @@ impl Stage {
     pub fn kill(&mut self) -> bool {
         match self.running.take() {
             Some(runtime) => {
-                runtime.shutdown_background();
+                // Tasks are dropped where they stand. The log's threads end after them, which may take a moment.
+                self.dying = Some(std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5))));
                 true
             }
             None => false,
@@ -122,6 +129,9 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         self.kill();
+        if let Some(dying) = self.dying.take() {
+            let _ = dying.join();
+        }
     }
 }
 
