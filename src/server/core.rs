@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::hub::{Hub, Publication};
 use super::metrics::{self, Metrics};
 use super::prime;
+use super::steady::SteadyNow;
 use crate::link::Clock;
 use crate::model::event::{Draft, Event, Silence};
 use crate::model::id::{AgentId, EventId, Sequence, SourceId};
@@ -606,35 +607,4 @@ fn row(event: &Event) -> Result<Row, String> {
         system: event.system.clone(),
         bytes: EventBytes::of(event).map_err(|error| error.to_string())?.0,
     })
-}
-
-/// A clock that never goes back. While the wall's is behind what was already said, ours goes on at half
-/// pace until it is caught up with: nothing stands still, and nothing stays ahead for ever.
-struct SteadyNow {
-    clock: Arc<dyn Clock>,
-    said: Time,
-    measured: Instant,
-}
-
-impl SteadyNow {
-    fn new(clock: Arc<dyn Clock>, recorded: Time) -> SteadyNow {
-        let said = clock.now().max(recorded);
-        SteadyNow { clock, said, measured: Instant::now() }
-    }
-
-    fn peek(&self) -> Time {
-        let passed = Span::from(self.measured.elapsed() / 2);
-        self.clock.now().max(self.said.plus(passed))
-    }
-
-    fn now(&mut self) -> Time {
-        self.said = self.peek();
-        self.measured = Instant::now();
-        self.said
-    }
-
-    /// How far the wall's clock is behind.
-    fn behind(&self) -> Span {
-        self.peek().since(self.clock.now())
-    }
 }

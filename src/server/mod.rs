@@ -18,6 +18,7 @@ mod prime;
 mod resume;
 pub mod session;
 pub mod source;
+mod steady;
 
 pub use app::{Parts, Running, Server, ServerError};
 pub use config::{Config, ConfigError};

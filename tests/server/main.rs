@@ -3,6 +3,7 @@
 
 mod golden;
 mod limits;
+mod open;
 mod proxy;
 mod refusals;
 mod resume;
