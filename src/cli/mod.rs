@@ -10,6 +10,7 @@ mod assign;
 mod change;
 mod completions;
 mod config;
+pub mod console;
 pub mod demo;
 mod doctor;
 pub mod events_file;
@@ -38,7 +39,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 pub use failure::{Failure, FailureKind};
 pub use places::Places;
@@ -70,6 +71,9 @@ pub struct Global {
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// The console's colours: midwatch, daylight, mono, or one of your own
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -137,7 +141,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
     // Whoever speaks TLS finds its cryptography here. A second call in one process changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.verb {
-        None => Cli::command().print_help().map_err(Failure::from),
+        None => {
+            let (configs, person) = ask::chosen(&context)?;
+            console::open(&context, configs, person)
+        }
         Some(Verb::Now(args)) => now::run(&args, &context),
         Some(Verb::Today(args)) => today::run(&args, &context),
         Some(Verb::Alerts(args)) => alerts::run(&args, &context),

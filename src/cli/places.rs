@@ -36,6 +36,11 @@ impl Places {
         self.config.join("keymap.toml")
     }
 
+    /// Where a user's own themes lie.
+    pub fn themes(&self) -> PathBuf {
+        self.keymap().with_file_name("themes")
+    }
+
     pub fn server_config(&self) -> PathBuf {
         self.config.join("server.toml")
     }

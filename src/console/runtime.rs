@@ -49,6 +49,8 @@ pub enum Feed {
 pub enum ConsoleError {
     #[error(transparent)]
     Terminal(#[from] TerminalError),
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
     #[error("cannot prepare the servers' outboxes: {0}")]
     Outbox(std::io::Error),
 }
@@ -82,6 +84,8 @@ struct Rest {
 
 /// Runs the console until it is quit. The terminal is as it was, whatever the outcome.
 pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
+    // First the signals: one that came between would end us with the terminal taken.
+    let signals = Signals::listen().map_err(ConsoleError::Signals)?;
     let terminal = Terminal::enter()?;
     let (width, height) = terminal.size();
     let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.ascii);
@@ -104,7 +108,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         options: rest,
     };
     runtime.state.size = (width, height);
-    let outcome = runtime.go(feed).await;
+    let outcome = runtime.go(feed, signals).await;
     let owes = !runtime.answered;
     runtime.terminal.end(owes);
     outcome
@@ -119,13 +123,12 @@ impl Runtime {
         Span::from(self.began.elapsed())
     }
 
-    async fn go(&mut self, feed: Feed) -> Result<(), ConsoleError> {
+    async fn go(&mut self, feed: Feed, mut signals: Signals) -> Result<(), ConsoleError> {
         // The first frame stands before anything is asked of anybody.
         self.draw()?;
         self.terminal.write(QUERIES.as_bytes())?;
         let (bytes_in, mut bytes) = mpsc::channel(64);
         self.terminal.read(move |read| bytes_in.blocking_send(read).is_ok())?;
-        let mut signals = Signals::listen().map_err(|error| ConsoleError::Outbox(std::io::Error::other(error)))?;
         let (mut updates, mut news) = match feed {
             Feed::Servers(connect) => {
                 let mut servers = connect().map_err(ConsoleError::Outbox)?;
