@@ -54,7 +54,8 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let themes = themes(context)?;
     let chosen = context.global.theme.clone();
     let name = chosen.as_deref().unwrap_or("midwatch");
-    let theme = Theme::load(name, &themes, depth, ascii).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
+    let theme =
+        Theme::load(name, &themes, depth, ascii).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
     let random = {
         let random = OsRandom;
         move || {
