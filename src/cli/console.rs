@@ -72,7 +72,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
             zone: jiff::tz::TimeZone::system(),
             me: Person::from(person),
             read_only: context.global.read_only,
-            request_id: Box::new(move || random()),
+            request_id: Box::new(random),
         },
         depth,
         ascii,
