@@ -16,7 +16,7 @@ use crate::client::servers::Wishes;
 use crate::client::{Address, Replica, ServerConfig, ServerIndex, Servers, ServersHandle, Update};
 use crate::link::{Clock, OsRandom, Random, SystemClock, UnixDial};
 use crate::model::id::RequestId;
-use crate::model::intent::Request;
+use crate::model::intent::{RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::time::Time;
 use crate::model::world::World;
@@ -316,32 +316,44 @@ impl People {
         Ok(people)
     }
 
-    /// Waits until the alert that is meant can be seen, asks, and waits for the answer. Whether it was done.
+    /// Asks; whether it was done. Where the server says that the alert has another episode by now, the
+    /// person waits for that to be seen, and asks again.
     async fn ask(&self, asked: &Asked, made: Time, start: Time) -> bool {
+        let mut world = self.world.clone();
+        for _ in 0..20 {
+            match self.ask_once(asked, made, start).await {
+                Some(Outcome::Done(_)) => return true,
+                Some(Outcome::Refused(refusal)) if refusal.code == RefusalCode::Over => {
+                    let _ = tokio::time::timeout(Duration::from_millis(200), world.changed()).await;
+                }
+                Some(Outcome::Refused(refusal)) => {
+                    tracing::warn!(%refusal, ?asked, "the demo's request was refused");
+                    return false;
+                }
+                None => return false,
+            }
+        }
+        tracing::warn!(?asked, "the episode that the demo means is not there");
+        false
+    }
+
+    /// Waits until the alert that is meant can be seen, asks, and waits for the answer.
+    async fn ask_once(&self, asked: &Asked, made: Time, start: Time) -> Option<Outcome> {
         let mut world = self.world.clone();
         let seen = world.wait_for(|world| speak::intent(&asked.ask, world, |ago| ago.before(start)).is_some());
         let seen = match tokio::time::timeout(Duration::from_secs(5), seen).await {
             Ok(Ok(world)) => world.clone(),
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(?asked, "the demo's alert is not there");
-                return false;
+                return None;
             }
         };
-        let Some(intent) = speak::intent(&asked.ask, &seen, |ago| ago.before(start)) else { return false };
+        let intent = speak::intent(&asked.ask, &seen, |ago| ago.before(start))?;
         let request = Request { id: OsRandom.request_id(), by: (&*asked.by).into(), made, intent };
         let (sender, answer) = oneshot::channel();
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id, sender);
-        if self.handle.request(self.index, request).is_err() {
-            return false;
-        }
-        match tokio::time::timeout(Duration::from_secs(10), answer).await {
-            Ok(Ok(Outcome::Done(_))) => true,
-            Ok(Ok(Outcome::Refused(refusal))) => {
-                tracing::warn!(%refusal, ?asked, "the demo's request was refused");
-                false
-            }
-            Ok(Err(_)) | Err(_) => false,
-        }
+        self.handle.request(self.index, request).ok()?;
+        tokio::time::timeout(Duration::from_secs(10), answer).await.ok()?.ok()
     }
 }
 
