@@ -11,4 +11,5 @@
 mod daemon;
 mod demo;
 mod plugins;
+mod servers;
 mod sources;
