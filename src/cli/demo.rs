@@ -184,16 +184,23 @@ async fn play(cast: Arc<Cast>, troupes: Vec<Troupe>, progress: watch::Sender<Pro
     }
 }
 
-pub fn run(args: &Args, _context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.recording {
         return print_recording();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many open files or processes?"))?;
-    let done = runtime.block_on(headless(args));
+    let runtime = super::serve::runtime()?;
+    if args.headless {
+        let done = runtime.block_on(headless(args));
+        runtime.shutdown_background();
+        return done;
+    }
+    let person = context.settings()?.person();
+    let demo = runtime.block_on(start(args))?;
+    // The console has a thread of its own: this one. The night comes in behind it.
+    let done = super::console::open(context, demo.servers.clone(), person);
+    let inside = runtime.enter();
+    drop(demo);
+    drop(inside);
     runtime.shutdown_background();
     done
 }
