@@ -4,6 +4,7 @@
 //! embedded one. Whoever cannot be reached is said on standard error, and the command ends with 3: what
 //! is not known is never shown as fine.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,17 @@ use super::{Context, Failure};
 use crate::client::servers::Wishes;
 use crate::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update};
 use crate::link::{OsRandom, Random};
+use crate::model::event::Event;
 use crate::model::id::{EventId, Person, RequestId};
 use crate::model::intent::{Intent, Request};
 use crate::model::time::{Span, Time};
 use crate::model::view::{Freshness, Seen, Sky};
-use crate::wire::Outcome;
+use crate::server::world_of;
+use crate::store::{Log, Page, SqliteLog};
+use crate::wire::{EventBytes, HistoryAsk, Outcome, Paging, Place};
 
+/// The embedded server's socket, in its folder.
+pub const SOCKET: &str = "server.sock";
 /// How long a server may take to say how things are.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,6 +56,21 @@ pub struct Ask {
     servers: Servers,
     pub asked: Vec<Asked>,
     person: Arc<str>,
+    /// The embedded server's folder, when it is the one that is asked.
+    embedded: Option<PathBuf>,
+    /// Its log, read from the disk, when it does not run.
+    offline: Option<SqliteLog>,
+    /// The number of the last ask for a page of history.
+    asks: u64,
+}
+
+/// A page of one server's timeline.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// In the order of the page: newest first when it goes back.
+    pub events: Vec<Arc<Event>>,
+    /// There is no more that way.
+    pub complete: bool,
 }
 
 /// What a command does with its servers, in a runtime of its own.
@@ -62,7 +83,14 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 /// The servers that the configuration and `--server` name; none of either: the embedded one.
-pub fn chosen(context: &Context) -> Result<(Vec<ServerConfig>, Arc<str>), Failure> {
+pub struct Chosen {
+    pub configs: Vec<ServerConfig>,
+    pub person: Arc<str>,
+    /// The embedded server's folder, when it is the one.
+    pub embedded: Option<PathBuf>,
+}
+
+pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
     let settings = context.settings()?;
     let person = settings.person();
     let wanted = &context.global.server;
@@ -83,11 +111,11 @@ pub fn chosen(context: &Context) -> Result<(Vec<ServerConfig>, Arc<str>), Failur
             configs.push(entry.config(name)?);
         }
     }
-    if configs.is_empty() {
-        let socket = context.places.embedded_socket();
-        configs.push(ServerConfig::new(&embedded_name(), Address::Unix(socket)));
+    let embedded = configs.is_empty().then(|| context.places.embedded());
+    if let Some(folder) = &embedded {
+        configs.push(ServerConfig::new(&embedded_name(), Address::Unix(folder.join(SOCKET))));
     }
-    Ok((configs, person))
+    Ok(Chosen { configs, person, embedded })
 }
 
 /// What the embedded server is called: as the machine is.
@@ -100,16 +128,12 @@ pub fn embedded_name() -> String {
 impl Ask {
     /// Starts to connect to the chosen servers. Nothing has been heard yet.
     pub fn connect(context: &Context, history: u32) -> Result<Ask, Failure> {
-        let (configs, person) = chosen(context)?;
-        Ask::connect_to(configs, person, history)
-    }
-
-    pub fn connect_to(configs: Vec<ServerConfig>, person: Arc<str>, history: u32) -> Result<Ask, Failure> {
+        let Chosen { configs, person, embedded } = chosen(context)?;
         let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
         let asked = configs.into_iter().map(|config| Asked { config, replica: Replica::default(), welcomed: None, failed: None }).collect();
-        Ok(Ask { servers, asked, person })
+        Ok(Ask { servers, asked, person, embedded, offline: None, asks: 0 })
     }
 
     /// Waits for what comes next, and takes it in.
@@ -139,6 +163,79 @@ impl Ask {
         for asked in self.asked.iter_mut().filter(|asked| late && asked.replica.world.is_none() && asked.failed.is_none()) {
             asked.failed = Some(format!("no answer within {} s", PATIENCE.as_secs()));
         }
+        self.read_from_disk().await;
+    }
+
+    /// The embedded server does not run: what it knew is on the disk, and is shown with its age.
+    async fn read_from_disk(&mut self) {
+        let (Some(folder), [asked]) = (&self.embedded, self.asked.as_mut_slice()) else { return };
+        if asked.replica.world.is_some() {
+            return;
+        }
+        let known = match SqliteLog::open_read_only(folder) {
+            Ok(log) => world_of(&log).await.map(|world| (log, world)),
+            Err(_) if !folder.exists() => {
+                asked.failed = Some("nothing is known yet: no server is configured, and none has watched this machine. Start `midwatch` once".to_owned());
+                return;
+            }
+            Err(error) => Err(error),
+        };
+        match known {
+            Ok((log, world)) => {
+                let age = now().since(world.recorded);
+                output::tell(&format!("midwatch: no server runs here; this is what {} knew {age} ago", asked.config.name));
+                asked.replica.world = Some(Arc::new(world));
+                asked.failed = None;
+                self.offline = Some(log);
+            }
+            Err(error) => asked.failed = Some(format!("it does not run, and its log cannot be read: {error}")),
+        }
+    }
+
+    /// A page of a server's timeline, at most so many events.
+    pub async fn page(&mut self, server: ServerIndex, page: Paging, limit: usize, between: &mut dyn FnMut(ServerIndex, &Update)) -> Result<Told, Failure> {
+        if let Some(log) = &self.offline {
+            let place = |place: Option<Place>| place.map(|place| (place.at, place.sequence));
+            let page = match page {
+                Paging::Before(from) => Page::Before(place(from)),
+                Paging::After(from) => Page::After(place(from)),
+            };
+            let rows = log.page(page, limit).await.map_err(|error| Failure::failed(error.to_string(), ""))?;
+            let complete = rows.len() < limit;
+            return Ok(Told { events: rows.into_iter().filter_map(|row| EventBytes(row.bytes).decode().ok().map(Arc::new)).collect(), complete });
+        }
+        self.asks += 1;
+        let (id, name) = (self.asks, self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default());
+        let origin = self.asked.get(server.0).and_then(|asked| asked.replica.world.as_ref()).map(|world| world.origin).unwrap_or_default();
+        let ask = HistoryAsk { id, page, limit: u64::try_from(limit).unwrap_or(u64::MAX) };
+        self.servers.handle.history(server, ask).map_err(|_| Failure::failed(format!("{name} has too much to do"), "Try again"))?;
+        let answer = async {
+            let mut told = Told::default();
+            while let Some((from, update)) = self.next().await {
+                match &update {
+                    Update::History { id: of, page, last, complete } if from == server && *of == id => {
+                        told.events.extend(page.decode(origin).0);
+                        told.complete |= *complete;
+                        if *last {
+                            return Ok(told);
+                        }
+                    }
+                    Update::Problem(problem) if from == server && problem.id == Some(id) => return Err(Failure::failed(format!("{name}: {}", problem.words), "")),
+                    Update::Disconnected { why, .. } if from == server => return Err(Failure::unreachable(format!("{name} went away: {why}"), "Try again")),
+                    _ => between(from, &update),
+                }
+            }
+            Err(Failure::unreachable(format!("the connection to {name} ended"), "Try again"))
+        };
+        match tokio::time::timeout(PATIENCE * 3, answer).await {
+            Ok(told) => told,
+            Err(_) => Err(Failure::unreachable(format!("{name} sent no history within {} s", (PATIENCE * 3).as_secs()), "Try again")),
+        }
+    }
+
+    /// Nobody will say anything new.
+    pub fn is_offline(&self) -> bool {
+        self.offline.is_some()
     }
 
     /// What was heard. Its servers are those that have a world, so their places differ from ours:
@@ -147,7 +244,9 @@ impl Ask {
         let at = Instant::now();
         let seen = self.heard().filter_map(|(_, asked)| {
             let world = asked.replica.world.clone()?;
-            let age = asked.replica.fresh.map(|fresh| Span::from(fresh.age(at)));
+            // Read from the disk, it is as old as the last that was written.
+            let written = self.offline.is_some().then(|| now().since(world.recorded));
+            let age = asked.replica.fresh.map(|fresh| Span::from(fresh.age(at))).or(written);
             let freshness = match (age, asked.replica.connected) {
                 (Some(age), true) => Freshness::Live { age },
                 (Some(age), false) => Freshness::Stale { age },
@@ -183,6 +282,9 @@ impl Ask {
 
     /// Asks one server to do something and waits for its answer.
     pub async fn perform(&mut self, server: ServerIndex, intent: Intent) -> Result<Vec<EventId>, Failure> {
+        if self.is_offline() {
+            return Err(Failure::unreachable("no server runs here that could do this", "Start `midwatch`, or `midwatch serve`, first"));
+        }
         let id: RequestId = OsRandom.request_id();
         let request = Request { id, by: Person::new(&self.person), made: now(), intent };
         let name = self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default();

@@ -7,12 +7,14 @@ mod ack;
 mod alerts;
 mod ask;
 mod assign;
+mod backup;
 mod change;
 mod completions;
 mod config;
 pub mod console;
 pub mod demo;
 mod doctor;
+mod events;
 pub mod events_file;
 mod failure;
 mod keys;
@@ -34,6 +36,7 @@ mod snooze;
 mod systems;
 mod today;
 mod toml_file;
+mod transfer;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -80,6 +83,7 @@ pub struct Global {
 pub enum Verb {
     Now(now::Args),
     Today(today::Args),
+    Events(events::Args),
     Alerts(alerts::Args),
     Systems(systems::Args),
     Servers(servers::Args),
@@ -93,6 +97,10 @@ pub enum Verb {
     Demo(demo::Args),
     Server(server::Args),
     Config(config::Args),
+    Export(transfer::Export),
+    Import(transfer::ImportArgs),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Keys(keys::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -147,6 +155,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
         Some(Verb::Now(args)) => now::run(&args, &context),
         Some(Verb::Today(args)) => today::run(&args, &context),
+        Some(Verb::Events(args)) => events::run(&args, &context),
         Some(Verb::Alerts(args)) => alerts::run(&args, &context),
         Some(Verb::Systems(args)) => systems::run(&args, &context),
         Some(Verb::Servers(args)) => servers::run(&args, &context),
@@ -160,6 +169,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Demo(args)) => demo::run(&args, &context),
         Some(Verb::Server(args)) => server::run(&args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),
+        Some(Verb::Export(args)) => transfer::export(&args, &context),
+        Some(Verb::Import(args)) => transfer::import(&args),
+        Some(Verb::Backup(args)) => backup::backup(&args, &context),
+        Some(Verb::Restore(args)) => backup::restore(&args, &context),
         Some(Verb::Keys(args)) => keys::run(&args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args),

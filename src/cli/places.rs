@@ -1,6 +1,6 @@
 //! Where midwatch keeps its files, by the XDG base directories.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
@@ -53,9 +53,17 @@ impl Places {
     pub fn embedded(&self) -> PathBuf {
         self.data.join("embedded")
     }
-
-    /// Where it listens.
-    pub fn embedded_socket(&self) -> PathBuf {
-        self.embedded().join("server.sock")
+}
+/// Makes a folder that only its user may look into.
+pub fn make_private(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let failed = |error: std::io::Error| {
+        Failure::failed(format!("cannot make the folder {}: {error}", folder.display()), "Make it yourself, or set XDG_DATA_HOME and XDG_STATE_HOME to folders that you may write to")
+    };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let mode = std::fs::metadata(folder).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
+    Ok(())
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::output;
-use super::{Context, Failure, toml_file};
+use super::{Context, Failure, output, toml_file};
 use crate::model::time::Span;
 use crate::server::metrics::Metrics;
 use crate::server::{Config, Listen, Server};
@@ -92,6 +91,14 @@ async fn serve(config: Config, embedded: Option<Span>) -> Result<(), Failure> {
 
 /// Waits for a signal, or, embedded, for the last console to have been gone for long enough.
 async fn stop_asked(embedded: Option<Span>, metrics: Arc<Metrics>) -> &'static str {
+    tokio::select! {
+        why = signalled() => why,
+        () = left_alone(embedded, metrics) => "no console for a while",
+    }
+}
+
+/// Waits to be told to stop.
+pub async fn signalled() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let wait = async |kind: SignalKind| match signal(kind) {
         Ok(mut signal) => {
@@ -103,7 +110,6 @@ async fn stop_asked(embedded: Option<Span>, metrics: Arc<Metrics>) -> &'static s
     tokio::select! {
         () = wait(SignalKind::terminate()) => "SIGTERM",
         () = wait(SignalKind::interrupt()) => "SIGINT",
-        () = left_alone(embedded, metrics) => "no console for a while",
     }
 }
 
