@@ -146,6 +146,16 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     let from = if toml_file::read(&path)?.is_some() { path.display().to_string() } else { "the defaults".to_owned() };
     out.toned(&[(Tone::Muted, &format!("# from {from}"))])?;
     out.line(&format!("name = {:?}", &*settings.person()))?;
+    if let Some(theme) = &settings.theme {
+        out.line(&format!("theme = {theme:?}"))?;
+    }
+    if let Some(ascii) = settings.ascii {
+        out.line(&format!("ascii = {ascii}"))?;
+    }
+    out.line(&format!("notify = {}", settings.notify))?;
+    if let Some(keymap) = &settings.keymap {
+        out.line(&format!("keymap = {:?}", keymap.display().to_string()))?;
+    }
     out.line(&format!("linger = \"{}s\"", settings.linger.secs()))?;
     out.line(&format!("stay = {}", settings.stay))?;
     for (name, entry) in &settings.servers {

@@ -1,10 +1,16 @@
-//! The console itself, on servers or on anything else that feeds it.
+//! `midwatch` alone: the console, on the configured servers or on the embedded one; and for whoever else
+//! has servers or files to show.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
+use super::ask::{Chosen, chosen};
+use super::embedded::{self, Sources};
+use super::places::make_private;
+use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
 use crate::client::{Address, ServerConfig, Servers, servers::Wishes};
-use crate::console::runtime::{ConsoleError, Feed, Options, run};
+use crate::console::runtime::{self, ConsoleError, Feed, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{Depth, Glyphs, Theme};
@@ -13,6 +19,52 @@ use crate::model::id::{Person, RequestId};
 
 /// Newest events that come with a server's snapshot; older ones are paged in when they are wanted.
 const HISTORY: u32 = 500;
+
+/// What the console is started with, beside what every subcommand takes.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Args {
+    /// Feed the console from this Alertmanager; nothing changes on its side; repeatable
+    #[arg(long, value_name = "URL")]
+    alertmanager: Vec<String>,
+    /// Feed the console from this Prometheus; repeatable
+    #[arg(long, value_name = "URL")]
+    prometheus: Vec<String>,
+}
+
+impl Args {
+    /// An option of the console that was given, when one was: subcommands do not know them.
+    pub fn given(&self) -> Option<&'static str> {
+        let options = [(!self.alertmanager.is_empty(), "--alertmanager"), (!self.prometheus.is_empty(), "--prometheus")];
+        options.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
+    }
+}
+
+pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    needs_terminal()?;
+    let settings = context.settings()?;
+    let sources = Sources { alertmanagers: args.alertmanager, prometheuses: args.prometheus };
+    sources.check()?;
+    let Chosen { configs, person, embedded } = chosen(context)?;
+    let mut servers = if embedded.is_some() { Vec::new() } else { configs };
+    for server in &mut servers {
+        let outbox = context.places.state.join("outbox").join(&*server.name);
+        make_private(&outbox)?;
+        server.outbox = Some(outbox);
+    }
+    if embedded.is_some() || !sources.is_empty() {
+        let linger = if settings.stay { STAY } else { settings.linger };
+        servers.push(embedded::ready(context, &sources, linger)?);
+    }
+    open(context, servers, person)
+}
+
+/// The console is for a terminal; what is not one gets words.
+pub fn needs_terminal() -> Result<(), Failure> {
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("the console needs a terminal", "`midwatch now` and `midwatch --help` work without one"))
+}
 
 /// Opens the console on these servers. Returns when it is quit.
 pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>) -> Result<(), Failure> {
@@ -30,11 +82,11 @@ pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed) -
     let options = options(context, links, &person)?;
     crate::console::screen::terminal::report_panics(&context.places.embedded());
     // One thread: the console waits for everything in one place, and starts at once.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let threads = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many open files or processes?"))?;
-    runtime.block_on(run(options, feed)).map_err(|error| match error {
+    threads.block_on(runtime::run(options, feed)).map_err(|error| match error {
         ConsoleError::Terminal(error) => Failure::failed(error.to_string(), "`midwatch now` prints the same without a screen of its own"),
         ConsoleError::Signals(error) | ConsoleError::Outbox(error) => Failure::failed(error.to_string(), "`midwatch doctor` looks at the data folder"),
     })
@@ -50,9 +102,10 @@ fn words(address: &Address) -> String {
 fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Options, Failure> {
     let var = |name: &str| std::env::var(name).ok();
     let depth = Depth::detect(var);
-    let ascii = !Glyphs::locale_is_utf8(var);
+    let settings = context.settings()?;
+    let ascii = settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
     let themes = themes(context)?;
-    let chosen = context.global.theme.clone();
+    let chosen = context.global.theme.clone().or(settings.theme);
     let name = chosen.as_deref().unwrap_or("midwatch");
     let theme =
         Theme::load(name, &themes, depth, ascii).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
@@ -78,7 +131,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         ascii,
         themes,
         theme_chosen: chosen.is_some(),
-        notify: true,
+        notify: settings.notify,
     })
 }
 

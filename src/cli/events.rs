@@ -1,20 +1,24 @@
-//! `midwatch events`: the timeline of every server, merged by time.
+//! `midwatch events`: the timeline of every server, merged by time; from files without any.
 //!
 //! History is paged and merged as it comes, so that a million events need no more memory than a page of
 //! each server; only the last few are gathered first when only those are wanted.
 
 use std::collections::{HashSet, VecDeque};
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::ask::{self, Ask};
+use super::events_file::{EventsFile, Shape, events_file};
 use super::output::{self, Output, Tone};
 use super::{Context, Failure, rows};
 use crate::client::{ServerIndex, Update};
 use crate::model::event::Event;
 use crate::model::filter::{Filter, OnServer};
 use crate::model::id::Sequence;
+use crate::model::time::Time;
 use crate::wire::{Paging, Place};
 
 /// Events of one page.
@@ -22,10 +26,10 @@ const PAGE: usize = 5_000;
 /// What a person sees without asking for more.
 const LAST: usize = 200;
 
-/// List the events of all servers, merged by time
+/// List events, of servers or of files, merged by time
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --follow --json\n\nA filter is one argument. Without --json, --count or --last, the last 200 that match are shown."
+    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --follow --json\nExample: midwatch events 'severity:error+' --file web-1.log web-2.log.gz export.jsonl\n\nA filter is one argument. Without --json, --count or --last, the last 200 that match are shown."
 )]
 pub struct Args {
     /// Which ones, as one argument
@@ -43,11 +47,17 @@ pub struct Args {
     /// Go on with what happens from now on
     #[arg(long, short)]
     follow: bool,
+    /// Read exports and logs instead of asking servers; `-` is standard input
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["follow", "last"])]
+    file: Vec<PathBuf>,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let at = ask::now();
     let filter = rows::filter(args.filter.as_deref(), at)?;
+    if !args.file.is_empty() {
+        return files(args, filter, at);
+    }
     ask::block_on(async {
         let mut ask = Ask::connect(context, 0)?;
         ask.worlds().await;
@@ -71,6 +81,26 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         printer.out.finish()?;
         ask.all_reached()
     })
+}
+
+fn files(args: &Args, filter: Filter, now: Time) -> Result<(), Failure> {
+    let shape = match (args.count, args.json) {
+        (true, _) => Shape::Count,
+        (false, true) => Shape::Json,
+        (false, false) => Shape::Lines,
+    };
+    let stdout = std::io::stdout();
+    let asked = EventsFile { filter, files: &args.file, shape, terminal: stdout.is_terminal(), now, zone: TimeZone::system() };
+    let told = events_file(asked, &mut stdout.lock())?;
+    told.notes.iter().for_each(|note| output::tell(&format!("midwatch: {note}")));
+    match told.errors.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Failure::failed(one.to_string(), "")),
+        many => {
+            many.iter().for_each(|error| output::complain(&format!("midwatch: {error}")));
+            Err(Failure::failed(format!("{} files could not be read", many.len()), ""))
+        }
+    }
 }
 
 /// What has been printed, and how.

@@ -4,6 +4,7 @@
 //! are made from it. A subcommand prints through [`output`] and ends with a [`Failure`] or well.
 
 mod ack;
+mod agent;
 mod alerts;
 mod ask;
 mod assign;
@@ -14,6 +15,7 @@ mod config;
 pub mod console;
 pub mod demo;
 mod doctor;
+mod embedded;
 mod events;
 pub mod events_file;
 mod failure;
@@ -33,6 +35,7 @@ mod server;
 mod servers;
 mod settings;
 mod snooze;
+mod source;
 mod systems;
 mod today;
 mod toml_file;
@@ -53,6 +56,8 @@ pub use places::Places;
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
+    #[command(flatten)]
+    pub console: console::Args,
     #[command(subcommand)]
     pub verb: Option<Verb>,
 }
@@ -68,15 +73,15 @@ pub struct Global {
     /// Ask only this server, by its configured name or its address; repeatable
     #[arg(long, global = true, value_name = "NAME")]
     pub server: Vec<String>,
+    /// The console's colours: midwatch, daylight, mono, or one of yours
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
     /// A keymap that lies over the shipped one
     #[arg(long, global = true, value_name = "FILE")]
     pub keymap: Option<PathBuf>,
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// The console's colours: midwatch, daylight, mono, or one of your own
-    #[arg(long, global = true, value_name = "NAME")]
-    pub theme: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -94,6 +99,8 @@ pub enum Verb {
     Resolve(resolve::Args),
     Change(change::Args),
     Serve(serve::Args),
+    Agent(agent::Args),
+    Source(source::Args),
     Demo(demo::Args),
     Server(server::Args),
     Config(config::Args),
@@ -148,11 +155,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     logging::start();
     // Whoever speaks TLS finds its cryptography here. A second call in one process changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let (Some(_), Some(option)) = (&cli.verb, cli.console.given()) {
+        return Err(Failure::usage(format!("{option} is for the console, not for this subcommand"), "`midwatch source test` takes addresses of its own"));
+    }
     match cli.verb {
-        None => {
-            let (configs, person) = ask::chosen(&context)?;
-            console::open(&context, configs, person)
-        }
+        None => console::run(cli.console, &context),
         Some(Verb::Now(args)) => now::run(&args, &context),
         Some(Verb::Today(args)) => today::run(&args, &context),
         Some(Verb::Events(args)) => events::run(&args, &context),
@@ -166,6 +173,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Resolve(args)) => resolve::run(&args, &context),
         Some(Verb::Change(args)) => change::run(&args, &context),
         Some(Verb::Serve(args)) => serve::run(args, &context),
+        Some(Verb::Agent(args)) => agent::run(args, &context),
+        Some(Verb::Source(args)) => source::run(args, &context),
         Some(Verb::Demo(args)) => demo::run(&args, &context),
         Some(Verb::Server(args)) => server::run(&args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),

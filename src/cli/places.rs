@@ -36,9 +36,9 @@ impl Places {
         self.config.join("keymap.toml")
     }
 
-    /// Where a user's own themes lie.
+    /// The user's own themes.
     pub fn themes(&self) -> PathBuf {
-        self.keymap().with_file_name("themes")
+        self.config.join("themes")
     }
 
     pub fn server_config(&self) -> PathBuf {
@@ -54,6 +54,7 @@ impl Places {
         self.data.join("embedded")
     }
 }
+
 /// Makes a folder that only its user may look into.
 pub fn make_private(folder: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

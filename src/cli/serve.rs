@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Context, Failure, output, toml_file};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Failure, agent, embedded, output, toml_file};
+use crate::client::Address;
 use crate::model::time::Span;
 use crate::server::metrics::Metrics;
 use crate::server::{Config, Listen, Server};
@@ -44,7 +47,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// The file that was named, else the one in the usual place, else the defaults.
-fn config(context: &Context) -> Result<Config, Failure> {
+pub fn config(context: &Context) -> Result<Config, Failure> {
     let path = match &context.global.config {
         Some(path) => path.clone(),
         None => {
@@ -76,7 +79,25 @@ async fn serve(config: Config, embedded: Option<Span>) -> Result<(), Failure> {
         Some(Listen::Tcp(address)) => output::tell(&format!("midwatch {name}: listening on {address}; its tokens are in {}", data.display())),
         None => {}
     }
-    let why = stop_asked(embedded, metrics);
+    // The embedded server's own agent, which watches this machine through the socket as any other would.
+    let watching = CancellationToken::new();
+    let watchman = match (embedded, server.address()) {
+        (Some(_), Some(Listen::Unix(socket))) => {
+            let config = crate::agent::config::Config::this_machine();
+            let agent = agent::open(config, &embedded::agent_folder(&data), &Address::Unix(socket.clone()), None)?;
+            Some(tokio::spawn(agent.run(watching.clone())))
+        }
+        _ => None,
+    };
+    let why = async move {
+        let why = stop_asked(embedded, metrics).await;
+        watching.cancel();
+        if let Some(watchman) = watchman {
+            // It says its last words while the server still listens.
+            let _ = tokio::time::timeout(Duration::from_secs(3), watchman).await;
+        }
+        why
+    };
     let (told, stopped) = tokio::sync::oneshot::channel();
     server
         .run(async move {
@@ -114,7 +135,7 @@ pub async fn signalled() -> &'static str {
 }
 
 async fn left_alone(linger: Option<Span>, metrics: Arc<Metrics>) {
-    let Some(linger) = linger.filter(|linger| *linger < Span::from_days(36_500)) else { return std::future::pending().await };
+    let Some(linger) = linger.filter(|linger| *linger < STAY) else { return std::future::pending().await };
     // The console that starts this needs a moment to connect.
     let linger = linger.duration().max(Duration::from_secs(5));
     let mut alone_since = tokio::time::Instant::now();
@@ -127,3 +148,6 @@ async fn left_alone(linger: Option<Span>, metrics: Arc<Metrics>) {
         }
     }
 }
+
+/// A linger that stands for "never by itself".
+pub const STAY: Span = Span::from_days(36_500);

@@ -17,6 +17,12 @@ use crate::model::time::Span;
 pub struct Settings {
     /// What others call you: it stands beside what you do. Without it, your login name.
     pub name: Option<String>,
+    /// `midwatch`, `daylight`, `mono`, or one of yours in `themes/` beside this file.
+    pub theme: Option<String>,
+    /// Draw with ASCII alone; not set: when the locale is not UTF-8.
+    pub ascii: Option<bool>,
+    /// Ring the bell and notify when something new needs you.
+    pub notify: bool,
     /// A keymap's file, laid over the shipped one; without it, `keymap.toml` beside this file.
     pub keymap: Option<PathBuf>,
     /// How long the embedded server goes on after the last console has left; `0s` ends it at once.
@@ -29,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { name: None, keymap: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
+        Settings { name: None, theme: None, ascii: None, notify: true, keymap: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
     }
 }
 
