@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::{home, token};
 use super::{Context, Failure, output, serve};
+use crate::agent::app::Agent;
 use crate::agent::config::Config;
 use crate::agent::remote::RemoteUplink;
-use crate::agent::app::Agent;
 use crate::agent::spool::SpoolError;
 use crate::client::Address;
 use crate::link::{Clock, Dial, OsRandom, SystemClock, TcpDial, UnixDial};

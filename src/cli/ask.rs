@@ -220,7 +220,9 @@ impl Ask {
                             return Ok(told);
                         }
                     }
-                    Update::Problem(problem) if from == server && problem.id == Some(id) => return Err(Failure::failed(format!("{name}: {}", problem.words), "")),
+                    Update::Problem(problem) if from == server && problem.id == Some(id) => {
+                        return Err(Failure::failed(format!("{name}: {}", problem.words), ""));
+                    }
                     Update::Disconnected { why, .. } if from == server => return Err(Failure::unreachable(format!("{name} went away: {why}"), "Try again")),
                     _ => between(from, &update),
                 }

@@ -58,7 +58,8 @@ impl Sources {
         if self.is_empty() {
             return "embedded".to_owned();
         }
-        let mut all: Vec<String> = self.alertmanagers.iter().map(|url| format!("a {url}")).chain(self.prometheuses.iter().map(|url| format!("p {url}"))).collect();
+        let mut all: Vec<String> =
+            self.alertmanagers.iter().map(|url| format!("a {url}")).chain(self.prometheuses.iter().map(|url| format!("p {url}"))).collect();
         all.sort();
         let digest = Sha256::digest(all.join("\n").as_bytes());
         let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
@@ -90,7 +91,11 @@ pub fn ready(context: &Context, sources: &Sources, linger: Span) -> Result<Serve
 
 fn start(folder: &Path, socket: &Path, sources: &Sources, linger: Span) -> Result<(), Failure> {
     let config = folder.join("server.toml");
-    let text = format!("# Written by midwatch for the server that it starts by itself; written anew each time.\nname = {}\n{}", toml::Value::from(embedded_name()), sources.toml());
+    let text = format!(
+        "# Written by midwatch for the server that it starts by itself; written anew each time.\nname = {}\n{}",
+        toml::Value::from(embedded_name()),
+        sources.toml()
+    );
     std::fs::write(&config, text).map_err(|error| failed(folder, &error.to_string()))?;
     let mut log = open(&folder.join("server.log"))?;
     if log.metadata().is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
@@ -121,7 +126,10 @@ fn start(folder: &Path, socket: &Path, sources: &Sources, linger: Span) -> Resul
             return Ok(());
         }
         if let Ok(Some(_)) = child.try_wait() {
-            return Err(Failure::failed(format!("the embedded server did not start: {}", said(&mut log, from)), format!("Its log is {}", folder.join("server.log").display())));
+            return Err(Failure::failed(
+                format!("the embedded server did not start: {}", said(&mut log, from)),
+                format!("Its log is {}", folder.join("server.log").display()),
+            ));
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -162,7 +170,8 @@ mod tests {
 
     #[test]
     fn the_same_sources_in_any_order_share_one_server() {
-        let of = |a: &[&str], p: &[&str]| Sources { alertmanagers: a.iter().map(|u| (*u).into()).collect(), prometheuses: p.iter().map(|u| (*u).into()).collect() };
+        let of =
+            |a: &[&str], p: &[&str]| Sources { alertmanagers: a.iter().map(|u| (*u).into()).collect(), prometheuses: p.iter().map(|u| (*u).into()).collect() };
         assert_eq!(of(&["http://a", "http://b"], &[]).folder(), of(&["http://b", "http://a"], &[]).folder());
         assert_ne!(of(&["http://a"], &[]).folder(), of(&[], &["http://a"]).folder());
         assert_eq!(of(&[], &[]).folder(), "embedded");

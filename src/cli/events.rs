@@ -62,7 +62,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let mut ask = Ask::connect(context, 0)?;
         ask.worlds().await;
         let mut printer = Printer::new(args, filter, &ask);
-        let reached: Vec<ServerIndex> = (0..ask.asked.len()).filter(|place| ask.asked.get(*place).is_some_and(|a| a.replica.world.is_some())).map(ServerIndex).collect();
+        let reached: Vec<ServerIndex> =
+            (0..ask.asked.len()).filter(|place| ask.asked.get(*place).is_some_and(|a| a.replica.world.is_some())).map(ServerIndex).collect();
         let last = args.last.or((!args.json && !args.count).then_some(LAST));
         // What happens while the past is read waits until it has been printed.
         let mut meanwhile: Vec<(ServerIndex, Arc<Event>)> = Vec::new();
@@ -138,7 +139,9 @@ impl Printer {
             let mut from = until.map(|at| Place { at, sequence: Sequence::default() });
             let mut mine = 0;
             loop {
-                let told = ask.page(*server, Paging::Before(from), PAGE.min(most.saturating_mul(4).max(100)), &mut |from, update| keep(meanwhile, from, update)).await?;
+                let told = ask
+                    .page(*server, Paging::Before(from), PAGE.min(most.saturating_mul(4).max(100)), &mut |from, update| keep(meanwhile, from, update))
+                    .await?;
                 let Some(oldest) = told.events.last().cloned() else { break };
                 from = Some(Place { at: oldest.at, sequence: oldest.id.sequence });
                 for event in told.events {
@@ -174,7 +177,8 @@ impl Printer {
                 if let Some(newest) = told.events.last() {
                     lane.from = Some(Place { at: newest.at, sequence: newest.id.sequence });
                 }
-                lane.complete = told.complete || told.events.is_empty() || told.events.last().is_some_and(|newest| until.is_some_and(|until| newest.at > until));
+                lane.complete =
+                    told.complete || told.events.is_empty() || told.events.last().is_some_and(|newest| until.is_some_and(|until| newest.at > until));
                 lane.ahead = told.events.into();
             }
             let next = lanes.iter_mut().filter(|lane| !lane.ahead.is_empty()).min_by_key(|lane| lane.ahead.front().map(|event| event.order()));

@@ -59,7 +59,10 @@ impl Places {
 pub fn make_private(folder: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     let failed = |error: std::io::Error| {
-        Failure::failed(format!("cannot make the folder {}: {error}", folder.display()), "Make it yourself, or set XDG_DATA_HOME and XDG_STATE_HOME to folders that you may write to")
+        Failure::failed(
+            format!("cannot make the folder {}: {error}", folder.display()),
+            "Make it yourself, or set XDG_DATA_HOME and XDG_STATE_HOME to folders that you may write to",
+        )
     };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let mode = std::fs::metadata(folder).map_err(failed)?.permissions().mode();

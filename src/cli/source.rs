@@ -90,7 +90,10 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
 fn configured(args: &Test, config: Config) -> Result<Vec<SourceConfig>, Failure> {
     let Some(name) = &args.name else {
         if config.source.is_empty() {
-            return Err(Failure::usage("no source is configured", "Add --alertmanager URL or --prometheus URL, or name the server's configuration with --config"));
+            return Err(Failure::usage(
+                "no source is configured",
+                "Add --alertmanager URL or --prometheus URL, or name the server's configuration with --config",
+            ));
         }
         return Ok(config.source);
     };

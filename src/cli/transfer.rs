@@ -60,7 +60,9 @@ pub fn export(args: &Export, context: &Context) -> Result<(), Failure> {
         let log = SqliteLog::open_read_only(&data).map_err(store)?;
         let head = log.head();
         let mut to: Box<dyn Write + Send> = match &args.to {
-            Some(path) => Box::new(BufWriter::new(File::create_new(path).map_err(|error| Failure::failed(format!("cannot make {}: {error}", path.display()), ""))?)),
+            Some(path) => {
+                Box::new(BufWriter::new(File::create_new(path).map_err(|error| Failure::failed(format!("cannot make {}: {error}", path.display()), ""))?))
+            }
             None => Box::new(BufWriter::with_capacity(256 * 1024, std::io::stdout())),
         };
         let count = match transfer::export(&log, head.base, head.sequence, &mut *to).await {
@@ -75,8 +77,11 @@ pub fn export(args: &Export, context: &Context) -> Result<(), Failure> {
 
 pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot read {}: {error}", args.from.display()), "");
-    let input: Box<dyn BufRead> =
-        if args.from == Path::new("-") { Box::new(BufReader::new(std::io::stdin())) } else { Box::new(BufReader::new(File::open(&args.from).map_err(failed)?)) };
+    let input: Box<dyn BufRead> = if args.from == Path::new("-") {
+        Box::new(BufReader::new(std::io::stdin()))
+    } else {
+        Box::new(BufReader::new(File::open(&args.from).map_err(failed)?))
+    };
     super::places::make_private(&args.data)?;
     let key = ServerKey::load_or_create(&args.data.join("server.key")).map_err(|error| Failure::failed(error.to_string(), ""))?;
     let life = Incarnation(ask::now().micros().unsigned_abs() / 1_000);
@@ -87,7 +92,8 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
             let hint = "Import into an empty folder; `midwatch events --file` reads exports without importing";
             return Err(Failure::failed(format!("the log in {} has {} events already", args.data.display(), head.sequence.0), hint));
         }
-        let mut moved = Moved { ids: HashMap::new(), next: EventId { origin: head.origin, incarnation: head.incarnation, sequence: Sequence(1) }, recorded: Time::MIN };
+        let mut moved =
+            Moved { ids: HashMap::new(), next: EventId { origin: head.origin, incarnation: head.incarnation, sequence: Sequence(1) }, recorded: Time::MIN };
         let (mut rows, mut bad) = (Vec::<Row>::new(), 0_u64);
         let mut expected = Sequence::default();
         for line in Import::new(input) {
@@ -164,7 +170,9 @@ mod tests {
     #[test]
     fn an_acknowledgement_names_its_episode_in_the_new_log() {
         let id = |sequence| EventId { origin: Origin([3; 16]), incarnation: Incarnation(7), sequence: Sequence(sequence) };
-        let json = |sequence: u64, kind: &str, data: &str| format!(r#"{{"id":"{}","at":"2026-11-21T02:39:00Z","kind":"{kind}","title":"t","actor":"user:kim","data":{data}}}"#, id(sequence));
+        let json = |sequence: u64, kind: &str, data: &str| {
+            format!(r#"{{"id":"{}","at":"2026-11-21T02:39:00Z","kind":"{kind}","title":"t","actor":"user:kim","data":{data}}}"#, id(sequence))
+        };
         let alert = "02".repeat(16);
         let opened = json(41, "alert.opened", &format!(r#"{{"alert":"{alert}","check":"c","by":"agent:a","condition":"problem"}}"#));
         let acked = json(44, "alert.acknowledged", &format!(r#"{{"alert":"{alert}","episode":"{}"}}"#, id(41)));
