@@ -100,5 +100,8 @@ fn sections(out: &mut Output, section: &Section) -> Result<(), Failure> {
         };
         out.toned(&[(Tone::Plain, "    "), (tone, mark), (Tone::Plain, " "), (Tone::Plain, &line.words)])?;
     }
+    if let Some(words) = section.usual_words() {
+        out.toned(&[(Tone::Muted, &format!("  {words}"))])?;
+    }
     Ok(())
 }

@@ -100,29 +100,42 @@ impl History {
         History { verdict, before, days, known, last, median, by_itself, weekday: weekday(alert, horizon), usual }
     }
 
-    /// The sentence that stands on the row: "new: first time in 90 days".
+    /// The sentence that stands on the row: "new: first in 90 days". How far anything is known is always said.
     pub fn words(&self, now: Time) -> String {
         let known = match self.known.secs() / 86_400 {
             0 => "since we watch".to_owned(),
             1 => "in the day known".to_owned(),
-            days @ 2..90 => format!("in the {days} days known"),
+            days @ 2..90 => format!("in {days} known days"),
             days => format!("in {days} days"),
         };
         match self.verdict {
             Verdict::New => format!("new: first {known}"),
             Verdict::Rare => match self.last {
-                Some(last) => format!("rare: {} time, last {}", ordinal(self.before + 1), ago(last, now)),
-                None => format!("rare: {} time {known}", ordinal(self.before + 1)),
+                Some(last) => format!("rare: {}, last {}", ordinal(self.before + 1), ago(last, now)),
+                None => format!("rare: {} {known}", ordinal(self.before + 1)),
             },
             Verdict::Recurring => match (self.weekday, self.median) {
-                (Some(weekday), _) => format!("recurring: {}", WEEKDAYS.get(usize::from(weekday)).copied().unwrap_or("weekly")),
-                (None, Some(median)) if self.by_itself >= 80 => format!("recurring: clears in {median}"),
-                (None, _) => format!("recurring: {} times {known}", self.before + 1),
+                (Some(weekday), _) => format!("recurring: {}", weekday_word(weekday)),
+                (None, Some(median)) if self.by_itself >= 80 => format!("recurring: clears in {}", coarse(median)),
+                (None, _) => format!("recurring: {} times", self.before + 1),
             },
             Verdict::Chronic => format!("chronic: {} days of {}", self.days, self.known.secs() / 86_400 + 1),
             Verdict::Flapping => "flapping".to_owned(),
         }
     }
+
+    /// The same where there is little room: one word, or the number that tells most.
+    pub fn short(&self, now: Time) -> String {
+        match self.verdict {
+            Verdict::New | Verdict::Flapping | Verdict::Chronic => self.verdict.word().to_owned(),
+            Verdict::Rare => self.last.map_or_else(|| "rare".to_owned(), |last| format!("rare, {}", ago(last, now))),
+            Verdict::Recurring => self.weekday.map_or_else(|| "recurring".to_owned(), |weekday| weekday_word(weekday).to_owned()),
+        }
+    }
+}
+
+fn weekday_word(weekday: u8) -> &'static str {
+    WEEKDAYS.get(usize::from(weekday)).copied().unwrap_or("weekly")
 }
 
 const WEEKDAYS: [&str; 7] = ["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"];

@@ -81,8 +81,9 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
         right.push((format!("{} new above, . to see", list.new_above), Role::HistoryNew));
     } else if list.list.top() > 0 || list.lines.len() > usize::from(area.width) {
         right.push((place(list.list.selected(), list.lines.len()), Role::Muted));
-    } else if area.width >= 110 && !list.lines.is_empty() {
-        right.push(("4 weeks to now".into(), Role::Faint));
+    } else if area.width >= 112 && !list.lines.is_empty() {
+        let days = Columns::of(area.width, longest_name(state, list)).strip;
+        right.push((format!("the last {days} days"), Role::Faint));
     }
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
@@ -103,15 +104,12 @@ struct Columns {
 impl Columns {
     fn of(width: u16, longest_name: u16) -> Columns {
         let strip = match width {
-            124.. => 30,
-            110.. => width - 94,
+            110.. => (width - 98).min(30),
             _ => 0,
         };
         let history = match width {
-            150.. => 32,
             100.. => 26,
-            74.. => 20,
-            60.. => 9,
+            60.. => 14,
             _ => 0,
         };
         let who = match width {
@@ -126,13 +124,21 @@ impl Columns {
     }
 }
 
+/// The widest name among the lines, with what their depth takes.
+fn longest_name(state: &State, list: &AlertList) -> u16 {
+    let wide = |line: &Line| match line.what {
+        LineKind::Alert { row, depth } => state.rows.get(row).map_or(0, |row| text::width(&row.name) + u16::try_from(depth * 2).unwrap_or(0)),
+        LineKind::Effects { .. } | LineKind::Group { .. } | LineKind::Usual { .. } => 0,
+    };
+    list.lines.iter().map(wide).max().unwrap_or(0)
+}
+
 fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     if list.lines.is_empty() {
         empty(state, canvas, list, area);
         return;
     }
-    let longest = state.rows.iter().map(|row| text::width(&row.name)).max().unwrap_or(0);
-    let columns = Columns::of(area.width, longest + 2);
+    let columns = Columns::of(area.width, longest_name(state, list));
     let top = list.list.top();
     for (place, line) in list.lines.iter().enumerate().skip(top).take(usize::from(area.height)) {
         let Ok(offset) = u16::try_from(place - top) else { break };
@@ -218,6 +224,7 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
         let (words, role) = match (row.fresh, row.unrefreshed) {
             (false, _) => ("as last heard".to_owned(), Role::FreshnessStale),
             (true, Some(_)) => ("not repeated lately".to_owned(), Role::FreshnessLate),
+            (true, None) if columns.history < 20 => (row.history.short(state.now), history_role(row)),
             (true, None) => (row.history.words(state.now), history_role(row)),
         };
         canvas.text(x, y, columns.history, &words, role);

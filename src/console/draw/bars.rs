@@ -44,12 +44,17 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Wor
     let gap = if width >= 100 { "   " } else { "  " };
     let mut words: Words = vec![(gap.into(), Role::Bar), (format!("{glyph} "), role)];
     match &link.environment {
-        Some(environment) if width >= 100 => {
+        // Production must look different; what is none is only named.
+        Some(environment) if environment.starts_with("prod") && width >= 100 => {
             words.push((format!("{} ", link.name), Role::Bar));
             words.push((format!(" {environment} "), Role::BarEnvironment));
         }
-        Some(_) => words.push((link.name.to_string(), Role::BarEnvironment)),
-        None => words.push((link.name.to_string(), if link.is_live(state.mono) { Role::Bar } else { role })),
+        Some(environment) if environment.starts_with("prod") => words.push((link.name.to_string(), Role::BarEnvironment)),
+        Some(environment) if width >= 100 => {
+            words.push((link.name.to_string(), Role::Bar));
+            words.push((format!(" {environment}"), Role::BarMuted));
+        }
+        Some(_) | None => words.push((link.name.to_string(), if link.is_live(state.mono) { Role::Bar } else { role })),
     }
     if !link.is_live(state.mono) {
         let words_of_age = match (age, &link.state) {

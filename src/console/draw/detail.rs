@@ -196,9 +196,9 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     right.push(Block { title: "whom to wake", lines: wake });
 
     let mut how: Vec<Words> = Vec::new();
-    how.extend(detail.runbooks.iter().take(4).map(|link| linked("runbook", link)));
-    how.extend(detail.dashboards.iter().take(4).map(|link| linked("dashboard", link)));
-    how.extend(detail.links.iter().take(3).map(|link| linked("link", link)));
+    how.extend(detail.runbooks.iter().take(4).map(|link| linked("runbook", link, room)));
+    how.extend(detail.dashboards.iter().take(4).map(|link| linked("dashboard", link, room)));
+    how.extend(detail.links.iter().take(3).map(|link| linked("link", link, room)));
     if how.is_empty() {
         how.push(vec![("no runbook or dashboard is known".into(), Role::Muted)]);
     }
@@ -210,10 +210,11 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     (left, right)
 }
 
-fn linked(kind: &str, link: &Link) -> Words {
+/// A link by its name; where there is room, its address too.
+fn linked(kind: &str, link: &Link, room: u16) -> Words {
     let name = if link.name.is_empty() || *link.name == *kind { link.url.to_string() } else { link.name.to_string() };
     let mut line: Words = vec![(pad(kind, 10), Role::Muted), (name.clone(), Role::Link)];
-    if name != *link.url {
+    if name != *link.url && room >= 80 {
         line.push((format!("  {}", link.url), Role::Muted));
     }
     line

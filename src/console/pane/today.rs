@@ -90,6 +90,7 @@ fn lay_out(text: &Today, sight: &Sight, width: u16) -> Vec<(Vec<(String, Role)>,
             };
             out.extend(wrap(&line.words, room.saturating_sub(4), 4, "…").into_iter().map(|words| (vec![(words, role)], 4)));
         }
+        out.extend(section.usual_words().map(|words| (vec![(words, Role::Muted)], 2)));
     }
     out
 }

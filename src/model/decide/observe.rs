@@ -11,7 +11,6 @@ use crate::model::event::{
 use crate::model::id::{AgentId, CheckId, Fingerprint, SystemId};
 use crate::model::labels::Labels;
 use crate::model::observation::{AgentHello, Observation};
-use crate::model::severity::Status;
 use crate::model::time::{Span, Time};
 use crate::model::world::{Alert, Check, World};
 
@@ -163,9 +162,10 @@ impl Result<'_> {
             attempt: self.attempt,
             attempts: observation.attempts,
         };
-        self.draft(kind, observation.text.clone())
-            .severity(if hard { observation.status.severity() } else { Status::Ok.severity() })
-            .text(observation.details.clone())
+        // The alert that may follow carries severity and words; this says what became of the check.
+        let counted = if hard { String::new() } else { format!(" ({} of {})", self.attempt, observation.attempts) };
+        let text = if observation.details.is_empty() { observation.text.clone() } else { format!("{}\n{}", observation.text, observation.details).into() };
+        self.draft(kind, format!("{} is {}{counted}", observation.check, observation.status)).text(text)
     }
 
     fn flaps(&self, alert: Fingerprint) -> Draft {

@@ -56,7 +56,7 @@ impl Asked<'_> {
                 if until.since(self.now) > Span::from_days(366) {
                     return Err(Refusal::new(RefusalCode::Invalid, "an alert can be snoozed for a year at most"));
                 }
-                let title = format!("{} snoozed {} until {until}", self.actor.name(), known.title);
+                let title = format!("{} snoozed {} until {}", self.actor.name(), known.title, until.timestamp().strftime("%-d %b %H:%M UTC"));
                 Ok(vec![self.draft(known, AlertSnoozed { alert: *alert, episode: *episode, until: *until }, title).text(bounded(note)?)])
             }
             Intent::Unsnooze { alert, episode } => {
