@@ -196,7 +196,13 @@ fn agent_joined(world: &mut World, event: &Event, joined: &AgentJoined) {
 
 fn check_changed(world: &mut World, event: &Event, changed: &CheckChanged) {
     let (Some(agent), Some(system)) = (world.agents.get_mut(&changed.agent), &event.system) else { return };
-    let check = Check { system: system.clone(), status: changed.status, hard: changed.hard, since: event.at, text: event.text.lines().next().unwrap_or(&event.title).into() };
+    let check = Check {
+        system: system.clone(),
+        status: changed.status,
+        hard: changed.hard,
+        since: event.at,
+        text: event.text.lines().next().unwrap_or(&event.title).into(),
+    };
     Arc::make_mut(agent).checks.insert(changed.check.clone(), check);
 }
 
