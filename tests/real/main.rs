@@ -8,6 +8,7 @@
     reason = "what stands between the tests is part of them: failing there is failing the test"
 )]
 
+mod agent;
 mod daemon;
 mod demo;
 mod plugins;
