@@ -3,7 +3,7 @@
 //!
 //! The log is that of a primary to which 2 000 checks of 100 agents report and are bad in every other round.
 
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on must stop")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and one that cannot go on must stop")]
 
 use std::hint::black_box;
 use std::sync::Arc;
