@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod console;
 mod daemon;
 mod demo;
 mod plugins;
