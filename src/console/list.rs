@@ -11,6 +11,8 @@ pub struct List<K> {
     selected: usize,
     key: Option<K>,
     top: usize,
+    /// Somebody chose the selection.
+    chosen: bool,
     pub marks: BTreeSet<K>,
     /// Where a range began.
     pub anchor: Option<K>,
@@ -18,7 +20,7 @@ pub struct List<K> {
 
 impl<K> Default for List<K> {
     fn default() -> List<K> {
-        List { selected: 0, key: None, top: 0, marks: BTreeSet::new(), anchor: None }
+        List { selected: 0, key: None, top: 0, chosen: false, marks: BTreeSet::new(), anchor: None }
     }
 }
 
@@ -46,6 +48,14 @@ impl<K: Clone + Ord> List<K> {
 
     pub fn top(&self) -> usize {
         self.top
+    }
+
+    /// Back to the first row, if nobody has chosen another: for the first moments, in which rows still
+    /// come in from servers that have just been reached.
+    pub fn begin(&mut self) {
+        if !self.chosen {
+            (self.selected, self.top, self.key) = (0, 0, None);
+        }
     }
 
     /// The rows have changed: find the selection again. `keys(i)` is the key of row `i`.
@@ -99,6 +109,7 @@ impl<K: Clone + Ord> List<K> {
     pub fn select(&mut self, row: usize, len: usize, keys: impl Fn(usize) -> Option<K>) {
         self.selected = row.min(len.saturating_sub(1));
         self.key = keys(self.selected);
+        self.chosen = true;
     }
 
     /// Marks the selected row, or takes its mark away.
@@ -148,6 +159,19 @@ mod tests {
         assert_eq!((list.selected(), list.key()), (3, Some(&20)));
         list.settle(4, keys(&[1, 2, 10, 30]));
         assert_eq!(list.key(), Some(&30), "its row is gone: the place stays");
+    }
+
+    #[test]
+    fn a_selection_that_nobody_chose_begins_at_the_top() {
+        let mut list = List::default();
+        list.settle(1, keys(&[30]));
+        list.begin();
+        list.settle(3, keys(&[10, 20, 30]));
+        assert_eq!(list.key(), Some(&10));
+        list.go(Move::Down, 3, 10, keys(&[10, 20, 30]));
+        list.begin();
+        list.settle(4, keys(&[1, 10, 20, 30]));
+        assert_eq!(list.key(), Some(&20), "chosen: it stays");
     }
 
     proptest! {

@@ -95,6 +95,9 @@ pub enum Tone {
     Wrong,
 }
 
+/// How long after the start a selection that nobody chose stays at the top: while servers answer one by one.
+const BEGINNING: Span = Span::from_secs(5);
+
 impl State {
     pub fn new(setup: Setup, now: Time) -> State {
         let names: Vec<Arc<str>> = setup.servers.iter().map(|link| link.name.clone()).collect();
@@ -208,6 +211,10 @@ impl State {
         }
         let height = self.body_height();
         let mut panes = std::mem::take(&mut self.panes);
+        if self.mono < BEGINNING {
+            panes.now.list.list.begin();
+            panes.alerts.list.list.begin();
+        }
         panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
         self.panes = panes;
         let alert = self.panes.alert(self.pane);
