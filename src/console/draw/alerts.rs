@@ -104,11 +104,11 @@ struct Columns {
 impl Columns {
     fn of(width: u16, longest_name: u16) -> Columns {
         let strip = match width {
-            110.. => (width - 98).min(30),
+            110.. => (width - 99).min(30),
             _ => 0,
         };
         let history = match width {
-            100.. => 26,
+            100.. => 27,
             60.. => 14,
             _ => 0,
         };

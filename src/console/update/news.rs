@@ -68,7 +68,7 @@ impl State {
             News::Claim { lag } => {
                 let was_live = link.is_live(mono);
                 link.heard = Some((mono, lag));
-                self.dirty = self.dirty || !was_live;
+                self.dirty = self.dirty || was_live != link.is_live(mono);
             }
             News::Latest(_) => {}
             News::Answer { request, result } => {

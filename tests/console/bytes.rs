@@ -1,0 +1,70 @@
+//! What a key costs on the line, through the real drawing core: G10 and G10c of the figures to reach.
+
+use super::night::{Desk, Told, ago, system};
+use midwatch::console::screen::{Abilities, Screen};
+use midwatch::model::severity::Severity;
+use midwatch::model::time::Span;
+
+fn full() -> (Desk, Screen) {
+    let mut told = Told::new(4, "big", &[system("shop", "The shop", "service", &[])]);
+    for n in 0..400 {
+        let severity = if n % 3 == 0 { Severity::Critical } else { Severity::Warning };
+        told.fires(
+            &format!("shop/node-{n:03}"),
+            &format!("Check{}", n % 7),
+            severity,
+            &format!("latency {} ms over the threshold of 500 ms for 5 min", n * 7919 % 5000),
+            ago(i64::from(n)),
+        );
+    }
+    let mut desk = Desk::new(&["big"], "midwatch", 200, 50);
+    desk.hear(0, told.snapshot());
+    desk.press("4");
+    desk.press("+");
+    let abilities = Abilities { synchronized: true, ..Abilities::default() };
+    (desk, Screen::new(200, 50, abilities))
+}
+
+fn cost(desk: &Desk, screen: &mut Screen) -> usize {
+    screen.draw(|buffer| desk.state.draw(buffer)).len()
+}
+
+#[test]
+fn holding_j_costs_the_lists_bytes_alone() {
+    let (mut desk, mut screen) = full();
+    cost(&desk, &mut screen);
+    let mut moves = Vec::new();
+    for _ in 0..20 {
+        desk.press("j");
+        moves.push(cost(&desk, &mut screen));
+    }
+    moves.sort_unstable();
+    assert!(moves[10] <= 264, "moving the selection costs {moves:?} bytes; half of htop's 528 is the most");
+    for _ in 0..60 {
+        desk.press("j");
+        cost(&desk, &mut screen);
+    }
+    let mut scrolls = Vec::new();
+    for _ in 0..20 {
+        desk.press("j");
+        scrolls.push(cost(&desk, &mut screen));
+    }
+    scrolls.sort_unstable();
+    assert!(scrolls[10] <= 440, "scrolling costs {scrolls:?} bytes; 2.5 times less's 176 is the most");
+}
+
+#[test]
+fn an_idle_minute_costs_next_to_nothing() {
+    let (mut desk, mut screen) = full();
+    cost(&desk, &mut screen);
+    let mut bytes = 0;
+    for second in 0..60 {
+        if second % 5 == 0 {
+            desk.hear(0, vec![midwatch::console::message::News::Claim { lag: Span::ZERO }]);
+        }
+        desk.wait(Span::from_secs(1));
+        bytes += cost(&desk, &mut screen);
+    }
+    println!("an idle minute wrote {bytes} bytes");
+    assert!(bytes <= 400 || desk.state.rows.len() > 30, "{bytes} bytes");
+}

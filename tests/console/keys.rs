@@ -1,0 +1,206 @@
+//! What keys do.
+
+use super::night::{Desk, NOW, ago};
+use midwatch::console::effect::Effect;
+use midwatch::console::message::{Message, News, Outcome};
+use midwatch::model::id::RequestId;
+use midwatch::model::intent::{Intent, Refusal, RefusalCode};
+use midwatch::model::time::Span;
+
+fn desk() -> Desk {
+    Desk::on_the_night("midwatch", 120, 36)
+}
+
+#[test]
+fn an_acknowledgement_is_pending_until_the_server_has_answered() {
+    let mut desk = desk();
+    desk.press("a");
+    let sent = desk.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].0, 1, "to the server that the alert lives on");
+    assert!(matches!(sent[0].1.intent, Intent::Acknowledge { .. }));
+    desk.shows("acknowled");
+    desk.shows("1 pending");
+    desk.tell(Message::Server(1, News::Answer { request: RequestId([1; 16]), result: Ok(()) }));
+    desk.wait(Span::from_millis(100));
+    desk.hides("pending");
+    desk.shows("acknowledged: shop/varnish");
+}
+
+#[test]
+fn what_is_asked_of_a_lost_server_is_unsent_and_says_so() {
+    let mut desk = desk();
+    desk.tell(Message::Server(1, News::Lost { why: "gone".into(), retry: None }));
+    desk.press("a");
+    desk.shows("unsent");
+    assert_eq!(desk.sent().len(), 1, "the outbox has it");
+}
+
+#[test]
+fn a_refusal_is_shown_in_its_words() {
+    let mut desk = desk();
+    desk.press("a");
+    let refusal = Refusal { code: RefusalCode::Over, why: "it has cleared meanwhile".into() };
+    desk.tell(Message::Server(1, News::Answer { request: RequestId([1; 16]), result: Err(refusal) }));
+    desk.shows("refused by shop: it has cleared meanwhile");
+}
+
+#[test]
+fn a_whole_cause_is_taken_after_a_look_at_what_that_hits() {
+    let mut desk = desk();
+    desk.press("j");
+    desk.press("i");
+    desk.shows("take 3 alerts on 2 servers");
+    desk.shows("replication 40 s behind");
+    assert!(desk.sent().is_empty(), "nothing before Enter");
+    desk.press("Enter");
+    let sent = desk.sent();
+    assert_eq!(sent.len(), 3);
+    assert!(sent.iter().all(|(_, request)| matches!(&request.intent, Intent::Assign { to: Some(to), .. } if to.as_str() == "robin")));
+    desk.press("u");
+    let back = desk.sent().split_off(3);
+    assert_eq!(back.len(), 3, "undone as it was done");
+    assert!(back.iter().all(|(_, request)| matches!(request.intent, Intent::Assign { to: None, .. })));
+}
+
+#[test]
+fn marks_and_ranges_make_a_verb_a_bulk_verb() {
+    let mut desk = desk();
+    desk.press("4");
+    desk.press("Space");
+    desk.press("Space");
+    desk.shows("2 marked");
+    desk.press("s");
+    desk.type_text("2h");
+    desk.press("Enter");
+    desk.shows("snooze 2 alerts");
+    desk.press("Esc");
+    assert!(desk.sent().is_empty(), "Esc leaves all as it is");
+    desk.press("Esc");
+    desk.hides("marked");
+    desk.press("*");
+    desk.press("a");
+    desk.press("Enter");
+    assert_eq!(desk.sent().len(), 4, "those that are shown; the effects are folded");
+}
+
+#[test]
+fn a_snooze_takes_times_as_people_say_them_and_says_what_it_did_not_understand() {
+    let mut desk = desk();
+    desk.press("s");
+    desk.type_text("soonish");
+    desk.press("Enter");
+    desk.shows("is not a time");
+    desk.press("C-u");
+    desk.type_text("8am");
+    desk.press("Enter");
+    let Some((_, request)) = desk.sent().pop() else { panic!("nothing was sent") };
+    let Intent::Snooze { until, .. } = request.intent else { panic!("{request:?}") };
+    assert_eq!(until.to_string(), "2026-11-21T07:00:00Z", "eight in the morning in Berlin");
+}
+
+#[test]
+fn a_filter_works_as_one_types_and_says_the_column_of_a_mistake() {
+    let mut desk = desk();
+    desk.press("4");
+    desk.press("/");
+    desk.type_text("system:shop/db");
+    desk.wait(Span::from_millis(100));
+    desk.shows("2 open of");
+    desk.type_text(" severty:x");
+    desk.wait(Span::from_millis(100));
+    desk.shows("column");
+    desk.shows("severity");
+    desk.press("Esc");
+    desk.hides("open of");
+}
+
+#[test]
+fn a_paste_never_runs_as_keys() {
+    let mut desk = desk();
+    desk.tell(Message::Paste("a\nq:q\n".into()));
+    assert!(desk.sent().is_empty());
+    assert!(!desk.effects.contains(&Effect::Quit));
+    desk.press("/");
+    desk.tell(Message::Paste("varn\u{1b}[31mish".into()));
+    desk.shows("varn[31mish");
+}
+
+#[test]
+fn in_a_read_only_console_verbs_are_absent() {
+    let mut desk = desk();
+    desk.state.read_only = true;
+    desk.press("a");
+    assert!(desk.sent().is_empty());
+    desk.hides("acknowledge ");
+    desk.press("?");
+    desk.hides("Says that you have it");
+}
+
+#[test]
+fn q_never_quits_from_below_and_colon_q_does() {
+    let mut desk = desk();
+    desk.press("q");
+    assert!(desk.effects.is_empty());
+    desk.press(":");
+    desk.type_text("q");
+    desk.press("Enter");
+    assert!(desk.effects.contains(&Effect::Quit));
+}
+
+#[test]
+fn a_note_is_written_and_taken_back() {
+    let mut desk = desk();
+    desk.press("c");
+    desk.type_text("looking at varnish");
+    desk.press("Enter");
+    assert!(matches!(&desk.sent()[0].1.intent, Intent::NoteAlert { text, .. } if &**text == "looking at varnish"));
+    desk.press("u");
+    desk.shows("has not arrived yet");
+    desk.tell(Message::Done(Outcome::Said("ok".into())));
+}
+
+#[test]
+fn after_a_prefix_the_possible_keys_appear() {
+    let mut desk = desk();
+    desk.press("g");
+    desk.shows("Shows every event of every server, by time.");
+    desk.press("t");
+    desk.shows("following");
+}
+
+#[test]
+fn errors_are_stepped_through_and_times_gone_to() {
+    let mut desk = desk();
+    desk.press("3");
+    desk.press("[");
+    desk.shows("osd.12 down");
+    desk.press("t");
+    desk.type_text("-20m");
+    desk.press("Enter");
+    let place = desk.state.panes.timeline.place.unwrap();
+    assert!(place.0 >= ago(20) && place.0 <= NOW, "the first event after that moment");
+    desk.press(".");
+    assert!(desk.state.panes.timeline.place.is_none(), "following again");
+}
+
+#[test]
+fn find_goes_to_anything_that_has_a_name() {
+    let mut desk = desk();
+    desk.press("f");
+    desk.type_text("ceph");
+    desk.wait(Span::from_millis(100));
+    desk.press("Enter");
+    desk.shows("ceph");
+}
+
+#[test]
+fn copies_say_what_they_copied() {
+    let mut desk = desk();
+    desk.press("y y");
+    let copied = desk.effects.iter().find_map(|effect| if let Effect::Copy(text) = effect { Some(text.clone()) } else { None }).unwrap();
+    assert!(copied.contains("shop/varnish") && copied.contains("hit rate 12 %"), "{copied}");
+    desk.press("y m");
+    let Some(Effect::Copy(summary)) = desk.effects.last() else { panic!("no summary") };
+    assert!(summary.contains("deploy shop 4f3a2c"), "{summary}");
+}

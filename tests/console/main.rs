@@ -1,0 +1,9 @@
+//! The console without a terminal: given events, when keys, then screen.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bytes;
+mod keys;
+mod night;
+mod screens;
+mod stress;

@@ -1,0 +1,98 @@
+//! What the panes look like: every pane in three sizes, and every theme's colours.
+
+use super::night::{Desk, NOW};
+use midwatch::console::message::{Message, News};
+use midwatch::model::time::Span;
+
+const PANES: [(&str, &str); 6] = [("now", "1"), ("today", "2"), ("timeline", "3"), ("alerts", "4"), ("systems", "8"), ("servers", "0")];
+
+#[test]
+fn every_pane_in_every_size() {
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        for (name, key) in PANES {
+            let mut desk = Desk::on_the_night("midwatch", width, height);
+            desk.press(key);
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), desk.screen());
+        }
+    }
+}
+
+/// A letter for each style, in the order in which they are met, and what they are: a change of colour is seen.
+#[test]
+fn every_theme_has_its_colours() {
+    for theme in ["midwatch", "daylight", "mono"] {
+        let desk = Desk::on_the_night(theme, 80, 24);
+        let buffer = desk.buffer();
+        let mut styles = Vec::new();
+        let mut map = String::new();
+        for line in buffer.content.chunks(80) {
+            for cell in line {
+                let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+                let place = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
+                    styles.push(style);
+                    styles.len() - 1
+                });
+                map.push(char::from(b'a' + u8::try_from(place).unwrap()));
+            }
+            map.push('\n');
+        }
+        let legend: Vec<String> = styles.iter().zip(b'a'..).map(|(style, letter)| format!("{} {style}", char::from(letter))).collect();
+        insta::assert_snapshot!(format!("colours_{theme}"), format!("{}\n{map}", legend.join("\n")));
+    }
+}
+
+#[test]
+fn now_answers_without_a_key() {
+    let desk = Desk::on_the_night("midwatch", 120, 36);
+    for words in [
+        "2 need you",
+        "new: first in 40 known days",
+        "caused probably 2 in shop",
+        "usual, folded",
+        "deploy shop 4f3a2c by ci",
+        "suspect",
+        "kim",
+        "robin",
+        "+49 30 555 0142",
+        "flushing varnish",
+        "varnish overview",
+    ] {
+        desk.shows(words);
+    }
+}
+
+#[test]
+fn a_lost_server_is_shown_as_it_was_with_its_age_and_never_as_fine() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.tell(Message::Server(0, News::Lost { why: "connection refused".into(), retry: Some(NOW.plus(Span::from_secs(4))) }));
+    desk.wait(Span::from_secs(41));
+    desk.shows("osd.12 down");
+    desk.shows("as last heard");
+    desk.shows("○ infra 42s");
+    desk.shows("infra says nothing");
+    desk.press("0");
+    desk.shows("connection refused");
+}
+
+#[test]
+fn a_server_that_falls_silent_is_stale_although_the_line_stands() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.wait(Span::from_secs(16));
+    desk.shows("infra says nothing");
+    desk.tell(Message::Server(0, News::Claim { lag: Span::ZERO }));
+    desk.tell(Message::Server(1, News::Claim { lag: Span::ZERO }));
+    desk.wait(Span::from_millis(200));
+    desk.hides("says nothing");
+    // A claim that is old when it comes does not count as new.
+    desk.tell(Message::Server(0, News::Claim { lag: Span::from_mins(3) }));
+    desk.wait(Span::from_millis(200));
+    desk.shows("infra says nothing");
+}
+
+#[test]
+fn nothing_is_green_before_every_server_has_spoken() {
+    let mut desk = Desk::new(&["infra", "shop"], "midwatch", 80, 24);
+    desk.wait(Span::from_secs(1));
+    desk.shows("Waiting for the first word of a server.");
+    desk.hides("All is well");
+}
