@@ -35,7 +35,6 @@ pub fn ago(minutes: i64) -> Time {
 pub struct Told {
     pub primary: Primary,
     pub log: Vec<Event>,
-    pub now: Time,
 }
 
 impl Told {
@@ -43,7 +42,7 @@ impl Told {
         let mut world = World::new(Origin([origin; 16]), Incarnation(1));
         world.name = name.into();
         let began = ago(40 * 24 * 60);
-        let mut told = Told { primary: Primary::new(world, Rules::default(), began), log: Vec::new(), now: began };
+        let mut told = Told { primary: Primary::new(world, Rules::default(), began), log: Vec::new() };
         let events = told.primary.configure(systems, began);
         told.log.extend(events);
         told

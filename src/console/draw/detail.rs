@@ -99,9 +99,11 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     let mut right = Vec::new();
 
     let mut changed: Vec<Words> = Vec::new();
+    let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
+    let first = wide(&mut detail.changes.iter().take(6).map(|change| change.at));
     for change in detail.changes.iter().take(6) {
         let mut line: Words = vec![
-            (pad(&clock(state, change.at), 10), Role::Muted),
+            (pad(&clock(state, change.at), first), Role::Muted),
             (format!("{} ", change.title), Role::Text),
             (format!("by {}", change.by), Role::Actor),
             (format!("  {} before", coarse(change.before)), Role::Muted),
@@ -119,6 +121,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     }
     left.push(Block { title: "changed before", lines: changed });
 
+    let second = wide(&mut detail.deeds.iter().take(6).map(|deed| deed.at));
     let mut did: Vec<Words> = detail
         .deeds
         .iter()
@@ -133,7 +136,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
                 DeedKind::Change | DeedKind::Restarted => "",
             };
             let mut line: Words =
-                vec![(pad(&clock(state, deed.at), 10), Role::Muted), (format!("{} ", deed.by), Role::Actor), (format!("{verb}{}", deed.words), Role::Text)];
+                vec![(pad(&clock(state, deed.at), second), Role::Muted), (format!("{} ", deed.by), Role::Actor), (format!("{verb}{}", deed.words), Role::Text)];
             if !deed.here {
                 line.push(("  (on this system)".into(), Role::Muted));
             }

@@ -38,13 +38,18 @@ pub struct Split {
 }
 
 impl Split {
-    /// Below 26 rows of room, Enter opens the detail instead; a zoomed list has it all.
+    /// Below 26 rows of room, Enter opens the detail instead, unless a short list leaves room for it; a
+    /// zoomed list has it all.
     pub fn of(height: u16, wants: u16, zoomed: bool, opened: bool) -> Split {
         if opened {
             return Split { list: 0, detail: height };
         }
-        if zoomed || height < 26 {
+        if zoomed {
             return Split { list: height, detail: 0 };
+        }
+        if height < 26 {
+            let list = if wants.saturating_add(7) <= height { wants } else { height };
+            return Split { list, detail: height - list };
         }
         let list = wants.clamp(4, height / 2);
         Split { list, detail: height - list }
