@@ -207,7 +207,9 @@ fn check_changed(world: &mut World, event: &Event, changed: &CheckChanged) {
 }
 
 fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
-    let Some(system) = event.system.clone() else { return };
+    let Some(system) = &event.system else { return };
+    // The alerts of a system share its name; what a message brings along is a copy for each.
+    let system = world.systems.get_key_value(system).map_or(system, |(known, _)| known).clone();
     let alert = world.alerts.entry(opened.alert).or_insert_with(|| {
         Arc::new(Alert {
             system: system.clone(),
@@ -289,6 +291,9 @@ fn count_day(alert: &mut Alert, at: Time, count: u16, severity: Severity) {
             }
         }
         Err(place) => {
+            if alert.days.is_empty() {
+                alert.days.reserve_exact(1);
+            }
             alert.days.insert(place, Day { day, count, worst: severity });
             if alert.days.len() > World::DAYS {
                 alert.days.remove(0);

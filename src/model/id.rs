@@ -18,7 +18,7 @@ macro_rules! hash_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                hex(&self.0, f)
             }
         }
 
@@ -67,6 +67,18 @@ impl<'de> serde::de::Visitor<'de> for HashVisitor {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<[u8; 16], E> {
         unhex(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
     }
+}
+
+/// All digits at once: lists of ten thousand alerts are written often.
+fn hex(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
+    let mut out = [0_u8; 32];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        if let [high, low] = pair {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 0x0f));
+        }
+    }
+    f.write_str(std::str::from_utf8(&out).unwrap_or_default())
 }
 
 fn unhex(text: &str) -> Option<[u8; 16]> {

@@ -19,7 +19,7 @@ use super::prime;
 use super::steady::SteadyNow;
 use crate::link::Clock;
 use crate::model::event::{Draft, Event, Silence};
-use crate::model::id::{AgentId, EventId, Sequence, SourceId};
+use crate::model::id::{AgentId, EventId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::primary::{Primary, Rules};
@@ -126,7 +126,9 @@ pub struct Pace {
     pub tick: Duration,
     pub claim: Duration,
     pub heartbeat: Duration,
-    /// A checkpoint after so many events, or so long when there were any.
+    /// A checkpoint after so many events, or so long when there were any. With more alerts than that,
+    /// after as many events as there are alerts: what one costs grows with the world, so that a burst of
+    /// new alerts would spend more on checkpoints than on itself.
     pub checkpoint_events: u64,
     pub checkpoint_every: Duration,
     pub prune_every: Duration,
@@ -478,7 +480,8 @@ impl Task {
             self.beaten = at;
             self.beat();
         }
-        let due = self.since_checkpoint >= self.parts.pace.checkpoint_events
+        let alerts = u64::try_from(self.primary.world.alerts.len()).unwrap_or(u64::MAX);
+        let due = self.since_checkpoint >= self.parts.pace.checkpoint_events.max(alerts)
             || (self.since_checkpoint > 0 && at.duration_since(self.checkpointed) >= self.parts.pace.checkpoint_every);
         if due && self.flights.is_empty() && self.trouble.is_none() {
             self.checkpoint(at);
@@ -492,7 +495,10 @@ impl Task {
     fn measure(&self) {
         let numbers = &self.parts.metrics;
         let open = self.primary.world.open.len();
-        let unmapped = self.primary.world.open_alerts().filter(|(_, alert)| alert.system.is_unmapped()).count();
+        // Whoever maps everything has no such system, and nothing to count.
+        let world = &self.primary.world;
+        let some = world.systems.keys().any(SystemId::is_unmapped);
+        let unmapped = if some { world.alerts.values().filter(|alert| alert.is_open() && alert.system.is_unmapped()).count() } else { 0 };
         metrics::set(&numbers.open_alerts, u64::try_from(open).unwrap_or(0));
         metrics::set(&numbers.unmapped, u64::try_from(unmapped).unwrap_or(0));
         metrics::set(&numbers.clock_behind_micros, self.now.behind().micros().unsigned_abs());

@@ -18,7 +18,8 @@ pub fn check_messagepack(bytes: &[u8], most: usize) -> Result<(), WireError> {
 /// Where the value that starts at `start` ends.
 pub(super) fn skip(bytes: &[u8], start: usize, most: usize) -> Result<usize, WireError> {
     // How many values are still to come on each level. Bounded by `most`.
-    let mut open: Vec<u64> = Vec::with_capacity(8);
+    // Most values that are skipped hold no others: then nothing is allocated.
+    let mut open: Vec<u64> = Vec::new();
     let mut at = start;
     loop {
         let marker = *bytes.get(at).ok_or_else(short)?;

@@ -78,6 +78,8 @@ pub struct Vitals {
     pub started: Time,
     /// The last tick.
     pub ticked: Option<Time>,
+    /// The last tick that looked at all alerts.
+    pub swept: Option<Time>,
     pub checks: HashMap<AgentId, HashMap<CheckId, CheckVital>>,
     pub agents: HashMap<AgentId, Time>,
     /// By whom each open alert is vouched for, and until when.

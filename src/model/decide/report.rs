@@ -26,6 +26,8 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
     let mut firing = |until: Time, resolves: bool| {
         let leases = vitals.leases.entry(fingerprint).or_default();
         leases.retain(|held| held.by != by);
+        // Nearly always there is one: a growing list would make room for four.
+        leases.reserve_exact(1);
         leases.push(Lease { by: by.clone(), until, resolves });
         match open {
             None => opened(rules, fingerprint, reported, by.clone(), known, now),

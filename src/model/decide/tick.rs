@@ -14,6 +14,9 @@ use crate::model::world::{Agent, Alert, World};
 /// A clock that is this far ahead of the last tick says that the machine slept, or that it was set.
 const ASLEEP: Span = Span::from_mins(10);
 
+/// How often alerts that flap are looked at whether they have become calm; that takes an hour or so.
+const SWEEP: Span = Span::from_secs(10);
+
 pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec<Draft> {
     let mut out = Vec::new();
     let last = vitals.ticked.replace(now).unwrap_or(vitals.started);
@@ -30,8 +33,12 @@ pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec
         }
     }
     leases(world, vitals, rules, now, &mut out);
-    for (fingerprint, alert) in world.open_alerts().filter(|(_, alert)| alert.flapping) {
-        settled(fingerprint, alert, rules, now, &mut out);
+    // All alerts are looked at for this one: not every second, with a hundred thousand of them.
+    if vitals.swept.is_none_or(|last| now < last || now.since(last) >= SWEEP) {
+        vitals.swept = Some(now);
+        for (fingerprint, alert) in world.alerts.iter().filter(|(_, alert)| alert.flapping && alert.is_open()) {
+            settled(*fingerprint, alert, rules, now, &mut out);
+        }
     }
     out
 }

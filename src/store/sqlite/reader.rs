@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rusqlite::{Connection, InterruptHandle, OpenFlags};
 
 use super::error::{DAMAGED_HINT, is_damage, reading};
@@ -75,6 +75,48 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     })
 }
 
+/// Rows of one answer. Their bytes share one allocation, and neighbours the names of kind and system:
+/// a console that asks for a million events gets them a page at a time, and a page is dropped as a whole.
+#[derive(Default)]
+struct Gathered {
+    rows: Vec<(Row, usize)>,
+    bytes: BytesMut,
+}
+
+impl Gathered {
+    fn add(&mut self, found: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+        let last = self.rows.last().map(|(row, _)| row);
+        let kind = found.get_ref(4)?.as_str()?;
+        let kind = last.map(|row| &row.kind).filter(|last| ***last == *kind).cloned().unwrap_or_else(|| kind.into());
+        let system = found.get_ref(5)?.as_str_or_null()?.map(|name| {
+            let known = last.and_then(|row| row.system.as_ref()).filter(|last| last.as_str() == name);
+            known.cloned().unwrap_or_else(|| SystemId::lenient(name))
+        });
+        let bytes = found.get_ref(6)?.as_blob()?;
+        self.bytes.extend_from_slice(bytes);
+        let row = Row {
+            sequence: Sequence(from_sql(found.get(0)?)),
+            at: Time::from_micros(found.get(1)?),
+            recorded: Time::from_micros(found.get(2)?),
+            severity: Severity::from_rank(found.get(3)?),
+            kind,
+            system,
+            bytes: Bytes::new(),
+        };
+        self.rows.push((row, bytes.len()));
+        Ok(())
+    }
+
+    fn rows(self) -> Vec<Row> {
+        let mut bytes = self.bytes.freeze();
+        let own = |(mut row, length): (Row, usize)| {
+            row.bytes = bytes.split_to(length.min(bytes.len()));
+            row
+        };
+        self.rows.into_iter().map(own).collect()
+    }
+}
+
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Result<Reader, StoreError> {
         let conn = connect(&shared.file)?;
@@ -112,19 +154,19 @@ impl Reader {
             if from < base {
                 return Ok(Err(pruned(from, base)));
             }
-            let mut out = Vec::new();
+            let mut out = Gathered::default();
             let mut size = 0_usize;
             let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq >= ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"))?;
             let mut rows = select.query((to_sql(from.0), to_sql(to.0), limit(most.max(1))))?;
             while let Some(found) = rows.next()? {
                 let length = found.get_ref(6)?.as_blob()?.len();
-                if !out.is_empty() && size.saturating_add(length) > bytes {
+                if size > 0 && size.saturating_add(length) > bytes {
                     break;
                 }
                 size = size.saturating_add(length);
-                out.push(row(found)?);
+                out.add(found)?;
             }
-            Ok(Ok(out))
+            Ok(Ok(out.rows()))
         })
     }
 
@@ -134,16 +176,24 @@ impl Reader {
             Page::After(place) => (place, "(at, seq) > (?1, ?2)", "at, seq"),
         };
         self.snapshot(|conn| {
-            Ok(Ok(match place {
-                Some((at, sequence)) => conn
-                    .prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE {condition} ORDER BY {order} LIMIT ?3"))?
-                    .query_map((at.micros(), to_sql(sequence.0), limit(most)), row)?
-                    .collect::<rusqlite::Result<_>>()?,
-                None => conn
-                    .prepare_cached(&format!("SELECT {COLUMNS} FROM events ORDER BY {order} LIMIT ?1"))?
-                    .query_map([limit(most)], row)?
-                    .collect::<rusqlite::Result<_>>()?,
-            }))
+            let mut out = Gathered::default();
+            let mut gather = |mut rows: rusqlite::Rows<'_>| -> rusqlite::Result<()> {
+                while let Some(found) = rows.next()? {
+                    out.add(found)?;
+                }
+                Ok(())
+            };
+            match place {
+                Some((at, sequence)) => {
+                    let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE {condition} ORDER BY {order} LIMIT ?3"))?;
+                    gather(select.query((at.micros(), to_sql(sequence.0), limit(most)))?)?;
+                }
+                None => {
+                    let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events ORDER BY {order} LIMIT ?1"))?;
+                    gather(select.query([limit(most)])?)?;
+                }
+            }
+            Ok(Ok(out.rows()))
         })
     }
 
