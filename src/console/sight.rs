@@ -71,3 +71,32 @@ impl Link {
         self.state == LinkState::Up && self.age(mono).is_some_and(|age| age <= self.patience)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(heard: i64, lag: i64) -> Link {
+        let mut link = Link::new("shop".into(), "127.0.0.1:7373".into(), None);
+        link.state = LinkState::Up;
+        link.heard = Some((Span::from_secs(heard), Span::from_secs(lag)));
+        link
+    }
+
+    #[test]
+    fn a_server_that_keeps_nothing_goes_stale_though_it_keeps_talking() {
+        // Its log is shut: a claim comes every five seconds, and says each time that it is older.
+        for second in (0..60).step_by(5) {
+            let link = link(second, second);
+            assert_eq!(link.age(Span::from_secs(second)), Some(Span::from_secs(second)));
+            assert_eq!(link.is_live(Span::from_secs(second)), second <= link.patience.secs(), "after {second} s");
+        }
+    }
+
+    #[test]
+    fn silence_counts_on_top_of_the_lag() {
+        assert!(link(100, 10).is_live(Span::from_secs(105)));
+        assert!(!link(100, 10).is_live(Span::from_secs(106)));
+        assert!(!link(100, i64::MAX / 2_000_000).is_live(Span::from_secs(100)), "an absurd lag is no reason to look fresh");
+    }
+}

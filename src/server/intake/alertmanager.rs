@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::guard::{Refused, Sender, body};
 use super::{Core, Intake, json as bounded};
-use crate::model::id::SourceId;
+use crate::model::id::{CheckId, SourceId};
 use crate::model::report::{Report, Reported, ReportedState};
 use crate::model::time::Time;
 use crate::server::mapping::{Mapping, Pairs, Raw, Text, Via};
@@ -26,6 +26,8 @@ use crate::server::mapping::{Mapping, Pairs, Raw, Text, Via};
 const NAME: &str = "prometheus";
 /// Faults of single alerts that are named in an answer.
 const FAULTS: usize = 20;
+/// Names of rules that are compared with before they are taken as they are.
+const MOST_CHECKS: usize = 32;
 
 /// One alert of a push (`postableAlert`).
 #[derive(Deserialize)]
@@ -59,12 +61,15 @@ pub(super) async fn push<C: Core>(
     let mut faults = Vec::new();
     let mut reports: Vec<Report> = Vec::new();
     let mut unmapped = 0_u64;
+    let mut checks: Vec<CheckId> = Vec::new();
     for (alert, number) in alerts.into_iter().zip(1_usize..) {
         let source = source(&alert, &sender, &intake.config.replica_labels);
         match reported(&intake.config.mapping, alert, said.unwrap_or(now), now, |cuts, via| {
             intake.counts.cut(cuts);
             unmapped += u64::from(via == Via::Nothing);
-        }) {
+        })
+        .map(|reported| shared(reported, &mut checks))
+        {
             Ok(reported) => match reports.iter_mut().find(|report| report.source.as_str() == &*source) {
                 Some(report) => report.alerts.push(reported),
                 None => reports.push(Report { source: SourceId::new(&source), at: said.unwrap_or(now), alerts: vec![reported], complete: false }),
@@ -84,6 +89,17 @@ pub(super) async fn push<C: Core>(
         return Ok(StatusCode::OK.into_response());
     }
     Err(Refused::bad(format!("the other alerts were taken; not these: {}", faults.join("; "))))
+}
+
+/// The alerts of a push come from few rules: those of one rule share its name's memory, which they keep
+/// for as long as they are held.
+fn shared(mut reported: Reported, checks: &mut Vec<CheckId>) -> Reported {
+    match checks.iter().find(|check| **check == reported.check) {
+        Some(known) => reported.check = known.clone(),
+        None if checks.len() < MOST_CHECKS => checks.push(reported.check.clone()),
+        None => {}
+    }
+    reported
 }
 
 /// Who says it: the sender, and which of its replicas.

@@ -27,7 +27,7 @@ const LAST_MILLI: i64 = (1 << 42) - 1;
 const LOW: u64 = (1 << BITS) - 1;
 
 /// Rows, and bytes of events, in one transaction of the index.
-const BATCH_ROWS: i64 = 16_000;
+const BATCH_ROWS: i64 = 8_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// A backlog that is caught up with even while appends come in quickly: a search scans it each time.
 const BACKLOG: u64 = 200_000;
@@ -107,7 +107,7 @@ fn begin(file: &Path, shared: &Shared, pruned: i64) -> rusqlite::Result<Connecti
          CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
          CREATE VIRTUAL TABLE words USING fts5(text, content='', detail='none', columnsize=0, tokenize='ascii');
          -- A batch's words are gathered in memory (bytes) and written once: fewer pieces to merge later.
-         INSERT INTO words (words, rank) VALUES ('hashsize', 8388608);",
+         INSERT INTO words (words, rank) VALUES ('hashsize', 4194304);",
     )?;
     conn.execute("INSERT INTO meta (name, value) VALUES ('origin', ?1)", [&head.origin.0[..]])?;
     for (name, value) in [("format", FORMAT), ("incarnation", to_sql(head.incarnation.0)), ("watermark", 0), ("entries", 0), ("pruned", pruned)] {
