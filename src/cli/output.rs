@@ -51,9 +51,11 @@ impl Output {
         Output { to: BufWriter::with_capacity(64 * 1024, io::stdout().lock()), colour: wants_colour(), live: false }
     }
 
-    /// Every line leaves at once.
+    /// From here on every line leaves at once, and so does what has gathered.
     pub fn live(mut self) -> Output {
         self.live = true;
+        // Should nobody read any more, the next line says so.
+        let _ = self.to.flush();
         self
     }
 

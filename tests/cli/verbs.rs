@@ -1,0 +1,126 @@
+//! Verbs and questions against a server that runs, and against what it left.
+
+use serde_json::Value;
+
+use super::home::{Home, until};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+#[test]
+fn a_pipeline_records_a_change_and_the_timeline_has_it() {
+    let home = Home::new();
+    let server = home.serve();
+    home.ok(&["change", "--system", "shop", "deploy 4f3a2c", "--link", "https://ci.example.org/412", "--revision", "4f3a2c"]);
+    let events = lines(&home.ok(&["events", "--json", "kind:change"]));
+    assert_eq!(events.len(), 1);
+    assert_eq!((&events[0]["title"], &events[0]["system"], &events[0]["actor"]), (&Value::from("deploy 4f3a2c"), &"shop".into(), &"user:robin".into()));
+    assert_eq!(events[0]["data"]["version"], "4f3a2c");
+    assert_eq!(events[0]["links"][0]["url"], "https://ci.example.org/412");
+    assert_eq!(home.ok(&["events", "--count", "kind:change"]).trim(), "1");
+    assert!(home.ok(&["today", "--system", "shop"]).contains("deploy 4f3a2c"));
+    server.stop();
+    // What it left is read from the disk, and its age is said.
+    let ran = home.run(&["events", "--json", "kind:change"]);
+    assert_eq!((ran.code, lines(&ran.out)), (0, events), "{}", ran.err);
+    assert!(ran.err.contains("no server runs here") && ran.err.contains("ago"), "{}", ran.err);
+    let ran = home.run(&["change", "--system", "shop", "again"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+}
+
+#[test]
+fn read_only_refuses_before_anything_is_asked() {
+    let home = Home::new();
+    for args in [&["change", "--system", "a", "b"] as &[&str], &["ack", "deadbeef"], &["note", "system", "a", "b"], &["resolve", "x", "--all"]] {
+        let ran = home.run(&[&["--read-only"], args].concat());
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains("--read-only"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_alert_is_acknowledged_assigned_noted_snoozed_and_resolved_by_its_id() {
+    let home = Home::new();
+    let _server = home.serve();
+    let config = home.path().join("agent.toml");
+    let sock = home.embedded().join("server.sock");
+    let missing = home.path().join("missing");
+    std::fs::write(
+        &config,
+        format!(
+            "[agent]\nname = \"web-1\"\nsystem = \"shop\"\nserver = \"unix:{}\"\n[[check]]\nname = \"heartbeat\"\nkind = \"file\"\npath = {:?}\ninterval = \"1s\"\nattempts = 1\n",
+            sock.display(),
+            missing.display().to_string()
+        ),
+    )
+    .unwrap();
+    let check = home.run(&["config", "check", config.to_str().unwrap()]);
+    assert_eq!(check.code, 0, "{check:?}");
+    let mut agent = home.command(&["agent", "--config", config.to_str().unwrap()]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    until("the alert opens", || home.ok(&["alerts", "--count", "system:shop"]).trim() != "0");
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let alert = lines(&home.ok(&["alerts", "--json", "heartbeat"])).remove(0);
+    assert_eq!((&alert["system"], &alert["check"], &alert["acknowledged"]), (&Value::from("shop"), &"heartbeat".into(), &false.into()));
+    let id = &alert["alert"].as_str().unwrap()[..8];
+    let now = || lines(&home.ok(&["alerts", "--json", "heartbeat"])).remove(0);
+
+    assert!(home.ok(&["ack", id, "--dry-run"]).contains("would be acknowledged"));
+    assert_eq!(now()["acknowledged"], false);
+    home.ok(&["ack", id, "--note", "restarting it"]);
+    assert_eq!((&now()["acknowledged"], &now()["somebody"]), (&true.into(), &"robin".into()));
+    home.ok(&["ack", id, "--undo"]);
+    assert_eq!(now()["acknowledged"], false);
+    home.ok(&["assign", id, "--to", "kim"]);
+    assert_eq!(now()["somebody"], "kim");
+    home.ok(&["note", "alert", id, "only after the nightly import"]);
+    home.ok(&["snooze", id, "--for", "2h"]);
+    assert_eq!(now()["asks"], "later");
+    assert!(home.ok(&["events", "--json", "kind:note"]).contains("only after the nightly import"));
+    home.ok(&["resolve", id, "--note", "gone"]);
+    assert_eq!(home.ok(&["alerts", "--count", "heartbeat"]).trim(), "0");
+    let again = home.run(&["ack", id]);
+    assert_eq!(again.code, 1, "{again:?}");
+}
+
+#[test]
+fn a_log_is_exported_imported_backed_up_and_restored() {
+    let home = Home::new();
+    let server = home.serve();
+    home.ok(&["change", "--system", "shop", "one"]);
+    home.ok(&["note", "system", "shop", "two"]);
+    let at = |name: &str| home.path().join(name).display().to_string();
+    // Both while it runs.
+    home.ok(&["export", "--to", &at("all.jsonl")]);
+    home.ok(&["backup", &at("all.db")]);
+    home.ok(&["change", "--system", "shop", "three"]);
+    server.stop();
+    home.ok(&["import", "--data", &at("new"), &at("all.jsonl")]);
+    let export = home.ok(&["export", "--data", &at("new")]);
+    let titles: Vec<Value> = lines(&export).iter().filter(|event| event["system"] == "shop").map(|event| event["title"].clone()).collect();
+    assert_eq!(titles, ["one", "two"]);
+    let again = home.run(&["import", "--data", &at("new"), &at("all.jsonl")]);
+    assert_eq!(again.code, 1, "a log that has events is not imported into: {again:?}");
+    home.ok(&["restore", &at("all.db")]);
+    assert_eq!(home.ok(&["events", "--count", "system:shop"]).trim(), "2");
+    // The same export beside everything, without a server.
+    assert_eq!(home.ok(&["events", "--count", "system:shop", "--file", &at("all.jsonl")]).trim(), "2");
+}
+
+#[test]
+fn follow_prints_what_happens_once() {
+    use std::io::BufRead;
+    let home = Home::new();
+    let _server = home.serve();
+    home.ok(&["change", "--system", "shop", "before"]);
+    let mut child = home.command(&["events", "kind:change", "--follow", "--json"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("\"before\""));
+    home.ok(&["change", "--system", "shop", "after"]);
+    assert!(out.next().unwrap().unwrap().contains("\"after\""));
+    home.ok(&["change", "--system", "shop", "last"]);
+    assert!(out.next().unwrap().unwrap().contains("\"last\""));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
