@@ -36,6 +36,10 @@ impl Address {
         }
         let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
         let host = rest.split('/').next().unwrap_or(rest);
+        // A user's name, or escapes in the host, could make one address look like another.
+        if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']')) {
+            return Err(refuse("a host has letters, digits, `.`, `-` and `_` alone"));
+        }
         match host.rsplit_once(':') {
             Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(Address::Tcp(host.into())),
             Some(_) | None => Err(refuse("expected host:port, ws://host:port or unix:/path")),
@@ -180,7 +184,7 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text), Ok(expected), "{text}");
         }
-        for bad in ["", "host", "host:0", "host:99999", ":80", "unix:", "wss://host:1"] {
+        for bad in ["", "http://good.example.org@127.0.0.1:1", "ws://good%0d:1", "host", "host:0", "host:99999", ":80", "unix:", "wss://host:1"] {
             assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }

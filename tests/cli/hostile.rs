@@ -86,3 +86,26 @@ fn t6_on_a_terminal_nothing_but_colour_is_sent() {
     assert!(colourless != text, "a terminal gets colour");
     assert!(harmless(&colourless), "{colourless:?}");
 }
+
+/// An address is shown as it was written: escapes in it are made visible, encoded ones stay encoded, and
+/// what could pass for another host is not hidden behind them.
+#[test]
+fn t3_addresses_are_shown_as_they_are_and_steer_nothing() {
+    let home = Home::new();
+    let raw = "http://good.example.org\u{1b}[2K\rhttp://evil.example.org:9093";
+    let encoded = "http://good.example.org%1b%5b2K%0devil.example.org@127.0.0.1:1";
+    for address in [raw, encoded] {
+        let ways: &[&[&str]] = &[
+            &["server", "add", "x", address],
+            &["source", "test", "--alertmanager", address],
+            &["--server", address, "now"],
+            &["change", "--system", "shop", "deploy", "--link", address],
+        ];
+        for way in ways {
+            let ran = home.run(way);
+            assert!(ran.code != 0, "{way:?}: {ran:?}");
+            assert!(harmless(&ran.out) && harmless(&ran.err), "{way:?}: {ran:?}");
+            assert!(!ran.err.contains("\u{1b}") && !ran.err.contains("[2Kevil"), "{way:?}: {ran:?}");
+        }
+    }
+}
