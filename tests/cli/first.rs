@@ -23,7 +23,9 @@ impl Console {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_midwatch"));
         command.args(args);
         command.env_clear();
-        for (name, value) in [("HOME", home.path().to_str().unwrap()), ("USER", "robin"), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")] {
+        for (name, value) in
+            [("HOME", home.path().to_str().unwrap()), ("USER", "robin"), ("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")]
+        {
             command.env(name, value);
         }
         let child = pty.slave.spawn_command(command).unwrap();

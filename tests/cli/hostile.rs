@@ -31,7 +31,14 @@ fn t1_titles_notes_and_names_are_cleaned_on_every_way_out() {
 #[test]
 fn t2_errors_that_repeat_what_came_from_elsewhere_are_cleaned() {
     let home = Home::new();
-    for args in [&[HOSTILE] as &[&str], &["alerts", HOSTILE], &["--server", HOSTILE, "now"], &["ack", HOSTILE], &["server", "add", HOSTILE, HOSTILE], &["config", "check", HOSTILE]] {
+    for args in [
+        &[HOSTILE] as &[&str],
+        &["alerts", HOSTILE],
+        &["--server", HOSTILE, "now"],
+        &["ack", HOSTILE],
+        &["server", "add", HOSTILE, HOSTILE],
+        &["config", "check", HOSTILE],
+    ] {
         let ran = home.run(args);
         assert!(harmless(&ran.out) && harmless(&ran.err), "{args:?}: {ran:?}");
         assert!(ran.code != 0);

@@ -12,6 +12,6 @@
 
 mod codes;
 mod first;
-mod hostile;
 mod home;
+mod hostile;
 mod verbs;
