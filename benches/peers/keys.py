@@ -17,7 +17,8 @@ def measure(term, key, times, quiet):
 def less():
     with tempfile.NamedTemporaryFile("w", suffix=".log") as file:
         for i in range(5_000):
-            file.write(f"2026-11-21T02:{i // 60 % 60:02}:{i % 60:02}.{i % 1000:03}Z host-{i % 800:03} service-{i % 50} request {i:08x} answered 200 after {i * 7919 % 5000} ms, {i % 37} retries, {'x' * (i % 60)}\n")
+            line = f"2026-11-21T02:{i // 60 % 60:02}:{i % 60:02}.{i % 1000:03}Z host-{i * 7919 % 800:03} service-{i % 50} request {i * 2654435761 % 4294967296:08x} answered 200 after {i * 7919 % 5000} ms, {i % 37} retries, runbook=rb/{i % 300} trace={i * 40503 % 65536:04x}"
+            file.write(line.ljust(150 + i % 28, "x") + "\n")
         file.flush()
         term = Term(["less", file.name])
         term.read(0.3, 3)

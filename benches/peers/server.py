@@ -60,7 +60,8 @@ def alerts(count, each=100):
     """Bodies for `POST /api/v2/alerts`: so many distinct alerts, firing for two hours."""
     import json
     stamp = lambda at: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-    begins, ends = stamp(time.time()), stamp(time.time() + 7200)
+    # An hour ago: ages of a minute and more stand still for a minute.
+    begins, ends = stamp(time.time() - 3600), stamp(time.time() + 7200)
     names = ["DiskAlmostFull", "HighLatency", "QueueTooLong", "ReplicaLags", "CertificateExpires", "TooManyErrors"]
     bodies = []
     for first in range(0, count, each):
