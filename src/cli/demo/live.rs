@@ -38,7 +38,8 @@ pub fn round(cast: &Cast, often: &[Often], number: i64) -> Vec<Line> {
 }
 
 fn first(pen: &mut Pen, cast: &Cast) {
-    pen.breaks(INLET, Ago(-62), Status::Warning, "inlet 31 °C (> 28 °C)");
+    // Agents repeat what they last saw, so that a second bad result comes when it comes: these count at once.
+    pen.result(INLET, Ago(-62), Status::Warning, "inlet 31 °C (> 28 °C)", 1);
     pen.result(SCORES, Ago(-95), Status::Warning, "feed 9 min late (> 5 min)", 2);
     pen.note("club", Ago(-130), "kim", "club/scores", "results come in again, six minutes behind");
     pen.result(SCORES, Ago(-170), Status::Ok, "feed 4 min late", 2);
@@ -57,7 +58,7 @@ fn comes_and_goes(pen: &mut Pen, cast: &Cast, often: &[Often], begins: Ago) {
         let Some(spec) = cast.check(server, agent, check) else { continue };
         let at = At { server, agent, check };
         let from = begins.later(90 + place * 55);
-        pen.breaks(at, from, Status::Warning, &pen.fill(&spec.bad));
+        pen.result(at, from, Status::Warning, &pen.fill(&spec.bad), 1);
         pen.result(at, from.later(pen.number(80, 200)), Status::Ok, &spec.fine, 2);
     }
 }
