@@ -119,12 +119,12 @@ commands! {
     PreviousHit, "previous-hit", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that matches.";
     NextError, "next-error", Search, On(LISTS), Hidden, Looks, "Goes to the next row that is an error or worse.";
     PreviousError, "previous-error", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that is an error or worse.";
-    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything: systems, alerts, events, people.";
+    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything that has a name: alerts, systems, servers, panes.";
     Palette(Option<Words>), "palette", Search, Everywhere, Hidden, Looks, "Runs any command by its name.";
     ShowTimeline, "show-timeline", Search, On(SUBJECTS), Shown, Looks, "Shows the timeline of the selected system.";
     ShowSystem, "show-system", Search, On(SUBJECTS), Shown, Looks, "Shows the selected system in the tree.";
 
-    GoTo(Option<When>), "go-to", Time, Everywhere, Shown, Looks, "Goes to a time, like 3am, -2h or fri 14:00; all panes show what was so then.";
+    GoTo(Option<When>), "go-to", Time, Everywhere, Shown, Looks, "Goes to a time on the timeline, like 3am, -2h or fri 14:00.";
     Live, "live", Time, Everywhere, Shown, Looks, "Comes back to the present, and follows it.";
     HourBack, "hour-back", Time, Everywhere, Hidden, Looks, "Goes back an hour.";
     HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour.";

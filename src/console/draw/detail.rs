@@ -105,12 +105,13 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         let mut line: Words = vec![
             (pad(&clock(state, change.at), first), Role::Muted),
             (format!("{} ", change.title), Role::Text),
-            (format!("by {}", change.by), Role::Actor),
-            (format!("  {} before", coarse(change.before)), Role::Muted),
         ];
         if change.suspect {
-            line.push((format!("  {} suspect", glyphs.pointer), Role::HistoryNew));
+            // The most telling part is cut last.
+            line.push((format!("{} suspect  ", glyphs.pointer), Role::HistoryNew));
         }
+        line.push((format!("by {}", change.by), Role::Actor));
+        line.push((format!("  {} before", coarse(change.before)), Role::Muted));
         if change.system != detail.name {
             line.push((format!("  on {}", change.system), Role::Muted));
         }
