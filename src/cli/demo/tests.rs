@@ -128,7 +128,7 @@ fn the_night_tells_its_story() {
 
     let varnish = row(&now, "shop/varnish", "hit-rate");
     assert_eq!((varnish.asks(), varnish.severity, varnish.history.verdict), (Asks::You, Severity::Critical, Verdict::New));
-    assert_eq!(varnish.history.words(night.start), "new: first in the 30 days known");
+    assert_eq!(varnish.history.words(night.start), "new: first in 30 known days");
     let ceph = row(&now, "dc1/ceph", "osds");
     assert_eq!((ceph.asks(), ceph.history.verdict), (Asks::You, Verdict::Rare));
     let under = now.entries.iter().find(|entry| entry.row.alert == ceph.alert).unwrap();
