@@ -102,10 +102,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
     let first = wide(&mut detail.changes.iter().take(6).map(|change| change.at));
     for change in detail.changes.iter().take(6) {
-        let mut line: Words = vec![
-            (pad(&clock(state, change.at), first), Role::Muted),
-            (format!("{} ", change.title), Role::Text),
-        ];
+        let mut line: Words = vec![(pad(&clock(state, change.at), first), Role::Muted), (format!("{} ", change.title), Role::Text)];
         if change.suspect {
             // The most telling part is cut last.
             line.push((format!("{} suspect  ", glyphs.pointer), Role::HistoryNew));
