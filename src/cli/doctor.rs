@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
+use super::ask::{self, Ask, Asked};
 use super::output::{Output, Tone};
 use super::settings::Settings;
 use super::{Context, Failure};
 
-/// Say what works here: terminal, colour, clipboard, files, disk
+/// Say what works here: terminal, colour, clipboard, files, disk, servers, clocks
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: midwatch doctor\nIt changes nothing. It ends with 1 when something is broken, not when something could be better.")]
 pub struct Args {
@@ -51,6 +52,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut findings = vec![fine("version", concat!("midwatch ", env!("CARGO_PKG_VERSION")))];
     findings.extend(terminal(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())));
     findings.extend(files(context));
+    findings.extend(servers(context));
     let mut out = Output::new();
     for finding in &findings {
         if args.json {
@@ -142,6 +144,32 @@ fn files(context: &Context) -> Vec<Finding> {
     }
     out.extend(disk(&context.places.data));
     out
+}
+
+/// Whether each server that would be asked answers, and how its clock stands to ours.
+fn servers(context: &Context) -> Vec<Finding> {
+    let asked = ask::block_on(async {
+        let mut ask = Ask::connect(context, 0)?;
+        ask.worlds().await;
+        let offline = ask.is_offline();
+        Ok(ask.asked.into_iter().map(|asked| server(&asked, offline)).collect())
+    });
+    // What is wrong with the configuration was said where it was read.
+    asked.unwrap_or_default()
+}
+
+fn server(asked: &Asked, offline: bool) -> Finding {
+    let name = &asked.config.name;
+    match (&asked.failed, asked.ahead()) {
+        (Some(why), _) if asked.embedded => note("server", format!("{name}: {why}"), ""),
+        (Some(why), _) => broken("server", format!("{name} cannot be reached: {why}"), "Does it run? Is the address in console.toml right, and the tunnel up?"),
+        (None, _) if offline => note("server", format!("{name} (embedded) does not run now"), "The console starts it"),
+        (None, Some(ahead)) if ahead.abs() > 2 => {
+            let words = format!("{name} answers; its clock is {} s {} this one", ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
+            note("server", words, "Ages may look wrong; let both machines keep time by NTP")
+        }
+        (None, _) => fine("server", format!("{name} answers, its clock agrees")),
+    }
 }
 
 /// Whether the folder, or the nearest one above it that exists, can be written to; how much room there
