@@ -134,7 +134,10 @@ impl Ask {
         let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
-        let asked = configs.into_iter().map(|config| Asked { config, embedded: embedded.is_some(), replica: Replica::default(), welcomed: None, failed: None }).collect();
+        let asked = configs
+            .into_iter()
+            .map(|config| Asked { config, embedded: embedded.is_some(), replica: Replica::default(), welcomed: None, failed: None })
+            .collect();
         Ok(Ask { servers, asked, person, embedded, offline: None, asks: 0 })
     }
 
