@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Memory per idle connection: nats-server and midwatch, one after the other, twice (G7).
+
+    benches/peers/idle.py WIRE [--connections 5000]
+
+WIRE is the program of `cargo bench --bench wire --no-run`. A NATS client is connected and subscribed to a
+subject of its own; a midwatch console has said hello, subscribed and got its snapshot.
+"""
+import argparse, ctypes, os, re, resource, signal, socket, subprocess, time
+
+
+def rss_kib(process):
+    return next(int(line.split()[1]) for line in open(f"/proc/{process}/status") if line.startswith("VmRSS"))
+
+
+def nats(count, port=28601):
+    server = subprocess.Popen(["nats-server", "-a", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL,
+                              preexec_fn=lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL))
+    held = []
+    try:
+        until = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < until, "nats-server does not start"
+                time.sleep(0.02)
+        time.sleep(0.5)
+        before = rss_kib(server.pid)
+        for i in range(count):
+            client = socket.create_connection(("127.0.0.1", port))
+            stream = client.makefile("rb")
+            stream.readline()
+            client.sendall(b'CONNECT {"verbose":false,"pedantic":false,"lang":"py","version":"1"}\r\nSUB events.%d 1\r\nPING\r\n' % i)
+            assert stream.readline() == b"PONG\r\n"
+            held.append((client, stream))
+        time.sleep(2)
+        return (rss_kib(server.pid) - before) / count
+    finally:
+        server.kill()
+        server.wait()
+        for client, stream in held:
+            stream.close()
+            client.close()
+
+
+def midwatch(wire, count):
+    out = subprocess.run([wire, "idle", str(count)], check=True, capture_output=True, text=True).stdout
+    return float(re.search(r"kib_per_connection=([0-9.]+)", out).group(1))
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("wire")
+    arguments.add_argument("--connections", type=int, default=5_000)
+    chosen = arguments.parse_args()
+    wanted = 2 * chosen.connections + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted) if os.geteuid() == 0 else hard))
+    for turn in range(2):
+        theirs, ours = nats(chosen.connections), midwatch(chosen.wire, chosen.connections)
+        print(f"# round {turn + 1}, {chosen.connections} connections, KiB each: nats-server {theirs:.1f}, midwatch {ours:.1f}, ratio {ours / theirs:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
