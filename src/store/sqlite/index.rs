@@ -30,7 +30,7 @@ const LOW: u64 = (1 << BITS) - 1;
 const BATCH_ROWS: i64 = 8_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// A backlog that is caught up with even while appends come in quickly: a search scans it each time.
-const BACKLOG: u64 = 200_000;
+const BACKLOG: u64 = 100_000;
 /// Appends in a second that still count as quiet.
 const QUIET: u64 = 100;
 /// How long it waits before it looks whether things have become quiet.
