@@ -114,7 +114,8 @@ impl Session {
         std::thread::spawn(move || {
             let mut bytes = [0u8; 4096];
             while let Ok(count @ 1..) = reader.read(&mut bytes) {
-                if sender.send(bytes[..count].to_vec()).is_err() || !goes_on.load(Ordering::SeqCst) {
+                let last = bytes[..count].windows(4).any(|four| four == b"word") && !goes_on.load(Ordering::SeqCst);
+                if sender.send(bytes[..count].to_vec()).is_err() || last {
                     return;
                 }
             }
