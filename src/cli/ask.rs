@@ -113,11 +113,20 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
             configs.push(entry.config(name)?);
         }
     }
-    let embedded = configs.is_empty().then(|| context.places.embedded());
+    let embedded = configs.is_empty().then(|| running(context).unwrap_or_else(|| context.places.embedded()));
     if let Some(folder) = &embedded {
         configs.push(ServerConfig::new(&embedded_name(), Address::Unix(folder.join(SOCKET))));
     }
     Ok(Chosen { configs, person, embedded })
+}
+
+/// The embedded server that runs: the one of this machine, else one that was started with sources.
+fn running(context: &Context) -> Option<PathBuf> {
+    let answers = |folder: &PathBuf| std::os::unix::net::UnixStream::connect(folder.join(SOCKET)).is_ok();
+    let others = std::fs::read_dir(&context.places.data).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let mut others: Vec<PathBuf> = others.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("embedded-"))).collect();
+    others.sort();
+    std::iter::once(context.places.embedded()).chain(others).find(answers)
 }
 
 /// What the embedded server is called: as the machine is.
