@@ -80,6 +80,8 @@ pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>) -> 
 /// Opens the console on anything that feeds it.
 pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed) -> Result<(), Failure> {
     let options = options(context, links, &person)?;
+    // The screen is the console's alone: what is logged meanwhile goes into a file.
+    let _diverted = super::logging::into_file(&context.places.state.join("console.log"));
     crate::console::screen::terminal::report_panics(&context.places.embedded());
     // One thread: the console waits for everything in one place, and starts at once.
     let threads = tokio::runtime::Builder::new_current_thread()

@@ -1,7 +1,11 @@
 //! Logs: to standard error, as `MIDWATCH_LOG` asks (`info`, `midwatch::link=debug`), with every line
-//! cleaned, so that nothing that is logged can forge another line or move the cursor (T9).
+//! cleaned, so that nothing that is logged can forge another line or move the cursor (T9). While a
+//! console has the terminal, into a file instead: the screen is the console's alone.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -12,7 +16,42 @@ use crate::model::clean::clean_line;
 pub fn start() {
     let filter = EnvFilter::try_from_env("MIDWATCH_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     // Only the first call in a process counts; a second one changes nothing.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Cleaned(io::stderr)).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Cleaned(|| Out)).try_init();
+}
+
+/// Where logs go while a console has the terminal.
+static FILE: Mutex<Option<File>> = Mutex::new(None);
+
+/// From now on into this file, until the answer is dropped. Where it cannot be opened, nowhere.
+pub fn into_file(path: &Path) -> Diverted {
+    let file = path.parent().and_then(|folder| std::fs::create_dir_all(folder).ok()).and_then(|()| File::options().create(true).append(true).open(path).ok());
+    let nowhere = || File::options().write(true).open("/dev/null").ok();
+    *FILE.lock().unwrap_or_else(PoisonError::into_inner) = file.or_else(nowhere);
+    Diverted
+}
+
+/// While it lives, logs go into a file.
+pub struct Diverted;
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        *FILE.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+struct Out;
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *FILE.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => file.write(bytes),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes writers that clean.
