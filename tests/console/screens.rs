@@ -96,3 +96,12 @@ fn nothing_is_green_before_every_server_has_spoken() {
     desk.shows("Waiting for the first word of a server.");
     desk.hides("All is well");
 }
+
+#[test]
+fn a_server_on_which_nothing_reports_is_not_called_well() {
+    let mut desk = Desk::new(&["infra"], "midwatch", 100, 30);
+    desk.hear(0, super::night::Told::new(7, "infra", &[]).snapshot());
+    desk.wait(Span::from_secs(1));
+    desk.shows("nothing is known to be well");
+    desk.hides("All is well");
+}

@@ -253,14 +253,28 @@ pub fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], x: u16, y: u16, roo
 fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     let known = state.links.iter().filter(|link| link.known).count();
     let silent = state.links.iter().filter(|link| !link.is_live(state.mono)).count();
+    let agents: usize = state.sky.servers.iter().map(|seen| seen.world.agents.len()).sum();
+    let checks: usize = state.sky.servers.iter().flat_map(|seen| seen.world.agents.values()).map(|agent| agent.checks.len()).sum();
+    let sources: usize = state.sky.servers.iter().map(|seen| seen.world.sources.len()).sum();
     let (words, role) = if list.filter.is_some() {
         (format!("No open alert matches. {} are open; Esc clears the filter.", list.counts.1), Role::Muted)
     } else if known == 0 {
         ("Waiting for the first word of a server.".to_owned(), Role::Muted)
     } else if silent > 0 {
-        (format!("No open alert is known, but {silent} of {} servers say nothing: nobody knows whether all is well.", state.links.len()), Role::FreshnessStale)
+        let words = format!("No open alert is known, but {silent} of {} servers say nothing: nobody knows whether all is well.", state.links.len());
+        (words, Role::FreshnessStale)
+    } else if checks + sources == 0 {
+        // Nothing watched is not all well.
+        ("No alert is open, but no check and no source has reported yet: nothing is known to be well.".to_owned(), Role::FreshnessLate)
     } else {
-        ("All is well: no alert is open, and every server answers.".to_owned(), Role::Fine)
+        let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
+        (format!("All is well: no alert is open, every server answers, {} of {} report.", count(checks, "check"), count(agents, "machine")), Role::Fine)
     };
+    if known > 0 && area.height > 6 {
+        let words = [("8", "what is watched, and how it is"), ("2", "what happened today, in words"), ("3", "every event"), ("?", "the keys")];
+        for ((key, what), y) in words.into_iter().zip(area.y + 3..) {
+            canvas.words(area.x + 2, y, area.width.saturating_sub(3), &[(format!("{key}  "), Role::Key), (what.to_owned(), Role::Muted)]);
+        }
+    }
     canvas.text(area.x + 2, area.y + u16::from(area.height > 2), area.width.saturating_sub(3), &words, role);
 }

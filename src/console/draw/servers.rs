@@ -84,7 +84,8 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
         }
     }
     if let Some(environment) = &link.environment {
-        lines.push(vec![label("environment"), (environment.to_string(), Role::BarEnvironment)]);
+        let role = if environment.starts_with("prod") { Role::BarEnvironment } else { Role::Text };
+        lines.push(vec![label("environment"), (environment.to_string(), role)]);
     }
     if !link.version.is_empty() {
         lines.push(vec![label("version"), (format!("midwatch {}", link.version), Role::Text)]);

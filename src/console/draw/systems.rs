@@ -16,7 +16,8 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.systems;
     let head = if area.height < 12 { 1 } else { systems::HEAD };
     let troubled = pane.rows.iter().filter(|row| row.own.alerts > 0).count();
-    let mut words: Words = vec![(format!("{} systems", pane.rows.len()), Role::Strong)];
+    let total = if pane.rows.len() == 1 { "1 system".to_owned() } else { format!("{} systems", pane.rows.len()) };
+    let mut words: Words = vec![(total, Role::Strong)];
     if troubled > 0 {
         words.push((format!("   {troubled} with something open"), Role::SeverityWarning));
     }
