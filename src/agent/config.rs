@@ -37,7 +37,7 @@ pub struct AgentConfig {
     /// The system that stands for this machine, and what its checks are about unless they say otherwise. The agent's
     /// name, if it is not set.
     pub system: SystemId,
-    /// `ws://127.0.0.1:8470` or `unix:/path/server.sock`.
+    /// `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
     pub server: Option<String>,
     /// A file of mode 0600 that holds the token for that server.
     pub token_file: Option<PathBuf>,

@@ -27,7 +27,7 @@ enum Verb {
 
 /// Add a server, under a name of your choice
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch server add infra ws://127.0.0.1:8470 --token-file ~/.config/midwatch/infra.token --env production")]
+#[command(after_help = "Example: midwatch server add infra ws://127.0.0.1:7373 --token-file ~/.config/midwatch/infra.token --env production")]
 struct Add {
     name: String,
     /// ws://HOST:PORT on this machine's loopback, or unix:/path/server.sock

@@ -43,7 +43,7 @@ impl Default for Settings {
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerEntry {
-    /// `ws://127.0.0.1:8470` or `unix:/path/server.sock`.
+    /// `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
     pub url: String,
     /// The file that holds the token for it.
     #[serde(default)]
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn servers_have_names_addresses_and_environments() {
-        let settings = parse("linger = \"1h\"\n[servers.infra]\nurl = \"ws://127.0.0.1:8470\"\nenv = \"production\"\n").unwrap();
+        let settings = parse("linger = \"1h\"\n[servers.infra]\nurl = \"ws://127.0.0.1:7373\"\nenv = \"production\"\n").unwrap();
         assert_eq!(settings.linger, Span::from_hours(1));
         assert_eq!(settings.servers.get("infra").unwrap().env.as_deref(), Some("production"));
     }

@@ -78,6 +78,10 @@ pub struct State {
     pub side_by_side: bool,
     /// The alerts that were told of by bell.
     pub told: usize,
+    /// A key came since the last frame: what is selected now was chosen.
+    pub(super) keyed: bool,
+    /// When another row came under the cursor by itself.
+    pub(super) slid: Option<Span>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -134,6 +138,8 @@ impl State {
             zoomed: false,
             side_by_side: false,
             told: 0,
+            keyed: false,
+            slid: None,
         }
     }
 
@@ -219,9 +225,11 @@ impl State {
         self.panes = panes;
         let alert = self.panes.alert(self.pane);
         if alert != self.selected {
+            self.slid = (!self.keyed && self.selected.is_some()).then_some(self.mono);
             self.selected = alert;
             self.selected_at = self.mono;
         }
+        self.keyed = false;
         let shown = self.detail.as_ref().map(|detail| detail.alert);
         if shown != self.selected && (shown.is_none() || self.mono.micros() - self.selected_at.micros() >= REST.micros()) {
             self.detail = self.selected.and_then(|alert| detail(&self.sky, alert, self.now));

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::event::{
-    AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
+    Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CheckChanged, CheckRemoved, ClearReason,
     Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourceRecovered, SystemDeclared, Unwatched,
 };
@@ -35,8 +35,10 @@ pub fn fold(world: &mut World, event: &Event) {
     world.head = event.id.sequence;
     world.recorded = world.recorded.max(event.recorded);
     // A clock that stood in 1970 does not make us know half a century.
-    if event.at.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|since| event.at < since) {
-        world.known_since = Some(event.at);
+    // A source's word that something began long ago does not make us have watched since then.
+    let since = if matches!((&event.kind, &event.actor), (Kind::AlertOpened(_), Actor::Source(_))) { event.recorded } else { event.at };
+    if since.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|known| since < known) {
+        world.known_since = Some(since);
     }
     if let Some(request) = event.request
         && world.requests.back() != Some(&request)

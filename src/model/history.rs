@@ -82,7 +82,7 @@ impl History {
         let known_days = u32::try_from(known.secs() / 86_400).unwrap_or(0) + 1;
         let verdict = if alert.flapping {
             Verdict::Flapping
-        } else if age >= Span::from_days(7) || (known_days >= 7 && days * 10 >= known_days * 6) {
+        } else if known_days >= 7 && (age >= Span::from_days(7) || days * 10 >= known_days * 6) {
             Verdict::Chronic
         } else {
             match before {

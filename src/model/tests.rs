@@ -517,3 +517,16 @@ fn clones_share_what_did_not_change() {
     ask(&mut p, 1, 21, Intent::NoteSystem { system: "shop".parse().unwrap(), text: "x".into() }).unwrap();
     assert!(Arc::ptr_eq(&before.alerts[&disk()], &p.world.alerts[&disk()]));
 }
+
+#[test]
+fn a_source_that_claims_an_old_beginning_does_not_make_us_have_watched_since_then() {
+    let mut p = primary();
+    let mut report = fired("am", 60, ReportedState::Firing { until: Some(at(900)) });
+    report.alerts[0].starts = T0.minus(Span::from_days(51));
+    p.report(&report, at(60));
+    let alert = only_open(&p);
+    assert_eq!(alert.now.unwrap().since, T0.minus(Span::from_days(51)), "it began when its source says");
+    let history = super::history::History::of(alert, p.world.known_since, at(120));
+    assert_eq!((history.verdict, history.usual), (super::history::Verdict::New, false), "and it is new to us");
+    assert_eq!(history.words(at(120)), "new: first since we watch");
+}

@@ -204,3 +204,33 @@ fn copies_say_what_they_copied() {
     let Some(Effect::Copy(summary)) = desk.effects.last() else { panic!("no summary") };
     assert!(summary.contains("deploy shop 4f3a2c"), "{summary}");
 }
+
+#[test]
+fn nobody_acts_on_a_row_that_has_just_come_under_the_cursor() {
+    let mut desk = desk();
+    let selected = desk.state.panes.now.list.alert().unwrap();
+    let shop = desk.state.sky.of_origin(selected.origin).unwrap().0;
+    // The selected alert clears: another row stands there now.
+    let world = desk.state.sky.servers[shop].world.clone();
+    let alert = world.alert(selected.alert).unwrap();
+    let id = midwatch::model::id::EventId { sequence: world.head.next(), origin: world.origin, incarnation: world.incarnation };
+    let kind = midwatch::model::event::AlertCleared { alert: selected.alert, reason: midwatch::model::event::ClearReason::Recovered };
+    let draft = midwatch::model::event::Draft::new(NOW, midwatch::model::event::Actor::Server, kind, alert.title.clone()).on(alert.system.clone());
+    desk.hear(shop, vec![News::Events { events: vec![std::sync::Arc::new(draft.stamp(id, NOW))], lag: Span::ZERO }]);
+    desk.wait(Span::from_millis(100));
+    assert_ne!(desk.state.panes.now.list.alert(), Some(selected));
+    desk.press("a");
+    assert!(desk.sent().is_empty(), "it was not seen yet");
+    desk.shows("look, then press again");
+    desk.press("a");
+    assert_eq!(desk.sent().len(), 1);
+}
+
+#[test]
+fn a_refused_token_is_said_where_one_looks_first() {
+    let mut desk = Desk::new(&["infra"], "midwatch", 100, 30);
+    desk.tell(Message::Server(0, News::Lost { why: "the token is wrong".into(), retry: None }));
+    desk.wait(Span::from_secs(1));
+    desk.shows("infra cannot be used: the token is wrong");
+    desk.hides("nothing needs you");
+}

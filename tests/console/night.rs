@@ -200,7 +200,8 @@ impl Desk {
         let mut desk = Desk::new(&["infra", "shop"], theme, width, height);
         desk.hear(0, infra.snapshot());
         desk.hear(1, shop.snapshot());
-        desk.wait(Span::from_secs(1));
+        // Long enough for what came under the cursor to have been seen.
+        desk.wait(Span::from_secs(2));
         desk.wait(Span::from_millis(100));
         desk
     }

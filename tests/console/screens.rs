@@ -68,7 +68,7 @@ fn a_lost_server_is_shown_as_it_was_with_its_age_and_never_as_fine() {
     desk.wait(Span::from_secs(41));
     desk.shows("osd.12 down");
     desk.shows("as last heard");
-    desk.shows("○ infra 42s");
+    desk.shows("○ infra 43s");
     desk.shows("infra says nothing");
     desk.press("0");
     desk.shows("connection refused");

@@ -6,6 +6,7 @@ use crate::command::Pane;
 use crate::console::pane::alert_list::{AlertList, Line, LineKind};
 use crate::console::pane::{Split, now};
 use crate::console::screen::text;
+use crate::console::sight::LinkState;
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::model::history::{Cell, coarse};
@@ -259,7 +260,10 @@ fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     let (words, role) = if list.filter.is_some() {
         (format!("No open alert matches. {} are open; Esc clears the filter.", list.counts.1), Role::Muted)
     } else if known == 0 {
-        ("Waiting for the first word of a server.".to_owned(), Role::Muted)
+        match state.links.iter().find_map(|link| if let LinkState::Lost { why, .. } = &link.state { Some((link, why)) } else { None }) {
+            Some((link, why)) => (format!("{} cannot be used: {why}", link.name), Role::MessageBad),
+            None => ("Waiting for the first word of a server.".to_owned(), Role::Muted),
+        }
     } else if silent > 0 {
         let words = format!("No open alert is known, but {silent} of {} servers say nothing: nobody knows whether all is well.", state.links.len());
         (words, Role::FreshnessStale)
@@ -270,11 +274,14 @@ fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
         let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
         (format!("All is well: no alert is open, every server answers, {} of {} report.", count(checks, "check"), count(agents, "machine")), Role::Fine)
     };
-    if known > 0 && area.height > 6 {
+    if known > 0 && area.height > 9 {
         let words = [("8", "what is watched, and how it is"), ("2", "what happened today, in words"), ("3", "every event"), ("?", "the keys")];
-        for ((key, what), y) in words.into_iter().zip(area.y + 3..) {
+        for ((key, what), y) in words.into_iter().zip(area.y + 5..) {
             canvas.words(area.x + 2, y, area.width.saturating_sub(3), &[(format!("{key}  "), Role::Key), (what.to_owned(), Role::Muted)]);
         }
     }
-    canvas.text(area.x + 2, area.y + u16::from(area.height > 2), area.width.saturating_sub(3), &words, role);
+    let lines = text::wrap(&words, area.width.saturating_sub(4), 3, canvas.glyphs().ellipsis);
+    for (line, y) in lines.iter().zip(area.y + u16::from(area.height > 2)..area.bottom()) {
+        canvas.text(area.x + 2, y, area.width.saturating_sub(3), line, role);
+    }
 }

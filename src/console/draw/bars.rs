@@ -178,7 +178,11 @@ fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
         Pane::Today => vec![(Command::DayBack, "day before"), (Command::DayForward, "day after")],
         Pane::Servers => vec![(Command::Reconnect, "try again"), (Command::Open, "open")],
     };
-    own.into_iter().chain(looks).collect()
+    // What a newcomer needs most stands where a narrow line still has it.
+    let mut out = own;
+    let place = out.len().min(4);
+    out.splice(place..place, looks);
+    out
 }
 
 fn hints(state: &State, canvas: &mut Canvas<'_>, area: Rect) {

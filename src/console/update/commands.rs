@@ -394,6 +394,10 @@ impl State {
     }
 
     fn mark(&mut self) {
+        // What is not on the screen is not marked.
+        if self.panes.opened {
+            return;
+        }
         match self.pane {
             Pane::Now | Pane::Alerts => {
                 self.alert_list().mark();
@@ -412,6 +416,10 @@ impl State {
     }
 
     fn mark_range(&mut self) {
+        // What is not on the screen is not marked.
+        if self.panes.opened {
+            return;
+        }
         match self.pane {
             Pane::Now | Pane::Alerts => self.alert_list().mark_range(),
             Pane::Timeline => {
@@ -431,6 +439,10 @@ impl State {
     }
 
     fn mark_all(&mut self) {
+        // What is not on the screen is not marked.
+        if self.panes.opened {
+            return;
+        }
         match self.pane {
             Pane::Now | Pane::Alerts => self.alert_list().mark_all(),
             Pane::Timeline => {

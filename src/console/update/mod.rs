@@ -56,6 +56,7 @@ impl State {
     }
 
     fn key(&mut self, key: keymap::Key) -> Vec<Effect> {
+        self.keyed = true;
         let layers = self.layers();
         let mut pressed = std::mem::take(&mut self.pressed);
         let outcome = self.keymap.press(&mut pressed, &layers, key);

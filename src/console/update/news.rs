@@ -79,8 +79,8 @@ impl State {
                     (Ok(()), None) => {}
                     (Err(Refusal { why, .. }), verb) => {
                         self.undo.retain(|undo| !undo.notes.contains(&request));
-                        let what = verb.map_or_else(String::new, |verb| format!("{} {}: ", verb.word, verb.what));
-                        self.say(Tone::Wrong, format!("{what}refused by {name}: {why}"));
+                        let what = verb.map_or_else(String::new, |verb| format!("   ({} {})", verb.word, verb.what));
+                        self.say(Tone::Wrong, format!("refused by {name}: {why}{what}"));
                     }
                 }
             }

@@ -6,8 +6,11 @@ use crate::console::pending::{Undo, Verb};
 use crate::console::state::{State, Tone};
 use crate::model::id::{AlertRef, EventId, Person, SystemRef};
 use crate::model::intent::{Intent, Request};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::view::alerts::AlertRow;
+
+/// A row that came under the cursor by itself is not acted on for so long.
+const JUST_NOW: Span = Span::from_millis(1_500);
 
 /// A verb, with what it needs to know beside its targets.
 #[derive(Clone, PartialEq, Debug)]
@@ -64,6 +67,12 @@ impl State {
         let asked: Vec<Asked> = targets.iter().filter_map(|alert| self.asked(verb, *alert)).collect();
         if asked.is_empty() {
             self.say(Tone::Plain, if targets.is_empty() { "there is no alert here" } else { "there is nothing to do here" });
+            return Vec::new();
+        }
+        // Nobody acts on a row that has only just come under the cursor.
+        if self.slid.is_some_and(|slid| self.mono.micros() - slid.micros() < JUST_NOW.micros()) {
+            self.slid = None;
+            self.say(Tone::Wrong, "another alert has just come under the cursor; look, then press again");
             return Vec::new();
         }
         if let [_] = asked.as_slice() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Sky;
+use super::{Freshness, Sky};
 use super::alerts::{AlertRow, Asks, rows, urgency};
 use crate::model::id::AlertRef;
 use crate::model::time::Time;
@@ -19,6 +19,8 @@ pub struct Now {
     pub folded: usize,
     /// Servers that say nothing now.
     pub silent_servers: Vec<String>,
+    /// No server has ever been heard: nothing is known.
+    pub unknown: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -70,6 +72,7 @@ impl Now {
             out.entries.push(Entry { row, effects });
         }
         out.entries.sort_by_cached_key(|entry| urgency(&entry.row));
+        out.unknown = sky.servers.iter().all(|seen| seen.freshness == Freshness::Never);
         out.silent_servers = sky.servers.iter().filter(|seen| !seen.freshness.is_live()).map(|seen| seen.name.to_string()).collect();
         out
     }
@@ -78,6 +81,7 @@ impl Now {
     pub fn headline(&self) -> Vec<(Asks, String)> {
         let mut out = Vec::new();
         match self.need_you {
+            0 if self.unknown => out.push((Asks::Somebody, "nothing is known yet".to_owned())),
             0 => out.push((Asks::Nobody, "nothing needs you".to_owned())),
             1 => out.push((Asks::You, "1 needs you".to_owned())),
             n => out.push((Asks::You, format!("{n} need you"))),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 
-use super::{Seen, Sky};
+use super::{Freshness, Seen, Sky};
 use crate::model::history::{History, Verdict, coarse};
 use crate::model::id::{SystemId, SystemRef};
 use crate::model::severity::Severity;
@@ -111,7 +111,10 @@ pub fn today(sky: &Sky, from: Time, until: Time, zone: &TimeZone, system: Option
         (std::cmp::Reverse(still), std::cmp::Reverse(section.lines.len()))
     };
     sections.sort_by(|a, b| weight(a).cmp(&weight(b)).then_with(|| a.name.cmp(&b.name)));
-    Today { from, until, summary: told.counts.words(), sections, caveats: told.caveats }
+    // No verdict on what nobody could ask.
+    let unknown = !sky.servers.is_empty() && sky.servers.iter().all(|seen| seen.freshness == Freshness::Never);
+    let summary = if unknown || sky.servers.is_empty() { "No server could be asked: what happened is not known.".to_owned() } else { told.counts.words() };
+    Today { from, until, summary, sections, caveats: told.caveats }
 }
 
 /// What is told so far.
