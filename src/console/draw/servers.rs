@@ -15,7 +15,14 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.servers;
     let live = state.links.iter().filter(|link| link.is_live(state.mono)).count();
     let role = if live == state.links.len() { Role::Fine } else { Role::FreshnessStale };
-    let words: Words = vec![(if state.links.len() == 1 { (if live == 1 { "the server answers" } else { "the server does not answer" }).to_owned() } else { format!("{live} of {} servers answer", state.links.len()) }, role)];
+    let words: Words = vec![(
+        if state.links.len() == 1 {
+            (if live == 1 { "the server answers" } else { "the server does not answer" }).to_owned()
+        } else {
+            format!("{live} of {} servers answer", state.links.len())
+        },
+        role,
+    )];
     canvas.words(area.x + 2, area.y, area.width.saturating_sub(3), &words);
     let body = Rect { y: area.y + servers::HEAD, height: area.height.saturating_sub(servers::HEAD), ..area };
     let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });

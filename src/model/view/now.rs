@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Freshness, Sky};
 use super::alerts::{AlertRow, Asks, rows, urgency};
+use super::{Freshness, Sky};
 use crate::model::id::AlertRef;
 use crate::model::time::Time;
 
