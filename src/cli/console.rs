@@ -9,6 +9,7 @@ use super::embedded::{self, Sources};
 use super::places::make_private;
 use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
+use crate::command::Pane;
 use crate::client::{Address, ServerConfig, Servers, servers::Wishes};
 use crate::console::runtime::{self, ConsoleError, Feed, Options};
 use crate::console::sight::Link;
@@ -77,9 +78,13 @@ pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>) -> 
     show(context, links, person, Feed::Servers(Box::new(connect)))
 }
 
-/// Opens the console on anything that feeds it.
+/// Opens the console on anything that feeds it: servers begin with what is wrong now, files with what they hold.
 pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed) -> Result<(), Failure> {
-    let options = options(context, links, &person)?;
+    let initial = match &feed {
+        Feed::Servers(_) => Pane::Now,
+        Feed::News(_) => Pane::Timeline,
+    };
+    let options = Options { initial, ..options(context, links, &person)? };
     // The screen is the console's alone: what is logged meanwhile goes into a file.
     let _diverted = super::logging::into_file(&context.places.state.join("console.log"));
     crate::console::screen::terminal::report_panics(&context.places.embedded());
@@ -129,6 +134,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
             read_only: context.global.read_only,
             request_id: Box::new(random),
         },
+        initial: Pane::Now,
         depth,
         ascii,
         themes,

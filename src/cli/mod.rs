@@ -24,6 +24,7 @@ mod logging;
 mod man;
 mod note;
 mod now;
+mod open;
 pub mod output;
 mod pick;
 mod places;
@@ -89,6 +90,7 @@ pub enum Verb {
     Now(now::Args),
     Today(today::Args),
     Events(events::Args),
+    Open(open::Args),
     Alerts(alerts::Args),
     Systems(systems::Args),
     Servers(servers::Args),
@@ -163,6 +165,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Now(args)) => now::run(&args, &context),
         Some(Verb::Today(args)) => today::run(&args, &context),
         Some(Verb::Events(args)) => events::run(&args, &context),
+        Some(Verb::Open(args)) => open::run(args, &context),
         Some(Verb::Alerts(args)) => alerts::run(&args, &context),
         Some(Verb::Systems(args)) => systems::run(&args, &context),
         Some(Verb::Servers(args)) => servers::run(&args, &context),

@@ -18,6 +18,7 @@ use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
 use super::theme::{Depth, Theme};
 use crate::client::Servers;
+use crate::command::Pane;
 use crate::model::time::{Span, Time};
 
 /// The least time between two frames.
@@ -28,6 +29,8 @@ const GATHER: usize = 512;
 /// How the console was started.
 pub struct Options {
     pub setup: Setup,
+    /// The pane that it begins with.
+    pub initial: Pane,
     /// Colours that the terminal has, and whether it shows ASCII alone: for themes chosen later.
     pub depth: Depth,
     pub ascii: bool,
@@ -108,6 +111,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         options: rest,
     };
     runtime.state.size = (width, height);
+    runtime.state.pane = options.initial;
     let outcome = runtime.go(feed, signals).await;
     let owes = !runtime.answered;
     runtime.terminal.end(owes);

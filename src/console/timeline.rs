@@ -15,7 +15,7 @@ use crate::model::time::{Span, Time};
 use super::message::{Entry, Lazy};
 
 /// Events that are kept at most; beyond it the oldest go, and can be paged in again.
-const MOST: usize = 2_000_000;
+pub const MOST: usize = 2_000_000;
 /// Events that one step of filtering looks at.
 const STEP: usize = 5_000;
 

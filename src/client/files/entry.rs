@@ -61,7 +61,7 @@ impl<'a> Entry<'a> {
     }
 
     /// The whole exported event; an export's line that is none is shown as a line.
-    fn exported(&self) -> Option<&Event> {
+    pub fn exported(&self) -> Option<&Event> {
         if *self.format != Format::Export {
             return None;
         }

@@ -90,6 +90,8 @@ pub struct Totals {
     /// Events that were found.
     pub count: u64,
     pub files: Vec<Outcome>,
+    /// As they were when they had nothing more, in their order: of a file that grows, one goes on from there.
+    pub scanners: Vec<Scanner>,
 }
 
 /// Merges what the scanners find; `emit` is handed file, event and bytes, and may end it with an error.
@@ -98,7 +100,7 @@ pub fn merge(scanners: Vec<Scanner>, threads: usize, emit: Emit<'_>) -> io::Resu
     let window = (WINDOW / u64::try_from(files.max(1)).unwrap_or(1)).clamp(CHUNK as u64, 4 << 20);
     let desk =
         Desk { state: Mutex::new(State { slots: scanners.into_iter().map(Slot::new).collect(), stop: false }), work: Condvar::new(), done: Condvar::new() };
-    std::thread::scope(|scope| {
+    let mut totals = std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, files.max(1)) {
             scope.spawn(|| desk.work());
         }
@@ -106,7 +108,10 @@ pub fn merge(scanners: Vec<Scanner>, threads: usize, emit: Emit<'_>) -> io::Resu
         desk.lock().stop = true;
         desk.work.notify_all();
         merged
-    })
+    })?;
+    let state = desk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    totals.scanners = state.slots.into_iter().filter_map(|slot| slot.scanner).map(|scanner| *scanner).collect();
+    Ok(totals)
 }
 
 /// What the threads share.
@@ -176,7 +181,6 @@ impl Desk {
                     Ok(Some(batch)) => {
                         slot.ready_span += batch.span.max(1);
                         slot.ready.push_back(batch);
-                        slot.scanner = Some(scanner);
                     }
                     Ok(None) => slot.finished = true,
                     Err(error) => {
@@ -184,6 +188,7 @@ impl Desk {
                         slot.finished = true;
                     }
                 }
+                slot.scanner = Some(scanner);
                 if slot.finished {
                     self.work.notify_all();
                 }

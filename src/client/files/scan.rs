@@ -70,6 +70,10 @@ pub struct Scanner {
     filled: usize,
     position: u64,
     ended: bool,
+    /// The reader has nothing more for now, but it has not ended.
+    waiting: bool,
+    /// The format was found in so few lines that it is looked for again.
+    provisional: bool,
     /// The rest of an event that is too large is passed over, up to the next one.
     passing: Option<Passing>,
     /// Events that were cut off.
@@ -82,9 +86,15 @@ enum Passing {
     AtLine,
 }
 
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scanner").field("path", &self.origins.path).field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
 impl Scanner {
     pub fn new(reader: Box<dyn Read + Send>, origins: Arc<Origins>, zone: Zone, filter: Filter, want: Want, render: Option<Render>) -> Scanner {
-        Scanner { reader, origins, zone, format: None, filter, want, render, buffer: Vec::new(), filled: 0, position: 0, ended: false, passing: None, cut: 0 }
+        Scanner { reader, origins, zone, format: None, filter, want, render, buffer: Vec::new(), filled: 0, position: 0, ended: false, waiting: false, provisional: false, passing: None, cut: 0 }
     }
 
     /// Known once the first chunk was read.
@@ -96,6 +106,21 @@ impl Scanner {
         self.position
     }
 
+    /// How many bytes were read so far, held ones among them.
+    pub fn reached(&self) -> u64 {
+        self.position + u64::try_from(self.filled).unwrap_or(0)
+    }
+
+    /// What was read but not given yet: an event that may go on.
+    pub fn held(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or(&[])
+    }
+
+    /// Nothing more is waited for: what is held is given next, as it is.
+    pub fn give_rest(&mut self) {
+        self.ended = true;
+    }
+
     /// A file that had ended may have grown.
     pub fn resume(&mut self, latest: Time) {
         self.ended = false;
@@ -103,19 +128,21 @@ impl Scanner {
     }
 
     /// The next chunk's events, in the order of the file; nothing when it has ended. `spare` is a buffer
-    /// to use again.
+    /// to use again. Of a reader that would block, what is complete is given; nothing: there is no more
+    /// for now, and [`Scanner::next`] can be called again.
     pub fn next(&mut self, spare: &mut Vec<u8>) -> io::Result<Option<Batch>> {
         if self.ended && self.filled == 0 {
             return Ok(None);
         }
         let mut failed = None;
+        self.waiting = false;
         let cut = loop {
             if let Err(error) = self.fill() {
                 // What was read before counts; then the file has ended.
                 self.ended = true;
                 failed = Some(error);
             }
-            if self.format.is_none() {
+            if self.format.is_none() || (self.provisional && self.filled > 0) {
                 if self.filled == 0 {
                     return failed.map_or(Ok(None), Err);
                 }
@@ -124,6 +151,7 @@ impl Scanner {
                 if self.want == Want::Readable {
                     self.want = if format == Format::Export { Want::Rendered } else { Want::Raw };
                 }
+                self.provisional = self.waiting && format == Format::Plain && self.filled < SAMPLE;
                 self.format = Some(format);
             }
             self.pass();
@@ -137,6 +165,9 @@ impl Scanner {
                 self.passing = Some(if within { Passing::WithinLine } else { Passing::AtLine });
                 self.cut += 1;
                 break LARGEST;
+            }
+            if self.waiting {
+                return Ok(None);
             }
         };
         let mut batch = self.events(cut);
@@ -180,6 +211,10 @@ impl Scanner {
                 Ok(0) => self.ended = true,
                 Ok(read) => self.filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.waiting = true;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
