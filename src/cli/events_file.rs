@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::output::to_json;
 use crate::client::files::{Entry, FileError, Format, Input, Origins, Render, Scanner, Want, Zone, merge, wall};
+use crate::model::clean::clean_line;
 use crate::model::filter::{Filter, Subject};
 use crate::model::time::Time;
 
@@ -98,6 +100,7 @@ fn rendering(asked: &EventsFile<'_>) -> (Want, Option<Render>) {
     let terminal = asked.terminal;
     match asked.shape {
         Shape::Count => (Want::Count, None),
+        Shape::Json if terminal => (Want::Rendered, Some(Arc::new(json_for_terminals))),
         Shape::Json => (Want::Rendered, Some(Arc::new(json))),
         Shape::Lines => {
             let want = if terminal { Want::Rendered } else { Want::Readable };
@@ -116,6 +119,14 @@ fn json(entry: &Entry<'_>, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
+/// The same, with what a terminal would obey escaped.
+fn json_for_terminals(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    if let Ok(json) = to_json(&entry.event()) {
+        out.extend_from_slice(json.as_bytes());
+        out.push(b'\n');
+    }
+}
+
 fn lines(entry: &Entry<'_>, zone: &TimeZone, terminal: bool, out: &mut Vec<u8>) {
     let line = match *entry.format {
         Format::Export => {
@@ -131,31 +142,93 @@ fn lines(entry: &Entry<'_>, zone: &TimeZone, terminal: bool, out: &mut Vec<u8>) 
         _ => String::from_utf8_lossy(entry.raw).into_owned(),
     };
     if terminal {
-        out.extend(clean(&line).into_bytes())
+        clean(&line, out);
     } else {
-        out.extend(line.into_bytes())
+        out.extend_from_slice(line.as_bytes());
     }
     out.push(b'\n');
 }
 
-/// Nothing that a terminal would obey; line breaks and tabs stay, over-long lines are cut and say so.
-fn clean(text: &str) -> String {
+/// Nothing that a terminal would obey; line breaks stay, over-long lines are cut and say so.
+fn clean(text: &str, out: &mut Vec<u8>) {
     const LONGEST: usize = 64 << 10;
-    let mut out = String::with_capacity(text.len().min(LONGEST));
     for (i, line) in text.split('\n').enumerate() {
         if i > 0 {
-            out.push('\n');
+            out.push(b'\n');
         }
-        let start = out.len();
-        for c in line.chars() {
-            if out.len() - start > LONGEST {
-                out.push_str(&format!(" … ({} bytes in all)", line.len()));
-                break;
-            }
-            let harmful =
-                (c.is_control() && c != '\t') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-            out.push(if harmful { '\u{fffd}' } else { c });
+        let shown = line.get(..line.floor_char_boundary(LONGEST)).unwrap_or(line);
+        out.extend_from_slice(clean_line(shown.trim_end_matches('\r')).as_bytes());
+        if shown.len() < line.len() {
+            out.extend_from_slice(format!(" … ({} bytes in all)", line.len()).as_bytes());
         }
     }
-    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::{Actor, Draft, LogLine};
+    use crate::model::id::{EventId, Sequence};
+
+    fn printed(text: &str, shape: Shape, terminal: bool) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        std::fs::write(&path, text).unwrap();
+        let mut out = Vec::new();
+        let asked = EventsFile { filter: Filter::all(), files: &[path], shape, terminal, now: Time::from_secs(1_795_300_000), zone: TimeZone::UTC };
+        events_file(asked, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn exported(title: &str, text: &str) -> String {
+        let at = Time::from_secs(1_795_229_820);
+        let event = Draft::new(at, Actor::User("kim".into()), LogLine {}, title).text(text).stamp(EventId { sequence: Sequence(1), ..EventId::default() }, at);
+        serde_json::to_string(&event).unwrap() + "\n"
+    }
+
+    const HOSTILE: &str = "2026-11-21T02:57:00Z a\u{1b}[2J\u{1b}]52;c;aGk=\u{7}b\u{9b}6n\u{202e}c\r\n\u{1b}[31mmore\n";
+
+    fn is_harmless(text: &str) -> bool {
+        text.chars().all(|c| (!c.is_control() || c == '\n') && c != '\u{202e}')
+    }
+
+    #[test]
+    fn t1_a_hostile_line_is_cleaned_for_a_terminal_and_left_alone_for_a_program() {
+        let shown = printed(HOSTILE, Shape::Lines, true);
+        assert!(is_harmless(&shown), "{shown:?}");
+        assert!(shown.ends_with("\nmore\n") && shown.contains("02:57:00Z a"), "{shown:?}");
+        assert_eq!(printed(HOSTILE, Shape::Lines, false), HOSTILE);
+    }
+
+    #[test]
+    fn t1_hostile_exported_events_are_cleaned_in_every_shape() {
+        // Characters that JSON need not escape, as they are.
+        let export = exported("a\u{9b}6n\u{202e}b", "two\u{1b}[2J\nlines");
+        assert!(export.contains('\u{9b}'));
+        for shape in [Shape::Lines, Shape::Json] {
+            let shown = printed(&export, shape, true);
+            assert!(is_harmless(&shown), "{shape:?}: {shown:?}");
+        }
+        let json = printed(&export, Shape::Json, true);
+        assert_eq!(&*serde_json::from_str::<crate::model::event::Event>(&json).unwrap().title, "a\u{9b}6n\u{202e}b");
+    }
+
+    #[test]
+    fn the_shapes_of_what_is_printed() {
+        let log = "2026-11-21T02:57:00Z WARN one\n2026-11-21T02:58:00Z two";
+        assert_eq!(printed(log, Shape::Lines, false), format!("{log}\n"));
+        assert_eq!(printed(log, Shape::Count, false), "2\n");
+        let events: Vec<crate::model::event::Event> =
+            printed(log, Shape::Json, false).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.iter().map(|event| (&*event.title, event.severity.to_string())).collect::<Vec<_>>(), [("WARN one", "warning".into()), ("two", "info".into())]);
+        let export = exported("deploy", "of 4f3a");
+        assert_eq!(printed(&export, Shape::Json, false), export);
+        assert_eq!(printed(&export, Shape::Lines, false), "2026-11-21 02:57:00  info      kim  deploy\n    of 4f3a\n");
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_on_a_terminal_and_says_so() {
+        let shown = printed(&format!("2026-11-21T02:57:00Z {}\n", "é".repeat(100_000)), Shape::Lines, true);
+        assert!(shown.len() < 70_000 && shown.ends_with("(200021 bytes in all)\n"), "{}", shown.len());
+    }
 }

@@ -128,6 +128,7 @@ impl Feeder {
         }
         self.read(&mut files)?;
         for fed in &mut files {
+            self.drain(fed, true)?;
             self.catch_up(fed)?;
         }
         self.follow(files)
@@ -185,7 +186,6 @@ impl Feeder {
 
     /// The past of a file is told: what its exported events came to, and from now on what happens.
     fn catch_up(&self, fed: &mut Fed) -> Told {
-        self.drain(fed, !fed.log.is_stream)?;
         if !fed.marks.is_empty() {
             let part = fed.part();
             self.tell(fed.server, part)?;

@@ -177,8 +177,8 @@ fn a_stream_is_read_as_it_comes_and_kept_in_memory() {
     let mut scene = Scene::of(std::slice::from_ref(&path));
     let mut writer = OpenOptions::new().write(true).open(&path).unwrap();
     writer.write_all(b"2026-11-21T02:00:00Z first\n2026-11-21T02:01:00Z sec").unwrap();
-    scene.until("the first", |console| console.titles().first().is_some_and(|title| title == "first"));
     writer.write_all(b"ond\n2026-11-21T02:02:00Z third\n").unwrap();
+    scene.until("the first", |console| console.titles().first().is_some_and(|title| title == "first"));
     let many: String = (0..30_000).map(|i| format!("2026-11-21T03:00:00Z line {i}\n")).collect();
     writer.write_all(many.as_bytes()).unwrap();
     drop(writer);

@@ -156,3 +156,97 @@ impl Tale {
         fold(world, event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::Path;
+    use std::sync::Mutex as Shared;
+
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::super::{Log, Scanner, Want, Zone};
+    use super::*;
+    use crate::model::filter::Filter;
+
+    fn now() -> Time {
+        Time::from_secs(1_795_300_000)
+    }
+
+    /// What the streaming reader makes of a text.
+    fn streamed(path: &Path, text: &[u8]) -> Vec<Event> {
+        let seen: Arc<Shared<Vec<Event>>> = Arc::default();
+        let keep = seen.clone();
+        let render: Render = Arc::new(move |entry, out| {
+            out.push(b'x');
+            keep.lock().unwrap().push(entry.event());
+        });
+        let zone = Zone::new(TimeZone::UTC, now());
+        let reader = Box::new(std::io::Cursor::new(text.to_vec()));
+        let mut scanner = Scanner::new(reader, Arc::new(Origins::of(path)), zone, Filter::all(), Want::Rendered, Some(render));
+        while scanner.next(&mut Vec::new()).unwrap().is_some() {}
+        std::mem::take(&mut *seen.lock().unwrap())
+    }
+
+    /// What the index finds and reads again.
+    fn read_again(path: &Path) -> Vec<Event> {
+        let mut log = Log::open(path, now(), &TimeZone::UTC).unwrap();
+        let mut scanner = log.scanner.take().unwrap();
+        let mut marks = Vec::new();
+        let mut rest = false;
+        loop {
+            match scanner.next(&mut Vec::new()).unwrap() {
+                Some(batch) => marks.extend(batch.found.iter().map(|f| Mark::read(f, &batch.bytes[f.offset as usize..]).unwrap())),
+                None if rest => break,
+                None => {
+                    scanner.give_rest();
+                    rest = true;
+                }
+            }
+        }
+        (1..).zip(&marks).map(|(number, mark)| log.index.event(mark, number, &log.kept).unwrap()).collect()
+    }
+
+    fn same(text: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, packed) in [("a.log", false), ("a.log.zst", true)] {
+            let path = folder.path().join(name);
+            let bytes = if packed { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.as_bytes().to_vec() };
+            std::fs::File::create(&path).unwrap().write_all(&bytes).unwrap();
+            // A file's own time stands for what a line does not say.
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_300_000)).unwrap();
+            let mut expected = streamed(&path, text.as_bytes());
+            (1..).zip(&mut expected).for_each(|(number, event)| {
+                event.id.incarnation = Incarnation(1);
+                event.id.sequence = Sequence(number);
+            });
+            let read = read_again(&path);
+            assert_eq!(read, expected, "{name}: {text:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_read_again_is_what_the_stream_gives(
+            first in prop::sample::select(vec!["2026-11-21T02:57:00Z warn x", "Nov 21 02:57:00 web-1 sshd[7]: error: y", "{\"ts\":1795229820.5,\"level\":\"warn\",\"msg\":\"a\"}", "level=error ts=2026-11-21T02:57:00.5Z msg=x", "E1121 02:57:00.123456       1 main.go:7] no lease", "no time at all"]),
+            lines in prop::collection::vec(prop_oneof![Just(None), "[a-zé ]{0,12}\r?".prop_map(Some)], 0..20),
+            ends in any::<bool>(),
+        ) {
+            let mut text: String = std::iter::once(None).chain(lines).map(|line| line.unwrap_or_else(|| first.to_owned()) + "\n").collect();
+            if !ends {
+                text.pop();
+            }
+            same(&text);
+        }
+    }
+
+    #[test]
+    fn blocks_are_crossed() {
+        let text: String = (0..9_000).map(|i| format!("2026-11-21T02:57:00Z line {i} {}\n", "y".repeat(i % 150))).collect();
+        assert!(text.len() > 3 * (256 << 10));
+        same(&text);
+    }
+}
