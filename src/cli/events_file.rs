@@ -218,9 +218,11 @@ mod tests {
         let log = "2026-11-21T02:57:00Z WARN one\n2026-11-21T02:58:00Z two";
         assert_eq!(printed(log, Shape::Lines, false), format!("{log}\n"));
         assert_eq!(printed(log, Shape::Count, false), "2\n");
-        let events: Vec<crate::model::event::Event> =
-            printed(log, Shape::Json, false).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(events.iter().map(|event| (&*event.title, event.severity.to_string())).collect::<Vec<_>>(), [("WARN one", "warning".into()), ("two", "info".into())]);
+        let events: Vec<crate::model::event::Event> = printed(log, Shape::Json, false).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(
+            events.iter().map(|event| (&*event.title, event.severity.to_string())).collect::<Vec<_>>(),
+            [("WARN one", "warning".into()), ("two", "info".into())]
+        );
         let export = exported("deploy", "of 4f3a");
         assert_eq!(printed(&export, Shape::Json, false), export);
         assert_eq!(printed(&export, Shape::Lines, false), "2026-11-21 02:57:00  info      kim  deploy\n    of 4f3a\n");

@@ -41,7 +41,13 @@ impl Scene {
     fn until(&mut self, what: &str, test: impl Fn(&Console) -> bool) -> &Console {
         let began = Instant::now();
         while !test(&self.console) {
-            assert!(began.elapsed() < Duration::from_secs(30), "{what}; heard: {:?} {:?} {:?}", self.console.titles(), self.console.problems, self.console.lost);
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{what}; heard: {:?} {:?} {:?}",
+                self.console.titles(),
+                self.console.problems,
+                self.console.lost
+            );
             let (server, news) = match self.news.try_recv() {
                 Ok(news) => news,
                 Err(TryRecvError::Empty) => {
@@ -83,7 +89,8 @@ fn what_a_file_holds_and_what_comes_to_it() {
     fs::write(&b, "2026-11-21T02:01:00Z b1\n").unwrap();
     let mut scene = Scene::of(&[a.clone(), b.clone()]);
     let console = scene.until("the past", |console| console.entries.len() + console.live.len() >= 3);
-    let mut seen: Vec<_> = console.entries.iter().map(|(server, entry)| (entry.at.to_string(), *server, entry.severity, entry.event.event().unwrap())).collect();
+    let mut seen: Vec<_> =
+        console.entries.iter().map(|(server, entry)| (entry.at.to_string(), *server, entry.severity, entry.event.event().unwrap())).collect();
     seen.sort_by_key(|(at, ..)| at.clone());
     assert_eq!(seen.iter().map(|(_, server, _, event)| (*server, &*event.title)).collect::<Vec<_>>(), [(0, "a1"), (1, "b1"), (0, "error a2")]);
     assert_eq!(&*seen[0].3.text, "  of two lines");
@@ -155,8 +162,13 @@ fn exported(sequence: u64, kind: impl Into<crate::model::event::Kind>, title: &s
 fn exported_events_tell_what_was_open_at_their_end() {
     let folder = tempfile::tempdir().unwrap();
     let (path, mixed) = (folder.path().join("night.jsonl"), folder.path().join("mixed.jsonl"));
-    let opened = |n: u8| AlertOpened { alert: Fingerprint([n; 16]), check: "disk".into(), by: Actor::Agent("web-1".into()), condition: Condition::Problem, expr: None };
-    let lines = [exported(1, opened(1), "one"), exported(2, opened(2), "two"), exported(3, AlertCleared { alert: opened(1).alert, reason: ClearReason::Recovered }, "well")];
+    let opened =
+        |n: u8| AlertOpened { alert: Fingerprint([n; 16]), check: "disk".into(), by: Actor::Agent("web-1".into()), condition: Condition::Problem, expr: None };
+    let lines = [
+        exported(1, opened(1), "one"),
+        exported(2, opened(2), "two"),
+        exported(3, AlertCleared { alert: opened(1).alert, reason: ClearReason::Recovered }, "well"),
+    ];
     fs::write(&path, lines.concat()).unwrap();
     fs::write(&mixed, format!("{}{}", lines[1], lines[0])).unwrap();
     let mut scene = Scene::of(&[path.clone(), mixed]);

@@ -215,7 +215,12 @@ mod tests {
             let bytes = if packed { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.as_bytes().to_vec() };
             std::fs::File::create(&path).unwrap().write_all(&bytes).unwrap();
             // A file's own time stands for what a line does not say.
-            std::fs::File::options().write(true).open(&path).unwrap().set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_300_000)).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_795_300_000))
+                .unwrap();
             let mut expected = streamed(&path, text.as_bytes());
             (1..).zip(&mut expected).for_each(|(number, event)| {
                 event.id.incarnation = Incarnation(1);

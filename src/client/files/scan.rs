@@ -94,7 +94,23 @@ impl std::fmt::Debug for Scanner {
 
 impl Scanner {
     pub fn new(reader: Box<dyn Read + Send>, origins: Arc<Origins>, zone: Zone, filter: Filter, want: Want, render: Option<Render>) -> Scanner {
-        Scanner { reader, origins, zone, format: None, filter, want, render, buffer: Vec::new(), filled: 0, position: 0, ended: false, waiting: false, provisional: false, passing: None, cut: 0 }
+        Scanner {
+            reader,
+            origins,
+            zone,
+            format: None,
+            filter,
+            want,
+            render,
+            buffer: Vec::new(),
+            filled: 0,
+            position: 0,
+            ended: false,
+            waiting: false,
+            provisional: false,
+            passing: None,
+            cut: 0,
+        }
     }
 
     /// Known once the first chunk was read.
