@@ -5,7 +5,7 @@
 
 mod feed;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -72,7 +72,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// What a file is called: its name, or its path when another has the same.
-fn name(path: &PathBuf, all: &[PathBuf]) -> Arc<str> {
+fn name(path: &Path, all: &[PathBuf]) -> Arc<str> {
     if path.as_os_str() == "-" {
         return "stdin".into();
     }
