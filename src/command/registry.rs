@@ -119,7 +119,7 @@ commands! {
     PreviousHit, "previous-hit", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that matches.";
     NextError, "next-error", Search, On(LISTS), Hidden, Looks, "Goes to the next row that is an error or worse.";
     PreviousError, "previous-error", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that is an error or worse.";
-    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything that has a name: alerts, systems, servers, panes.";
+    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything that has a name: alerts, systems, servers, panes; opens a copied link.";
     Palette(Option<Words>), "palette", Search, Everywhere, Hidden, Looks, "Runs any command by its name.";
     ShowTimeline, "show-timeline", Search, On(SUBJECTS), Shown, Looks, "Shows the timeline of the selected system.";
     ShowSystem, "show-system", Search, On(SUBJECTS), Shown, Looks, "Shows the selected system in the tree.";

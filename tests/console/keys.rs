@@ -234,3 +234,29 @@ fn a_refused_token_is_said_where_one_looks_first() {
     desk.shows("infra cannot be used: the token is wrong");
     desk.hides("nothing needs you");
 }
+
+#[test]
+fn a_copied_link_opens_in_another_console() {
+    let link_of = |pane: &str| {
+        let mut desk = desk();
+        desk.press(pane);
+        desk.press("y l");
+        let Some(Effect::Copy(link)) = desk.effects.last().cloned() else { panic!("no link in {pane}") };
+        link
+    };
+    for (pane, title) in [("1", "hit rate"), ("3", "following"), ("8", "systems")] {
+        let mut other = desk();
+        other.press("f");
+        other.tell(Message::Paste(link_of(pane)));
+        other.press("Enter");
+        other.hides("leads to nothing");
+        if pane != "3" {
+            other.shows(title);
+        }
+    }
+    let mut other = desk();
+    other.press("f");
+    other.tell(Message::Paste("midwatch:alert:nonsense".into()));
+    other.press("Enter");
+    other.shows("leads to nothing");
+}

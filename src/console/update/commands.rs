@@ -379,6 +379,17 @@ impl State {
         }
     }
 
+    /// Shows one event on the timeline, if it is held.
+    pub(super) fn go_to_event(&mut self, id: crate::model::id::EventId) -> bool {
+        let found = (0..self.timeline.len()).find(|row| self.timeline.slot(*row).is_some_and(|slot| slot.id == id));
+        let Some(row) = found else { return false };
+        self.show(Pane::Timeline);
+        let mut panes = std::mem::take(&mut self.panes);
+        panes.timeline.select(&self.sight(), row, false);
+        self.panes = panes;
+        true
+    }
+
     fn next_bookmark(&mut self) {
         let mut panes = std::mem::take(&mut self.panes);
         let sight = self.sight();

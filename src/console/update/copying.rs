@@ -2,9 +2,11 @@
 
 use crate::command::Pane;
 use crate::console::effect::Effect;
+use crate::console::overlay::choose::Goal;
 use crate::console::state::{State, Tone};
 use crate::model::event::Event;
 use crate::model::history::ago;
+use crate::model::id::{AlertRef, EventId, SystemRef};
 
 impl State {
     pub(super) fn copy(&mut self, text: Option<String>) -> Vec<Effect> {
@@ -45,6 +47,36 @@ impl State {
             Pane::Now | Pane::Alerts => self.panes.alert(self.pane).map(|alert| format!("midwatch:alert:{}:{}", alert.origin, alert.alert)),
             Pane::Systems => self.panes.systems.system().map(|system| format!("midwatch:system:{}:{}", system.origin, system.id)),
             Pane::Today | Pane::Servers => None,
+        }
+    }
+
+    /// Goes where another person's console copied a link from; false: nothing here is meant by it.
+    pub(super) fn follow_link(&mut self, link: &str) -> bool {
+        let mut parts = link.splitn(3, ':');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some("event"), Some(id), None) => {
+                let Ok(id) = id.parse::<EventId>() else { return false };
+                self.go_to_event(id)
+            }
+            (Some("alert"), Some(origin), Some(alert)) => {
+                let (Ok(origin), Ok(alert)) = (origin.parse(), alert.parse()) else { return false };
+                let alert = AlertRef { origin, alert };
+                let open = self.rows.iter().any(|row| row.alert == alert);
+                if open {
+                    self.go_to_goal(Goal::Alert(alert));
+                }
+                open
+            }
+            (Some("system"), Some(origin), Some(id)) => {
+                let (Ok(origin), Ok(id)) = (origin.parse(), id.parse()) else { return false };
+                let system = SystemRef { origin, id };
+                let known = self.sky.of_origin(origin).is_some_and(|(_, seen)| seen.world.systems.contains_key(&system.id));
+                if known {
+                    self.go_to_goal(Goal::System(system));
+                }
+                known
+            }
+            _ => false,
         }
     }
 

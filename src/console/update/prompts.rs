@@ -81,6 +81,12 @@ impl State {
                 if choose.title == "command" {
                     return self.accept_command(choose);
                 }
+                if let Some(link) = choose.input.text().trim().strip_prefix("midwatch:") {
+                    if !self.follow_link(link) {
+                        self.say(Tone::Wrong, "that link leads to nothing that this console knows");
+                    }
+                    return Vec::new();
+                }
                 match choose.chosen().map(|choice| choice.goal.clone()) {
                     Some(goal) => self.go_to_goal(goal),
                     None => self.overlay = Some(Overlay::Choose(choose)),
