@@ -52,7 +52,18 @@ fn every_key_of_the_configuration_is_in_the_readme() {
 fn the_test_command_is_the_one_that_is_run() {
     let run = std::fs::read_to_string(path().with_file_name(".ci").join("run")).unwrap();
     let text = read();
-    let command = "cargo test";
-    assert!(text.contains(&format!("```sh\n{command}\n```")), "README.md does not give `{command}`");
-    assert!(run.lines().any(|line| line == command), ".ci/run does not run `{command}`");
+    let command =
+        text.lines().find(|line| line.starts_with("apt-get") && line.ends_with("&& cargo test")).expect("the README gives the command that passes all tests");
+    assert!(text.contains(&format!("```sh\n{command}\n```")), "it stands alone in its block");
+    assert!(run.lines().any(|line| line == "cargo test"), ".ci/run does not run `cargo test`");
+    let installed = command.split("--no-install-recommends").nth(1).and_then(|rest| rest.split("&&").next()).unwrap_or_default();
+    let needs = run.lines().filter(|line| line.starts_with("need ") || line.contains("missing+=("));
+    let packages: Vec<&str> =
+        needs.filter_map(|line| line.split(' ').next_back()).map(|word| word.trim_start_matches("missing+=(").trim_end_matches(')')).collect();
+    for package in installed.split_whitespace() {
+        assert!(packages.contains(&package), "the README installs {package}, .ci/run does not: {packages:?}");
+    }
+    for package in packages.iter().filter(|package| package.starts_with(char::is_alphabetic)) {
+        assert!(installed.split_whitespace().any(|known| known == *package), ".ci/run installs {package}, the README does not");
+    }
 }
