@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::check::{Kind, systemd};
 use crate::model::id::{AgentId, CheckId, SystemId};
+use crate::model::nearest::{nearest, nearest_expected, place};
 use crate::model::time::Span;
 
 /// Bytes of a configuration that are read.
@@ -105,6 +106,8 @@ pub struct ConfigError {
     pub file: PathBuf,
     /// Line and column, both from 1.
     pub place: Option<(usize, usize)>,
+    /// The bytes that are wrong.
+    pub span: Option<Range<usize>>,
     pub message: String,
     pub hint: String,
 }
@@ -124,7 +127,7 @@ impl Config {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         use std::io::Read;
-        let failed = |message: String, hint: &str| ConfigError { file: path.to_owned(), place: None, message: message.clone(), hint: hint.to_owned() };
+        let failed = |message: String, hint: &str| ConfigError { file: path.to_owned(), place: None, span: None, message, hint: hint.to_owned() };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(|error| failed(format!("it cannot be read: {error}"), "Check the path and who may read it"))?;
         file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| failed(format!("it cannot be read: {error}"), "It must be a text file in UTF-8"))?;
@@ -136,7 +139,14 @@ impl Config {
 
     /// Reads a configuration's text; the path is for the words alone.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        Reader { path, text }.config()
+        let reader = Reader { path, text };
+        let root = DeTable::parse(text).map_err(|error| reader.toml(&error, &[]))?;
+        reader.config(root.into_inner())
+    }
+
+    /// Makes a configuration of a table that was read from this text.
+    pub fn from_table(path: &Path, text: &str, table: DeTable<'_>) -> Result<Config, ConfigError> {
+        Reader { path, text }.config(table)
     }
 
     /// What is worth watching on any machine, with nothing configured.
@@ -160,15 +170,20 @@ struct Reader<'a> {
     text: &'a str,
 }
 
-impl<'a> Reader<'a> {
-    fn config(&self) -> Result<Config, ConfigError> {
-        let root = DeTable::parse(self.text).map_err(|error| self.toml(&error, &[]))?.into_inner();
+impl Reader<'_> {
+    fn config(&self, root: DeTable<'_>) -> Result<Config, ConfigError> {
         let mut agent = AgentConfig::default();
+        let (mut keepalive, mut parallel) = (None, None);
         let mut tables = Vec::new();
         for (key, value) in root {
             match key.as_ref().as_ref() {
                 "agent" => {
-                    let named = value.as_ref().as_table().is_some_and(|table| table.iter().any(|(key, _)| key.as_ref() == "system"));
+                    let place = |name: &str| {
+                        let mut fields = value.as_ref().as_table().into_iter().flatten();
+                        fields.find(|(key, _)| key.as_ref() == name).map(|(_, value)| value.span())
+                    };
+                    let named = place("system").is_some();
+                    (keepalive, parallel) = (place("keepalive"), place("parallel"));
                     agent = AgentConfig::deserialize(ValueDeserializer::from(value)).map_err(|error| self.toml(&error, &[]))?;
                     if !named {
                         agent.system = SystemId::lenient(agent.name.as_str());
@@ -185,7 +200,7 @@ impl<'a> Reader<'a> {
                     }
                 },
                 other => {
-                    let hint = suggestion(other, ["agent", "check"]);
+                    let hint = suggestion(nearest(other, ["agent", "check"]));
                     return Err(self.error(Some(key.span()), format!("unknown table or field `{other}`, expected `[agent]` or `[[check]]`"), &hint));
                 }
             }
@@ -197,7 +212,7 @@ impl<'a> Reader<'a> {
                 "Divide them among several agents",
             ));
         }
-        self.agent(&agent)?;
+        self.agent(&agent, keepalive, parallel)?;
         let mut names = BTreeSet::new();
         let mut checks = Vec::new();
         for table in tables {
@@ -211,17 +226,17 @@ impl<'a> Reader<'a> {
         Ok(Config { agent, checks })
     }
 
-    fn agent(&self, agent: &AgentConfig) -> Result<(), ConfigError> {
+    fn agent(&self, agent: &AgentConfig, keepalive: Option<Range<usize>>, parallel: Option<Range<usize>>) -> Result<(), ConfigError> {
         if !(Span::from_secs(1)..=Span::from_hours(1)).contains(&agent.keepalive) {
-            return Err(self.error(None, format!("`keepalive` is {}", agent.keepalive), "It can be 1s to 1h"));
+            return Err(self.error(keepalive, format!("`keepalive` is {}", agent.keepalive), "It can be 1s to 1h"));
         }
         if !(1..=256).contains(&agent.parallel) {
-            return Err(self.error(None, format!("`parallel` is {}", agent.parallel), "It can be 1 to 256"));
+            return Err(self.error(parallel, format!("`parallel` is {}", agent.parallel), "It can be 1 to 256"));
         }
         Ok(())
     }
 
-    fn check(&self, agent: &AgentConfig, table: Spanned<DeValue<'a>>) -> Result<CheckConfig, ConfigError> {
+    fn check<'t>(&self, agent: &AgentConfig, table: Spanned<DeValue<'t>>) -> Result<CheckConfig, ConfigError> {
         let span = table.span();
         let DeValue::Table(all) = table.into_inner() else {
             return Err(self.error(Some(span), "a check is a table".into(), "Write [[check]] above it"));
@@ -234,13 +249,13 @@ impl<'a> Reader<'a> {
                 arguments.insert(key, value)
             };
         }
-        let spanned = |table: DeTable<'a>| ValueDeserializer::from(Spanned::new(span.clone(), DeValue::Table(table)));
+        let spanned = |table: DeTable<'t>| ValueDeserializer::from(Spanned::new(span.clone(), DeValue::Table(table)));
         let common = Common::deserialize(spanned(common)).map_err(|error| self.toml(&error, &[]))?;
         let kind_name = common.kind.as_ref();
         let kind = match Kind::read(kind_name, spanned(arguments)) {
             Some(kind) => kind.map_err(|error| self.toml(&error, &COMMON))?,
             None => {
-                let hint = suggestion(kind_name, Kind::NAMES.iter().copied());
+                let hint = suggestion(nearest(kind_name, Kind::NAMES.iter().copied()));
                 let message = format!("there is no kind of check called `{kind_name}`: there are {}", Kind::NAMES.join(", "));
                 return Err(self.error(Some(common.kind.span()), message, &hint));
             }
@@ -271,53 +286,19 @@ impl<'a> Reader<'a> {
     /// An error of the parser, with the nearest name when a name was wrong.
     fn toml(&self, error: &toml::de::Error, more: &[&str]) -> ConfigError {
         let message = error.message().trim().replace('\n', ", ");
-        let mut hint = String::new();
-        if message.starts_with("unknown") {
-            let mut quoted = message.split('`').skip(1).step_by(2);
-            let wrong = quoted.next().unwrap_or_default();
-            hint = suggestion(wrong, quoted.chain(more.iter().copied()));
-        }
-        self.error(error.span(), message.clone(), &hint)
+        let hint = suggestion(nearest_expected(&message, more.iter().copied()));
+        self.error(error.span(), message, &hint)
     }
 
     fn error(&self, span: Option<Range<usize>>, message: String, hint: &str) -> ConfigError {
-        let place = span.map(|span| {
-            let before: String = self.text.char_indices().take_while(|(at, _)| *at < span.start).map(|(_, c)| c).collect();
-            (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
-        });
-        ConfigError { file: self.path.to_owned(), place, message, hint: hint.to_owned() }
+        let place = span.as_ref().map(|span| place(self.text, span.start));
+        ConfigError { file: self.path.to_owned(), place, span, message, hint: hint.to_owned() }
     }
 }
 
-fn suggestion<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> String {
-    let best = names.into_iter().map(|name| (distance(wrong, name), name)).min();
-    match best {
-        Some((distance, name)) if distance <= (name.chars().count() / 3).max(1) => format!("Did you mean `{name}`?"),
-        Some(_) | None => String::new(),
-    }
-}
-
-/// How many letters must be changed, added or dropped (Levenshtein), by one row of the table.
-fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().take(80).collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().take(80).enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (j, b) in to.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(usize::MAX);
-            let best = (diagonal + usize::from(a != *b)).min(above.saturating_add(1)).min(left + 1);
-            diagonal = above;
-            if let Some(cell) = row.get_mut(j) {
-                *cell = left;
-            }
-            left = best;
-        }
-        if let Some(last) = row.last_mut() {
-            *last = left;
-        }
-    }
-    row.last().copied().unwrap_or(0)
+/// A hint with the right name, or none.
+fn suggestion(right: Option<&str>) -> String {
+    right.map(|right| format!("Did you mean `{right}`?")).unwrap_or_default()
 }
 
 fn agent_name<'de, D: serde::Deserializer<'de>>(d: D) -> Result<AgentId, D::Error> {

@@ -102,7 +102,7 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
             (Some(entry), _) => entry.config(name)?,
             (None, Ok(_)) => ServerEntry { url: name.clone(), token_file: None, env: None }.config(name)?,
             (None, Err(_)) => {
-                let near = super::toml_file::nearest(name, settings.servers.keys().map(String::as_str));
+                let near = crate::model::nearest::nearest(name, settings.servers.keys().map(String::as_str));
                 let hint = near.map_or_else(|| "`midwatch server list` shows those that are".to_owned(), |near| format!("Did you mean `{near}`?"));
                 return Err(Failure::usage(format!("no server is called `{name}`"), hint));
             }

@@ -1,13 +1,16 @@
 //! `midwatch config`: where the configuration lies, what it says, and whether it is right.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod mistakes;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use self::check::{Check, check};
 use super::output::{Output, Tone};
 use super::settings::Settings;
-use super::{Context, Failure, keys, toml_file};
-use crate::console::keymap::Keymap;
+use super::{Context, Failure, toml_file};
 
 /// Validate, show or find the configuration
 #[derive(clap::Args, Debug)]
@@ -21,14 +24,6 @@ enum Verb {
     Check(Check),
     Show(Show),
     Path(PathArgs),
-}
-
-/// Read the files and say what is wrong, with file, line, column and the nearest right name
-#[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch config check\nExample: midwatch config check /etc/midwatch/server.toml")]
-struct Check {
-    /// Files named console.toml, keymap.toml, server.toml or agent.toml (or what ends so: shop-server.toml); without any, all that are in the usual place
-    files: Vec<PathBuf>,
 }
 
 /// Print the console's configuration as it is in force
@@ -52,10 +47,11 @@ enum Role {
     Keymap,
     Server,
     Agent,
+    Theme,
 }
 
 impl Role {
-    const ALL: &[Role] = &[Role::Console, Role::Keymap, Role::Server, Role::Agent];
+    const ALL: &[Role] = &[Role::Console, Role::Keymap, Role::Server, Role::Agent, Role::Theme];
 
     const fn word(self) -> &'static str {
         match self {
@@ -63,6 +59,7 @@ impl Role {
             Role::Keymap => "keymap",
             Role::Server => "server",
             Role::Agent => "agent",
+            Role::Theme => "theme",
         }
     }
 
@@ -72,21 +69,8 @@ impl Role {
             Role::Keymap => context.places.keymap(),
             Role::Server => context.places.server_config(),
             Role::Agent => context.places.agent_config(),
-        }
-    }
-
-    /// By the end of its name: `console.toml`, `shop-server.toml`.
-    fn of(path: &Path) -> Option<Role> {
-        let stem = path.file_stem()?.to_str()?;
-        Role::ALL.iter().copied().find(|role| stem.ends_with(role.word()))
-    }
-
-    fn check(self, path: &Path) -> Result<(), Failure> {
-        match self {
-            Role::Console => Settings::load(path, true).map(|_| ()),
-            Role::Keymap => Keymap::shipped().map_err(|error| Failure::failed(error.to_string(), "")).and_then(|shipped| keys::over(shipped, path)).map(|_| ()),
-            Role::Server => crate::server::Config::read(path).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), "")),
-            Role::Agent => crate::agent::config::Config::load(path).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), "")),
+            // The folder that holds them.
+            Role::Theme => context.places.themes(),
         }
     }
 }
@@ -106,38 +90,6 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
     }
     out.finish()
-}
-
-fn check(args: Check, context: &Context, out: &mut Output) -> Result<(), Failure> {
-    let mut wrong = 0_usize;
-    let mut files: Vec<(Role, PathBuf)> = Vec::new();
-    for path in &args.files {
-        let role = Role::of(path).ok_or_else(|| {
-            let names: Vec<String> = Role::ALL.iter().map(|role| format!("{}.toml", role.word())).collect();
-            Failure::usage(format!("cannot tell whose configuration {} is", path.display()), format!("Its name should end in {}", names.join(" or ")))
-        })?;
-        files.push((role, path.clone()));
-    }
-    if args.files.is_empty() {
-        files.extend(Role::ALL.iter().map(|role| (*role, role.path(context))).filter(|(_, path)| path.exists()));
-    }
-    for (role, path) in &files {
-        match role.check(path) {
-            Ok(()) => out.line(&format!("{}: fine", path.display()))?,
-            Err(failure) => {
-                wrong += 1;
-                out.line(&failure.to_string())?;
-            }
-        }
-    }
-    if files.is_empty() {
-        out.line("There are no configuration files: the defaults hold.")?;
-    }
-    match wrong {
-        0 => Ok(()),
-        1 => Err(Failure::failed("one file has a mistake", "")),
-        many => Err(Failure::failed(format!("{many} files have mistakes"), "")),
-    }
 }
 
 fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use super::output::{Output, Tone};
 use super::{Context, Failure, toml_file};
 use crate::command::{Command, Pane, Scope};
 use crate::console::keymap::{Keymap, Layer};
+use crate::model::nearest::nearest;
 
 /// Print the key bindings in force, as a table
 #[derive(clap::Args, Debug)]
@@ -25,7 +26,7 @@ pub struct Args {
 fn pane(text: &str) -> Result<Pane, String> {
     Pane::named(text).ok_or_else(|| {
         let names = Pane::ALL.map(Pane::name);
-        let near = toml_file::nearest(text, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let near = nearest(text, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         format!("there is no such pane{near} ({})", names.join(", "))
     })
 }

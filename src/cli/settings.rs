@@ -59,24 +59,29 @@ impl Settings {
         match toml_file::read(path)? {
             Some(text) => {
                 let settings: Settings = toml_file::parse(path, &text)?;
-                settings.check(path)?;
-                Ok(settings)
+                match settings.mistakes(path).into_iter().next() {
+                    Some(mistake) => Err(mistake),
+                    None => Ok(settings),
+                }
             }
             None if asked => Err(Failure::failed(format!("there is no file {}", path.display()), "`midwatch config path` shows where it is looked for")),
             None => Ok(Settings::default()),
         }
     }
 
-    /// What types cannot say.
-    fn check(&self, path: &Path) -> Result<(), Failure> {
+    /// All that types cannot say.
+    pub fn mistakes(&self, path: &Path) -> Vec<Failure> {
+        let mut wrong = Vec::new();
         for (name, entry) in &self.servers {
-            let refuse = |why: String, hint: &str| Failure::failed(format!("{}: servers.{name}: {why}", path.display()), hint);
+            let mut refuse = |why: String, hint: &str| wrong.push(Failure::failed(format!("{}: servers.{name}: {why}", path.display()), hint));
             if !server_name(name) {
-                return Err(refuse("is no name for a server".into(), "Use letters, digits, `-` and `_`"));
+                refuse("is no name for a server".into(), "Use letters, digits, `-` and `_`");
             }
-            Address::parse(&entry.url).map_err(|error| refuse(error.to_string(), ""))?;
+            if let Err(error) = Address::parse(&entry.url) {
+                refuse(error.to_string(), "");
+            }
         }
-        Ok(())
+        wrong
     }
 
     pub fn person(&self) -> Arc<str> {
@@ -131,7 +136,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<Settings, Failure> {
         let path = Path::new("console.toml");
-        toml_file::parse::<Settings>(path, text).and_then(|settings| settings.check(path).map(|()| settings))
+        toml_file::parse::<Settings>(path, text).and_then(|settings| settings.mistakes(path).into_iter().next().map_or(Ok(settings), Err))
     }
 
     #[test]

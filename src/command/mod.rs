@@ -5,7 +5,6 @@
 //! the console; what it asks of a server is an intent. Pure: knows the model alone.
 
 mod argument;
-pub mod nearest;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -13,6 +12,7 @@ mod when;
 
 use std::fmt;
 
+pub use crate::model::nearest;
 pub use argument::{Argument, Expects, GroupBy, SortBy, Words};
 pub use registry::{COMMANDS, Command};
 pub use when::{Direction, When};

@@ -10,6 +10,7 @@ pub mod history;
 pub mod id;
 pub mod intent;
 pub mod labels;
+pub mod nearest;
 pub mod observation;
 pub mod primary;
 pub mod report;

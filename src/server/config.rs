@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
 use super::source::SourceConfig;
+use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
 use crate::model::time::Span;
@@ -116,11 +117,13 @@ impl Config {
         let config: Config = toml::from_str(text).map_err(|error| {
             let place = error.span().map(|span| place(text, span.start));
             let why = error.message().to_owned();
-            let hint = nearest(&why);
+            let hint = nearest_expected(&why, []).map(|right| format!("Did you mean `{right}`?"));
             ConfigError { file: file.into(), place, why, hint }
         })?;
-        config.check(text, file)?;
-        Ok(config)
+        match config.mistakes(text, file).into_iter().next() {
+            Some(mistake) => Err(mistake),
+            None => Ok(config),
+        }
     }
 
     /// What the intakes and sources map by.
@@ -129,12 +132,11 @@ impl Config {
         Mapping::new(&config).map_err(|error| ConfigError { file: String::new(), place: None, why: error.to_string(), hint: None })
     }
 
-    fn check(&self, text: &str, file: &str) -> Result<(), ConfigError> {
-        if let Err(error) = self.mapping() {
-            return Err(ConfigError { file: file.into(), ..error });
-        }
+    /// All that types cannot say: rules that map nothing, sources without a way in, systems declared twice.
+    pub fn mistakes(&self, text: &str, file: &str) -> Vec<ConfigError> {
+        let mut wrong: Vec<ConfigError> = self.mapping().err().into_iter().map(|error| ConfigError { file: file.into(), ..error }).collect();
         if let Err(error) = SourceConfig::check_all(&self.source) {
-            return Err(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
+            wrong.push(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
         }
         let mut seen = std::collections::BTreeSet::new();
         for system in &self.system {
@@ -142,10 +144,10 @@ impl Config {
                 // Where it stands the second time.
                 let needle = format!("\"{}\"", system.id);
                 let place = text.match_indices(&needle).nth(1).map(|(at, _)| place(text, at));
-                return Err(ConfigError { file: file.into(), place, why: format!("the system `{}` is declared twice", system.id), hint: None });
+                wrong.push(ConfigError { file: file.into(), place, why: format!("the system `{}` is declared twice", system.id), hint: None });
             }
         }
-        Ok(())
+        wrong
     }
 
     pub fn name(&self) -> Arc<str> {
@@ -166,41 +168,6 @@ impl Config {
     pub fn retention(&self) -> Retention {
         Retention { keep: self.retention.keep, kinds: self.retention.kind.iter().map(|kind| (kind.name.clone(), kind.keep)).collect() }
     }
-}
-
-/// Line and column of a byte, from 1; columns count characters.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
-}
-
-/// serde says: unknown field `lisen`, expected one of `name`, `listen` …
-fn nearest(message: &str) -> Option<String> {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let wrong = message.starts_with("unknown ").then(|| quoted.next()).flatten()?;
-    let right = quoted.min_by_key(|name| distance(wrong, name))?;
-    (distance(wrong, right) <= right.len().max(3) / 2).then(|| format!("Did you mean `{right}`?"))
-}
-
-/// How many letters have to change (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = changed.min(left + 1).min(diagonal + 1);
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

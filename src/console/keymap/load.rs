@@ -1,15 +1,15 @@
 //! Reads a keymap's TOML: sections for the layers, in them keys and commands. Everything that is wrong
-//! with a file is told at once, each with its line.
+//! with a file is told at once, each with its line and column.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::{Key, read_sequence};
 use super::{Keymap, Layer, Node};
-use crate::command::nearest::nearest;
 use crate::command::{Command, Effect};
+use crate::model::nearest::{nearest, place};
 
-/// All that is wrong with a keymap, one `file:line: what` each.
+/// All that is wrong with a keymap, one `file:line:column: what` each.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct KeymapError(pub Vec<String>);
@@ -18,7 +18,7 @@ pub struct KeymapError(pub Vec<String>);
 const LONGEST: usize = 6;
 
 pub(super) fn load(keymap: &mut Keymap, text: &str, name: &str) -> Result<(), KeymapError> {
-    let mut problems: Vec<(usize, String)> = Vec::new();
+    let mut problems: Vec<((usize, usize), String)> = Vec::new();
     match DeTable::parse(text) {
         Ok(table) => {
             let mut file = File { text, problems: &mut problems };
@@ -27,30 +27,25 @@ pub(super) fn load(keymap: &mut Keymap, text: &str, name: &str) -> Result<(), Ke
             }
         }
         Err(error) => {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
-            problems.push((line, error.message().to_owned()));
+            let at = error.span().map_or((1, 1), |span| place(text, span.start));
+            problems.push((at, error.message().trim().replace('\n', ", ")));
         }
     }
     if problems.is_empty() {
         return Ok(());
     }
     problems.sort();
-    Err(KeymapError(problems.into_iter().map(|(line, what)| format!("{name}:{line}: {what}")).collect()))
-}
-
-/// The line, from 1, that a byte is on.
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
+    Err(KeymapError(problems.into_iter().map(|((line, column), what)| format!("{name}:{line}:{column}: {what}")).collect()))
 }
 
 struct File<'a> {
     text: &'a str,
-    problems: &'a mut Vec<(usize, String)>,
+    problems: &'a mut Vec<((usize, usize), String)>,
 }
 
 impl File<'_> {
     fn wrong(&mut self, at: usize, what: impl std::fmt::Display) {
-        self.problems.push((line_of(self.text, at), what.to_string()));
+        self.problems.push((place(self.text, at), what.to_string()));
     }
 
     fn section(&mut self, keymap: &mut Keymap, section: &Spanned<toml::de::DeString<'_>>, content: &Spanned<DeValue<'_>>) {

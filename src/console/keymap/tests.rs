@@ -66,7 +66,7 @@ fn all_that_is_wrong_is_told_with_its_line() {
     let text = "[global]\nj = \"donw\"\n\"C-x\" = \"alert-acknowledge\"\nEntr = \"open\"\nk = 3\n\"w\" = \"down\"\n\"w w\" = \"up\"\n[nwo]\n[servers]\na = \"alert-acknowledge\"\nb = \"prompt-accept\"\n";
     let error = Keymap::default().with(text, "keymap.toml").unwrap_err();
     insta::assert_snapshot!("problems", error.0.join("\n"));
-    assert!(Keymap::default().with("[global\n", "k.toml").unwrap_err().0.first().unwrap().starts_with("k.toml:1: "));
+    assert!(Keymap::default().with("[global\n", "k.toml").unwrap_err().0.first().unwrap().starts_with("k.toml:1:"));
 }
 
 #[test]

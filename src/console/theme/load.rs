@@ -8,9 +8,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Role, SHIPPED};
-use crate::command::nearest::nearest;
+use crate::model::nearest::{nearest, place};
 
-/// All that is wrong with a theme, one `file:line: what` each.
+/// All that is wrong with a theme, one `file:line:column: what` each.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ThemeError(pub Vec<String>);
@@ -70,7 +70,10 @@ fn find(name: &str, files: &[(String, String)]) -> Result<String, ThemeError> {
 }
 
 fn parse<'a>(name: &str, text: &'a str) -> Result<Spanned<DeTable<'a>>, ThemeError> {
-    DeTable::parse(text).map_err(|error| ThemeError(vec![format!("{name}.toml:{}: {}", line_of(text, error.span().map_or(0, |s| s.start)), error.message())]))
+    DeTable::parse(text).map_err(|error| {
+        let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+        ThemeError(vec![format!("{name}.toml:{line}:{column}: {}", error.message().trim().replace('\n', ", "))])
+    })
 }
 
 fn inherits(name: &str, text: &str) -> Result<Option<String>, ThemeError> {
@@ -81,14 +84,13 @@ fn inherits(name: &str, text: &str) -> Result<Option<String>, ThemeError> {
     }))
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
-}
-
 /// First pass (no styles): the palette. Second pass: the roles.
 fn read(name: &str, text: &str, palette: &mut BTreeMap<String, Color>, styles: Option<&mut Named>, problems: &mut Vec<String>) {
     let Ok(table) = parse(name, text) else { return };
-    let mut wrong = |at: usize, what: String| problems.push(format!("{name}.toml:{}: {what}", line_of(text, at)));
+    let mut wrong = |at: usize, what: String| {
+        let (line, column) = place(text, at);
+        problems.push(format!("{name}.toml:{line}:{column}: {what}"));
+    };
     let section = |wanted: &str| {
         table.get_ref().iter().find(|(key, _)| key.get_ref() == wanted).and_then(|(_, value)| match value.get_ref() {
             DeValue::Table(table) => Some(table),

@@ -61,12 +61,12 @@ fn what_a_theme_does_not_name_looks_like_what_is_above_it() {
 #[test]
 fn mistakes_are_told_with_their_line() {
     let said = |text: &str| Theme::load("mine", &[("mine".to_owned(), text.to_owned())], Depth::True, false).unwrap_err().to_string();
-    assert_eq!(said("[scopes]\n\"severity.critcal\" = \"red\"\n"), "mine.toml:2: there is no scope `severity.critcal`; did you mean `severity.critical`?");
-    assert_eq!(said("[palette]\na = \"#12345\"\n"), "mine.toml:2: `#12345` is no colour; write it like #e0a458");
-    assert_eq!(said("[scopes]\ntext = \"rde\"\n"), "mine.toml:2: there is no colour `rde`; did you mean `red`?");
+    assert_eq!(said("[scopes]\n\"severity.critcal\" = \"red\"\n"), "mine.toml:2:1: there is no scope `severity.critcal`; did you mean `severity.critical`?");
+    assert_eq!(said("[palette]\na = \"#12345\"\n"), "mine.toml:2:5: `#12345` is no colour; write it like #e0a458");
+    assert_eq!(said("[scopes]\ntext = \"rde\"\n"), "mine.toml:2:8: there is no colour `rde`; did you mean `red`?");
     assert_eq!(said("inherits = \"daylite\"\n"), "there is no theme `daylite`; did you mean `daylight`?");
     assert!(said("inherits = \"mine\"\n").contains("in a circle"));
-    assert!(said("[scopes]\ntext = { bald = true }\n").starts_with("mine.toml:2: `bald` is not"));
+    assert!(said("[scopes]\ntext = { bald = true }\n").starts_with("mine.toml:2:10: `bald` is not"));
 }
 
 #[test]

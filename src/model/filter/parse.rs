@@ -7,9 +7,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::expr::{Expr, Level, Operator, Term, is_keyword};
-use super::field::{Field, State, nearest};
+use super::field::{Field, State};
 use super::when::When;
 use super::{DEEPEST, LONGEST, MOST_PATTERNS, MOST_TERMS};
+use crate::model::nearest::nearest;
 use crate::model::severity::Severity;
 
 /// What is wrong with a filter.
