@@ -1,4 +1,4 @@
-//! Times as people type them: `2h`, `-2h`, `3am`, `fri 14:00`, `yesterday 3am`, `2026-11-20 03:00`.
+//! Times as people type them: `2h`, `-2h`, `3am`, `fri 14:00`, `yesterday 3am`, `14 aug`, `2026-11-20 03:00`.
 //!
 //! Reading needs no clock. [`When::resolve`] is handed the present and which way to look for the nearest
 //! `3am`: back for the time cursor, ahead for a snooze.
@@ -36,6 +36,8 @@ pub enum Day {
     Today,
     Tomorrow,
     Weekday(Weekday),
+    /// `14 aug`: the nearest one.
+    Annual { month: i8, day: i8 },
     Date(Date),
 }
 
@@ -78,6 +80,14 @@ impl When {
         let today = now.date();
         match day {
             Day::Date(date) => on(date),
+            Day::Annual { month, day } => {
+                // The 29th of February comes every four years, or every eight around most centuries.
+                let years = (0..=8).filter_map(|years| today.year().checked_add(match direction {
+                    Direction::Back => -years,
+                    Direction::Ahead => years,
+                }));
+                years.filter_map(|year| on(Date::new(year, month, day).ok()?)).find(|time| fits(*time))
+            }
             Day::Today => on(today),
             Day::Yesterday => on(today.yesterday().ok()?),
             Day::Tomorrow => on(today.tomorrow().ok()?),
@@ -102,7 +112,7 @@ impl Argument for When {
     fn read(text: &str) -> Result<When, String> {
         read(text).ok_or_else(|| {
             let text: String = text.chars().take(60).collect();
-            format!("`{text}` is not a time; write it like 2h, -30m, 3am, fri 14:00, yesterday 3am or 2026-11-20 03:00")
+            format!("`{text}` is not a time; write it like 2h, -30m, 3am, fri 14:00, yesterday 3am, 14 aug or 2026-11-20 03:00")
         })
     }
 
@@ -132,21 +142,60 @@ fn read(text: &str) -> Option<When> {
     if let Ok(time) = text.to_uppercase().parse::<Time>() {
         return Some(When::Exact(time));
     }
-    // A day is parted from its time by a space, or by ISO 8601's T.
-    let parts = text.split_once(' ').or_else(|| text.split_once('t')).filter(|(day, _)| read_day(day).is_some());
-    let (day, clock) = parts.map_or(("", text.as_str()), |(day, clock)| (day, clock.trim()));
-    if day.is_empty() {
-        if let Some(day) = read_day(clock) {
-            return Some(When::Clock { day, hour: 0, minute: 0 });
-        }
-        let (hour, minute) = read_clock(clock)?;
+    // Every way to part the words into a day and a time of day, in either order; ISO 8601 has a T between.
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if let Some(day) = read_day(&words) {
+        return Some(When::Clock { day, hour: 0, minute: 0 });
+    }
+    if let Some((hour, minute)) = read_clock(&words.join(" ")) {
         return Some(When::Clock { day: Day::Nearest, hour, minute });
     }
-    let (hour, minute) = read_clock(clock)?;
-    Some(When::Clock { day: read_day(day)?, hour, minute })
+    if let Some((day, clock)) = text.split_once('t')
+        && let (Some(day), Some((hour, minute))) = (read_day(&[day]), read_clock(clock))
+    {
+        return Some(When::Clock { day, hour, minute });
+    }
+    (1..words.len()).find_map(|at| {
+        let (first, last) = words.split_at_checked(at)?;
+        let both = |day: &[&str], clock: &[&str]| Some((read_day(day)?, read_clock(&clock.join(" "))?));
+        let (day, (hour, minute)) = both(first, last).or_else(|| both(last, first))?;
+        Some(When::Clock { day, hour, minute })
+    })
 }
 
-fn read_day(text: &str) -> Option<Day> {
+/// Three letters or more of a month's name.
+fn read_month(text: &str) -> Option<i8> {
+    const MONTHS: [&str; 12] = ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"];
+    let place = MONTHS.iter().position(|month| text.len() >= 3 && month.starts_with(text))?;
+    i8::try_from(place + 1).ok()
+}
+
+fn read_number(text: &str) -> Option<i8> {
+    let digits = ["st", "nd", "rd", "th", "."].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
+    if digits.len() > 2 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|day| (1..=31).contains(day))
+}
+
+fn read_day(words: &[&str]) -> Option<Day> {
+    let text = match words {
+        [one] => *one,
+        ["last", weekday] => return read_day(&[*weekday]).filter(|day| matches!(day, Day::Weekday(_))),
+        [a, b] | [a, b, _] => {
+            let (month, day) = match (read_month(a), read_month(b)) {
+                (Some(month), None) => (month, read_number(b)?),
+                (None, Some(month)) => (month, read_number(a)?),
+                _ => return None,
+            };
+            return match words.get(2) {
+                None => Date::new(2024, month, day).ok().map(|_| Day::Annual { month, day }),
+                Some(year) if year.len() == 4 => Date::new(year.parse().ok()?, month, day).ok().map(Day::Date),
+                Some(_) => None,
+            };
+        }
+        _ => return None,
+    };
     Some(match text {
         "yesterday" => Day::Yesterday,
         "today" => Day::Today,
@@ -158,7 +207,8 @@ fn read_day(text: &str) -> Option<Day> {
         "fri" | "friday" => Day::Weekday(Weekday::Friday),
         "sat" | "saturday" => Day::Weekday(Weekday::Saturday),
         "sun" | "sunday" => Day::Weekday(Weekday::Sunday),
-        other => Day::Date(other.parse().ok()?),
+        other if other.len() <= 10 => Day::Date(other.parse().ok()?),
+        _ => return None,
     })
 }
 
@@ -219,6 +269,11 @@ impl fmt::Display for When {
                             Weekday::Sunday => "sun",
                         }
                     )?,
+                    Day::Annual { month, day } => {
+                        const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+                        let month = usize::try_from(*month).ok().and_then(|month| MONTHS.get(month.checked_sub(1)?)).copied().unwrap_or("jan");
+                        write!(f, "{day} {month} ")?;
+                    }
                     Day::Date(date) => write!(f, "{date} ")?,
                 }
                 write!(f, "{hour:02}:{minute:02}")
