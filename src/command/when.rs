@@ -37,7 +37,10 @@ pub enum Day {
     Tomorrow,
     Weekday(Weekday),
     /// `14 aug`: the nearest one.
-    Annual { month: i8, day: i8 },
+    Annual {
+        month: i8,
+        day: i8,
+    },
     Date(Date),
 }
 
@@ -82,10 +85,12 @@ impl When {
             Day::Date(date) => on(date),
             Day::Annual { month, day } => {
                 // The 29th of February comes every four years, or every eight around most centuries.
-                let years = (0..=8).filter_map(|years| today.year().checked_add(match direction {
-                    Direction::Back => -years,
-                    Direction::Ahead => years,
-                }));
+                let years = (0..=8).filter_map(|years| {
+                    today.year().checked_add(match direction {
+                        Direction::Back => -years,
+                        Direction::Ahead => years,
+                    })
+                });
                 years.filter_map(|year| on(Date::new(year, month, day).ok()?)).find(|time| fits(*time))
             }
             Day::Today => on(today),
