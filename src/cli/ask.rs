@@ -12,7 +12,7 @@ use super::output;
 use super::settings::ServerEntry;
 use super::{Context, Failure};
 use crate::client::servers::Wishes;
-use crate::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update};
+use crate::client::{Address, HistoryPage, Replica, ServerConfig, ServerIndex, Servers, Update};
 use crate::link::{OsRandom, Random};
 use crate::model::event::Event;
 use crate::model::id::{EventId, Person, RequestId};
@@ -72,6 +72,13 @@ pub struct Told {
     /// In the order of the page: newest first when it goes back.
     pub events: Vec<Arc<Event>>,
     /// There is no more that way.
+    pub complete: bool,
+}
+
+/// The same, as it was sent.
+#[derive(Debug, Default)]
+pub struct Raw {
+    pub page: HistoryPage,
     pub complete: bool,
 }
 
@@ -208,6 +215,13 @@ impl Ask {
 
     /// A page of a server's timeline, at most so many events.
     pub async fn page(&mut self, server: ServerIndex, page: Paging, limit: usize, between: &mut dyn FnMut(ServerIndex, &Update)) -> Result<Told, Failure> {
+        let Raw { page, complete } = self.raw(server, page, limit, between).await?;
+        let origin = self.asked.get(server.0).and_then(|asked| asked.replica.world.as_ref()).map(|world| world.origin).unwrap_or_default();
+        Ok(Told { events: page.decode(origin).0, complete })
+    }
+
+    /// The same, as it was sent.
+    pub async fn raw(&mut self, server: ServerIndex, page: Paging, limit: usize, between: &mut dyn FnMut(ServerIndex, &Update)) -> Result<Raw, Failure> {
         if let Some(log) = &self.offline {
             let place = |place: Option<Place>| place.map(|place| (place.at, place.sequence));
             let page = match page {
@@ -216,19 +230,19 @@ impl Ask {
             };
             let rows = log.page(page, limit).await.map_err(|error| Failure::failed(error.to_string(), ""))?;
             let complete = rows.len() < limit;
-            return Ok(Told { events: rows.into_iter().filter_map(|row| EventBytes(row.bytes).decode().ok().map(Arc::new)).collect(), complete });
+            return Ok(Raw { page: HistoryPage::read(rows.into_iter().map(|row| EventBytes(row.bytes)).collect()), complete });
         }
         self.asks += 1;
         let (id, name) = (self.asks, self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default());
-        let origin = self.asked.get(server.0).and_then(|asked| asked.replica.world.as_ref()).map(|world| world.origin).unwrap_or_default();
         let ask = HistoryAsk { id, page, limit: u64::try_from(limit).unwrap_or(u64::MAX) };
         self.servers.handle.history(server, ask).map_err(|_| Failure::failed(format!("{name} has too much to do"), "Try again"))?;
         let answer = async {
-            let mut told = Told::default();
+            let mut told = Raw::default();
             while let Some((from, update)) = self.next().await {
                 match &update {
                     Update::History { id: of, page, last, complete } if from == server && *of == id => {
-                        told.events.extend(page.decode(origin).0);
+                        told.page.broken = told.page.broken.saturating_add(page.broken);
+                        told.page.entries.extend(page.entries.iter().cloned());
                         told.complete |= *complete;
                         if *last {
                             return Ok(told);

@@ -18,7 +18,9 @@ mod doctor;
 mod embedded;
 mod events;
 pub mod events_file;
+mod export;
 mod failure;
+mod import;
 mod keys;
 mod logging;
 mod man;
@@ -40,7 +42,6 @@ mod source;
 mod systems;
 mod today;
 mod toml_file;
-mod transfer;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -106,8 +107,8 @@ pub enum Verb {
     Demo(demo::Args),
     Server(server::Args),
     Config(config::Args),
-    Export(transfer::Export),
-    Import(transfer::ImportArgs),
+    Export(export::Args),
+    Import(import::Args),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Keys(keys::Args),
@@ -181,8 +182,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Demo(args)) => demo::run(&args, &context),
         Some(Verb::Server(args)) => server::run(&args, &context),
         Some(Verb::Config(args)) => config::run(args, &context),
-        Some(Verb::Export(args)) => transfer::export(&args, &context),
-        Some(Verb::Import(args)) => transfer::import(&args),
+        Some(Verb::Export(args)) => export::run(&args, &context),
+        Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Backup(args)) => backup::backup(&args, &context),
         Some(Verb::Restore(args)) => backup::restore(&args, &context),
         Some(Verb::Keys(args)) => keys::run(&args, &context),

@@ -100,12 +100,82 @@ fn a_log_is_exported_imported_backed_up_and_restored() {
     let export = home.ok(&["export", "--data", &at("new")]);
     let titles: Vec<Value> = lines(&export).iter().filter(|event| event["system"] == "shop").map(|event| event["title"].clone()).collect();
     assert_eq!(titles, ["one", "two"]);
-    let again = home.run(&["import", "--data", &at("new"), &at("all.jsonl")]);
-    assert_eq!(again.code, 1, "a log that has events is not imported into: {again:?}");
     home.ok(&["restore", &at("all.db")]);
     assert_eq!(home.ok(&["events", "--count", "system:shop"]).trim(), "2");
     // The same export beside everything, without a server.
     assert_eq!(home.ok(&["events", "--count", "system:shop", "--file", &at("all.jsonl")]).trim(), "2");
+}
+
+#[test]
+fn an_import_again_adds_nothing_goes_on_where_it_stopped_and_refuses_another_servers_events() {
+    let home = Home::new();
+    let at = |name: &str| home.path().join(name).display().to_string();
+    let server = home.serve();
+    home.ok(&["change", "--system", "shop", "one"]);
+    home.ok(&["note", "system", "shop", "two"]);
+    home.ok(&["export", "--to", &at("short.jsonl")]);
+    home.ok(&["change", "--system", "shop", "three"]);
+    home.ok(&["export", "--to", &at("long.jsonl")]);
+    server.stop();
+    let count = |file: &str| std::fs::read_to_string(at(file)).unwrap().lines().count();
+    let import = |file: &str| home.run(&["import", "--data", &at("new"), &at(file)]);
+    let exported = || home.ok(&["export", "--data", &at("new")]);
+    assert_eq!(import("short.jsonl").code, 0);
+    let before = exported();
+    let again = import("short.jsonl");
+    assert!(again.code == 0 && again.err.contains(&format!("all {} events were in", count("short.jsonl"))), "{again:?}");
+    assert_eq!(exported(), before, "imported twice is imported once");
+    let more = import("long.jsonl");
+    let added = count("long.jsonl") - count("short.jsonl");
+    assert!(more.code == 0 && more.err.contains(&format!("{added} more events")), "{more:?}");
+    assert!(exported().contains("three"));
+    // Another server's log: a home of its own.
+    let other = Home::new();
+    let server = other.serve();
+    other.ok(&["change", "--system", "club", "four"]);
+    other.ok(&["export", "--to", &at("other.jsonl")]);
+    server.stop();
+    let (before, refused) = (exported(), import("other.jsonl"));
+    let words = format!("holds {} events of its own: 0 of the import are among them, {} are not. Nothing was added", count("long.jsonl"), count("other.jsonl"));
+    assert!(refused.code == 1 && refused.err.contains(&words) && refused.err.contains("import into an empty folder"), "{refused:?}");
+    assert_eq!(exported(), before);
+}
+
+#[test]
+fn a_remote_servers_export_is_what_its_own_folder_gives() {
+    let home = Home::new();
+    let server = home.serve();
+    for number in 0..30 {
+        home.ok(&["change", "--system", "shop", &format!("deploy {number}")]);
+    }
+    let socket = format!("unix:{}", home.embedded().join("server.sock").display());
+    let remote = home.run(&["export", "--server", &socket]);
+    assert_eq!(remote.code, 0, "{remote:?}");
+    assert_eq!(remote.out, home.ok(&["export"]));
+    assert!(remote.err.contains(&format!("{} events of", remote.out.lines().count())), "{}", remote.err);
+    server.stop();
+    let ran = home.run(&["export", "--server", &socket]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let two = home.run(&["export", "--server", &socket, "--server", "unix:/x"]);
+    assert!(two.code == 2 && two.err.contains("an export is of one server"), "{two:?}");
+}
+
+#[test]
+fn what_happened_is_told_from_the_disk_when_no_server_runs() {
+    let home = Home::new();
+    let server = home.serve();
+    home.ok(&["change", "--system", "shop", "deploy 4f3a2c"]);
+    server.stop();
+    let log = home.embedded().join("events.db");
+    let before = std::fs::read(&log).unwrap();
+    let ran = home.run(&["today"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("deploy 4f3a2c"), "{ran:?}");
+    assert!(ran.err.contains("no server runs here; this is what") && ran.err.contains(" ago"), "{ran:?}");
+    assert_eq!(std::fs::read(&log).unwrap(), before, "only read");
+    // Nothing was ever watched: words, and no claim that all was quiet.
+    let nobody = Home::new().run(&["today"]);
+    assert!(nobody.code == 3 && nobody.err.contains("nothing is known yet"), "{nobody:?}");
 }
 
 #[test]
