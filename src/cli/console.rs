@@ -4,6 +4,8 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::ask::{Chosen, chosen};
 use super::embedded::{self, Sources};
 use super::places::make_private;
@@ -11,6 +13,7 @@ use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
 use crate::client::{Address, ServerConfig, Servers, servers::Wishes};
 use crate::command::Pane;
+use crate::console::message::Arriving;
 use crate::console::runtime::{self, ConsoleError, Feed, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
@@ -56,7 +59,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let linger = if settings.stay { STAY } else { settings.linger };
         servers.push(embedded::ready(context, &sources, linger)?);
     }
-    open(context, servers, person)
+    open(context, servers, person, None)
 }
 
 /// The console is for a terminal; what is not one gets words.
@@ -67,24 +70,24 @@ pub fn needs_terminal() -> Result<(), Failure> {
     Err(Failure::usage("the console needs a terminal", "`midwatch now` and `midwatch --help` work without one"))
 }
 
-/// Opens the console on these servers. Returns when it is quit.
-pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>) -> Result<(), Failure> {
+/// Opens the console on these servers, into which a past is perhaps being brought. Returns when it is quit.
+pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
     let links = configs.iter().map(|config| Link::new(config.name.clone(), words(&config.address).into(), config.env.clone())).collect();
     let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false };
     let connect = move || {
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Servers::connect(&configs, &wishes, &random)
     };
-    show(context, links, person, Feed::Servers(Box::new(connect)))
+    show(context, links, person, Feed::Servers(Box::new(connect)), arriving)
 }
 
 /// Opens the console on anything that feeds it: servers begin with what is wrong now, files with what they hold.
-pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed) -> Result<(), Failure> {
+pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
     let initial = match &feed {
         Feed::Servers(_) => Pane::Now,
         Feed::News(_) => Pane::Timeline,
     };
-    let options = Options { initial, ..options(context, links, &person)? };
+    let options = Options { initial, arriving, ..options(context, links, &person)? };
     // The screen is the console's alone: what is logged meanwhile goes into a file.
     let _diverted = super::logging::into_file(&context.places.state.join("console.log"));
     crate::console::screen::terminal::report_panics(&context.places.embedded());
@@ -140,6 +143,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         themes,
         theme_chosen: chosen.is_some(),
         notify: settings.notify,
+        arriving: None,
     })
 }
 

@@ -6,6 +6,7 @@
 //! requests, as it would in earnest, and shifted so that it ends now; then the night goes on (`demo/live.rs`).
 
 mod cast;
+mod folder;
 mod live;
 mod night;
 mod pen;
@@ -19,20 +20,22 @@ mod usual;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex as Slow, watch};
 
 use self::cast::Cast;
+use self::folder::Folder;
 use self::players::{People, Troupe};
 use self::recording::Line;
 use self::stage::{Stage, StoryClock};
 use super::output::Output;
 use super::{Context, Failure};
 use crate::client::{Address, ServerConfig};
-use crate::link::{Clock, OsRandom, Random, SystemClock};
+use crate::console::message::Arriving;
+use crate::link::{Clock, SystemClock};
 use crate::model::time::Span;
 
 /// Live through a recorded night on three servers in this process
@@ -106,9 +109,9 @@ async fn revive(stages: &Slow<Vec<Stage>>, name: &str) -> Result<(), Failure> {
 /// Starts the servers and agents, and lets the night come in behind the caller's back.
 pub async fn start(args: &Args) -> Result<Demo, Failure> {
     let cast = Arc::new(Cast::read().map_err(|why| Failure::failed(why, ""))?);
-    let folder = Folder::new()?;
+    let folder = Folder::new(&std::env::temp_dir())?;
     let clock = Arc::new(StoryClock::behind(Span::from_days(30).micros()));
-    let mut stages: Vec<Stage> = cast.servers.iter().map(|player| Stage::new(&folder.0, player, clock.clone())).collect();
+    let mut stages: Vec<Stage> = cast.servers.iter().map(|player| Stage::new(folder.path(), player, clock.clone())).collect();
     for started in futures_util::future::join_all(stages.iter_mut().map(Stage::start)).await {
         started?;
     }
@@ -197,12 +200,28 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let person = context.settings()?.person();
     let demo = runtime.block_on(start(args))?;
     // The console has a thread of its own: this one. The night comes in behind it.
-    let done = super::console::open(context, demo.servers.clone(), person);
+    let arriving = runtime.block_on(async { arriving(demo.progress.clone()) });
+    let done = super::console::open(context, demo.servers.clone(), person, Some(arriving));
     let inside = runtime.enter();
     drop(demo);
     drop(inside);
     runtime.shutdown_background();
     done
+}
+
+/// The progress as the console shows it, a few times a second; it ends when the night has come in.
+fn arriving(mut progress: watch::Receiver<Progress>) -> watch::Receiver<Arriving> {
+    let (sender, receiver) = watch::channel(Arriving { came: 0, of: 1 });
+    tokio::spawn(async move {
+        while progress.changed().await.is_ok() {
+            let now = *progress.borrow_and_update();
+            if now.done || sender.send(Arriving { came: now.messages.min(now.of.saturating_sub(1)), of: now.of }).is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    receiver
 }
 
 fn print_recording() -> Result<(), Failure> {
@@ -265,26 +284,5 @@ fn address(server: &ServerConfig) -> String {
     match &server.address {
         Address::Unix(path) => format!("unix:{}", path.display()),
         Address::Tcp(address) => format!("ws://{address}"),
-    }
-}
-
-/// A folder of our own, which goes with us.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Folder, Failure> {
-        // Short: a socket's path has 108 bytes at most.
-        let path = std::env::temp_dir().join(format!("midwatch-demo-{:08x}", OsRandom.below(1 << 32)));
-        stage::make_private(&path)
-            .map_err(|error| Failure::failed(format!("cannot make the folder {}: {error}", path.display()), "Name another place with TMPDIR"))?;
-        Ok(Folder(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::debug!(%error, folder = %self.0.display(), "the demo's folder stays");
-        }
     }
 }

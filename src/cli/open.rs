@@ -68,7 +68,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
         .spawn(move || Feeder::new(sender).run(first, files))
         .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many processes?"))?;
     let person = context.settings().map_or_else(|_| "me".into(), |settings| settings.person());
-    console::show(&context, links, person, Feed::News(news))
+    console::show(&context, links, person, Feed::News(news), None)
 }
 
 /// What a file is called: its name, or its path when another has the same.

@@ -30,8 +30,17 @@ pub enum Message {
     Server(usize, News),
     /// What an effect found or did.
     Done(Outcome),
+    /// So much of a past that is being brought in has come; nothing: all of it.
+    Arriving(Option<Arriving>),
     /// Back after a stop: everything is drawn anew.
     Resumed,
+}
+
+/// How much of a past has come, while it is being brought in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Arriving {
+    pub came: usize,
+    pub of: usize,
 }
 
 /// What a server's link says.

@@ -7,10 +7,10 @@ mod news;
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::effect::Effect;
-use super::message::{Message, News};
+use super::message::{Arriving, Message, News};
 use super::screen::ask::Between;
 use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
 use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
@@ -40,6 +40,8 @@ pub struct Options {
     pub theme_chosen: bool,
     /// Bell and notification when something needs you.
     pub notify: bool,
+    /// How much of a past that is being brought in has come.
+    pub arriving: Option<watch::Receiver<Arriving>>,
 }
 
 /// What feeds the console: servers, connected once the first frame stands, or files.
@@ -94,6 +96,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.ascii);
     let servers = options.setup.servers.len();
     let rest = Rest { depth: options.depth, ascii: options.ascii, themes: options.themes, theme_chosen: options.theme_chosen, notify: options.notify };
+    let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
         screen: Screen::new(width, height, abilities),
@@ -112,7 +115,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     };
     runtime.state.size = (width, height);
     runtime.state.pane = options.initial;
-    let outcome = runtime.go(feed, signals).await;
+    let outcome = runtime.go(feed, signals, arriving).await;
     let owes = !runtime.answered;
     runtime.terminal.end(owes);
     outcome
@@ -127,7 +130,7 @@ impl Runtime {
         Span::from(self.began.elapsed())
     }
 
-    async fn go(&mut self, feed: Feed, mut signals: Signals) -> Result<(), ConsoleError> {
+    async fn go(&mut self, feed: Feed, mut signals: Signals, mut arriving: Option<watch::Receiver<Arriving>>) -> Result<(), ConsoleError> {
         // The first frame stands before anything is asked of anybody.
         self.draw()?;
         self.terminal.write(QUERIES.as_bytes())?;
@@ -186,6 +189,13 @@ impl Runtime {
                         news = None;
                         Vec::new()
                     }
+                },
+                came = came(&mut arriving) => {
+                    // Nobody counts any more when all has come.
+                    if came.is_none() {
+                        arriving = None;
+                    }
+                    vec![Message::Arriving(came)]
                 },
                 () = tokio::time::sleep(wake) => {
                     let mut messages = Vec::new();
@@ -327,6 +337,14 @@ async fn recv<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
         Some(channel) => channel.recv().await,
         None => std::future::pending().await,
     }
+}
+
+/// How much has come by now, once that is more than before; nothing when all has.
+async fn came(arriving: &mut Option<watch::Receiver<Arriving>>) -> Option<Arriving> {
+    let Some(some) = arriving else { return std::future::pending().await };
+    some.changed().await.ok()?;
+    let now = *some.borrow_and_update();
+    (now.came < now.of).then_some(now)
 }
 
 /// Whether the console ends.

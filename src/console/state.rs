@@ -15,6 +15,7 @@ use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 
 use super::keymap::{Keymap, Layer, Pressed, layers_of};
+use super::message::Arriving;
 use super::overlay::Overlay;
 use super::pane::Panes;
 use super::pending::{Pending, Undo};
@@ -58,6 +59,8 @@ pub struct State {
     /// Which event each of our requests became: a note can only be taken back by its event.
     pub became: BTreeMap<RequestId, EventId>,
     pub said: VecDeque<Said>,
+    /// A past is being brought in.
+    pub arriving: Option<Arriving>,
     pub size: (u16, u16),
     pub now: Time,
     /// Time since the console began, which no clock change moves.
@@ -124,6 +127,7 @@ impl State {
             undo: Vec::new(),
             became: BTreeMap::new(),
             said: VecDeque::new(),
+            arriving: None,
             size: (80, 24),
             now,
             mono: Span::ZERO,

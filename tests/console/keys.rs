@@ -2,7 +2,7 @@
 
 use super::night::{Desk, NOW, ago};
 use midwatch::console::effect::Effect;
-use midwatch::console::message::{Message, News, Outcome};
+use midwatch::console::message::{Arriving, Message, News, Outcome};
 use midwatch::model::id::RequestId;
 use midwatch::model::intent::{Intent, Refusal, RefusalCode};
 use midwatch::model::time::Span;
@@ -259,4 +259,13 @@ fn a_copied_link_opens_in_another_console() {
     other.tell(Message::Paste("midwatch:alert:nonsense".into()));
     other.press("Enter");
     other.shows("leads to nothing");
+}
+
+#[test]
+fn a_past_that_is_being_brought_in_is_counted_on_the_screen() {
+    let mut desk = desk();
+    desk.tell(Message::Arriving(Some(Arriving { came: 3_120, of: 5_400 })));
+    desk.shows("the night is coming in: 3,120 of 5,400 events");
+    desk.tell(Message::Arriving(None));
+    desk.hides("coming in");
 }

@@ -131,6 +131,10 @@ pub fn bottom(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             &[(format!("{glyph} "), role), (said.words.clone(), if said.tone == Tone::Wrong { Role::MessageBad } else { Role::Bar })],
         );
     }
+    if let (None, Some(arriving), 2..) = (said, state.arriving, area.height) {
+        let words = format!("the night is coming in: {} of {} events", grouped(arriving.came), grouped(arriving.of));
+        canvas.words(area.x + 1, message_y, area.width.saturating_sub(2), &[(format!("{} ", canvas.glyphs().late), Role::FreshnessLate), (words, Role::Bar)]);
+    }
     if area.height >= 2 || said.is_none() {
         hints(state, canvas, Rect { y: keys_y, height: 1, ..area });
     }
@@ -150,6 +154,19 @@ pub fn bottom(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         let room = wide.min(area.width / 2);
         canvas.words(area.right().saturating_sub(room + 1), message_y, room, &right);
     }
+}
+
+/// `5,400`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 /// The commands that the last line names, in this pane's order of usefulness.

@@ -51,6 +51,10 @@ impl State {
                 }
                 Vec::new()
             }
+            Message::Arriving(arriving) => {
+                self.arriving = arriving;
+                Vec::new()
+            }
             Message::Resumed => vec![Effect::Redraw],
         }
     }
