@@ -49,6 +49,28 @@ fn a_storm_does_not_move_the_selection_and_new_rows_are_counted_above() {
 }
 
 #[test]
+fn one_event_from_1970_leaves_the_strip_its_night() {
+    let (mut infra, shop) = night();
+    for minute in 0..40 {
+        infra.change("ci", "storage", ago(minute), "deploy");
+    }
+    let mut desk = Desk::new(&["infra", "shop"], "midwatch", 120, 36);
+    desk.hear(0, infra.snapshot());
+    desk.hear(1, shop.snapshot());
+    desk.press("3");
+    let strip = |desk: &Desk| desk.screen().lines().nth(3).unwrap().to_owned();
+    let before = strip(&desk);
+    infra.log.clear();
+    infra.change("ci", "storage", midwatch::model::time::Time::from_secs(0), "long ago");
+    let events = infra.log.iter().cloned().map(Arc::new).collect();
+    desk.hear(0, vec![News::Events { events, lag: Span::ZERO }]);
+    let after = strip(&desk);
+    assert!(after.contains("1 earlier, "), "{after}");
+    let moment = before.trim_start().split("  ").next().unwrap();
+    assert!(after.contains(moment.split('▁').next().unwrap().trim_end()), "{before} becomes {after}");
+}
+
+#[test]
 fn t1_t4_t6_t7_t11_t12_hostile_words_stay_words() {
     let hostile = [
         "\u{1b}[2J\u{1b}]0;owned\u{7}title",

@@ -64,8 +64,15 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
-    let (Some(first), Some(last)) = (state.timeline.slot(0), state.timeline.slot(state.timeline.len().saturating_sub(1))) else { return };
-    let (from, until) = (moment(state, first.at), moment(state, last.at));
+    let Some(stretch) = state.timeline.span() else { return };
+    let (mut from, mut until) = (moment(state, stretch.from), moment(state, stretch.until));
+    // What lies so far off that it would press all else together is counted at the strip's ends.
+    if stretch.before > 0 {
+        from = format!("{} earlier, {from}", stretch.before);
+    }
+    if stretch.after > 0 {
+        until = format!("{until}, {} later", stretch.after);
+    }
     let (from_wide, until_wide) = (text::width(&from) + 1, text::width(&until) + 1);
     let room = area.width.saturating_sub(from_wide + until_wide);
     if room < 10 {
@@ -73,15 +80,16 @@ fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
     canvas.text(area.x, area.y, from_wide, &from, Role::Muted);
     canvas.right(area.x, area.y, area.width, &until, Role::Muted);
-    let buckets = state.timeline.density(usize::from(room));
+    let buckets = state.timeline.density(&stretch, usize::from(room));
     let most = buckets.iter().map(|(count, _)| u64::from(*count)).max().unwrap_or(1);
     let cells: Vec<_> = buckets.iter().map(|(count, worst)| (u64::from(*count), canvas.style(Role::of_severity(*worst)))).collect();
     let x = area.x + from_wide;
     text::strip(canvas.buffer, x, area.y, &cells, most, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
     // Where one is.
     if let Some(slot) = state.timeline.slot(state.panes.timeline.selected) {
-        let span = last.at.since(first.at).micros().max(1);
-        let at = i128::from(slot.at.since(first.at).micros()) * i128::from(room.saturating_sub(1)) / i128::from(span);
+        let span = stretch.until.since(stretch.from).micros().max(1);
+        let last = i128::from(room.saturating_sub(1));
+        let at = (i128::from(slot.at.since(stretch.from).micros()) * last / i128::from(span)).clamp(0, last);
         if let Ok(at) = u16::try_from(at) {
             let style = canvas.style(Role::Cursor);
             if let Some(cell) = canvas.buffer.cell_mut((x + at, area.y)) {
