@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::output::Output;
 use super::{Context, Failure, ask};
 use crate::model::id::Incarnation;
+use crate::model::words::counted;
 use crate::store::{Log, SqliteLog, StoreError};
 
 /// Copy a server's data into a file, while it runs
@@ -48,7 +49,13 @@ pub fn backup(args: &Backup, context: &Context) -> Result<(), Failure> {
     ask::block_on(async {
         let log = SqliteLog::open_read_only(&data).map_err(store)?;
         log.backup(&args.to).await.map_err(store)?;
-        say(&format!("{}: the log of {} as it is now, {} events and {} bytes", args.to.display(), data.display(), log.head().sequence.0, size(&args.to)))
+        say(&format!(
+            "{}: the log of {} as it is now, {} and {} bytes",
+            args.to.display(),
+            data.display(),
+            counted(log.head().sequence.0, "event"),
+            size(&args.to)
+        ))
     })
 }
 

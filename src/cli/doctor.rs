@@ -7,6 +7,7 @@ use super::ask::{self, Ask, Asked};
 use super::output::{Output, Tone};
 use super::settings::Settings;
 use super::{Context, Failure};
+use crate::model::words::counted;
 
 /// Say what works here: terminal, colour, clipboard, files, disk, servers, clocks
 #[derive(clap::Args, Debug)]
@@ -139,7 +140,7 @@ fn files(context: &Context) -> Vec<Finding> {
     let path = context.console_config();
     match Settings::load(&path, context.global.config.is_some()) {
         Ok(settings) if settings.servers.is_empty() => out.push(fine("config", "no server is configured: the embedded one watches this machine")),
-        Ok(settings) => out.push(fine("config", format!("{}: {} servers", path.display(), settings.servers.len()))),
+        Ok(settings) => out.push(fine("config", format!("{}: {}", path.display(), counted(settings.servers.len(), "server")))),
         Err(failure) => out.push(broken("config", failure.cause, failure.hint)),
     }
     out.extend(disk(&context.places.data));

@@ -29,7 +29,7 @@ const LAST: usize = 200;
 /// List events, of servers or of files, merged by time
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --follow --json\nExample: midwatch events 'severity:error+' --file web-1.log web-2.log.gz export.jsonl\n\nA filter is one argument. Without --json, --count or --last, the last 200 that match are shown."
+    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --follow --json\nExample: midwatch events 'severity:error+' --file web-1.log web-2.log.gz export.jsonl\n\nA filter is one argument. Of servers, without --json, --count or --last, the last 200 that match are shown; of files, all."
 )]
 pub struct Args {
     /// Which ones, as one argument

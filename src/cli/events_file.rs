@@ -11,6 +11,7 @@ use crate::client::files::{Entry, FileError, Format, Input, Origins, Render, Sca
 use crate::model::clean::clean_line;
 use crate::model::filter::{Filter, Subject};
 use crate::model::time::Time;
+use crate::model::words::counted;
 
 /// What to print.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,10 +87,10 @@ pub fn events_file(asked: EventsFile<'_>, out: &mut dyn Write) -> io::Result<Tol
             told.errors.push(FileError::of(path, &error));
         }
         if outcome.late > 0 && asked.shape != Shape::Count {
-            told.notes.push(format!("{name}: {} lines are far out of order and stand where they were found", outcome.late));
+            told.notes.push(format!("{name}: far out of order, and where they were found: {}", counted(outcome.late, "line")));
         }
         if outcome.cut > 0 {
-            told.notes.push(format!("{name}: {} events of more than 1 MiB were cut off", outcome.cut));
+            told.notes.push(format!("{name}: cut off: {} of more than 1 MiB", counted(outcome.cut, "event")));
         }
     }
     Ok(told)

@@ -13,6 +13,7 @@ use super::{Context, Failure};
 use crate::client::ServerIndex;
 use crate::link::{OsRandom, Random};
 use crate::model::id::Sequence;
+use crate::model::words::counted;
 use crate::store::transfer;
 use crate::store::{Log, SqliteLog};
 use crate::wire::{Paging, Place};
@@ -61,7 +62,7 @@ async fn from_folder(data: PathBuf, to: &mut (dyn Write + Send)) -> Result<(), F
         Err(transfer::TransferError::Write(error)) => return Err(Failure::from(error)),
         Err(error) => return Err(Failure::failed(error.to_string(), "")),
     };
-    output::tell(&format!("midwatch: {count} events of {}", data.display()));
+    output::tell(&format!("midwatch: {} of {}", counted(count, "event"), data.display()));
     Ok(())
 }
 
@@ -96,11 +97,11 @@ async fn from_wire(context: &Context, to: &mut (dyn Write + Send)) -> Result<(),
     }
     let count = sorter.write(to)?;
     to.flush()?;
-    output::tell(&format!("midwatch: {count} events of {name}"));
+    output::tell(&format!("midwatch: {} of {name}", counted(count, "event")));
     if broken == 0 {
         Ok(())
     } else {
-        Err(Failure::failed(format!("{broken} events could not be read and were left out"), "Export where the server runs, with --data"))
+        Err(Failure::failed(format!("left out, since unreadable: {}", counted(broken, "event")), "Export where the server runs, with --data"))
     }
 }
 

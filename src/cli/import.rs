@@ -20,6 +20,7 @@ use super::{Failure, ask};
 use crate::model::event::Event;
 use crate::model::id::{EventId, Incarnation, Sequence};
 use crate::model::time::Time;
+use crate::model::words::counted;
 use crate::store::transfer::{self, Import, Line};
 use crate::store::{Head, Log, Row, SqliteLog, StoreError};
 use crate::trust::ServerKey;
@@ -79,7 +80,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         into.take(&log, rows).await?;
         into.end(&args.data)?;
         log.index_now();
-        if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("{bad} lines were left out"), "The rest is imported")) }
+        if bad == 0 { Ok(()) } else { Err(Failure::failed(format!("left out: {}", counted(bad, "line")), "The rest is imported")) }
     })
 }
 
@@ -131,15 +132,17 @@ impl Into {
         let Into { held, same, added, other } = self;
         let data = data.display();
         if *other > 0 {
-            let cause =
-                format!("the log in {data} holds {} events of its own: {same} of the import are among them, {other} are not. Nothing was added", held.0);
+            let cause = format!(
+                "the log in {data} holds {} of its own: {same} of the import are among them, {other} are not. Nothing was added",
+                counted(held.0, "event")
+            );
             let hint = "A log is one server's: import into an empty folder, and `midwatch serve --data` there beside this one; `midwatch open` and `midwatch events --file` show exports without importing";
             return Err(Failure::failed(cause, hint));
         }
         output::tell(&match (same, added) {
-            (0, added) => format!("midwatch: {added} events are in {data}"),
-            (same, 0) => format!("midwatch: all {same} events were in {data} already"),
-            (same, added) => format!("midwatch: {added} more events are in {data}, beside {same} that were there already"),
+            (0, added) => format!("midwatch: {data} holds {}", counted(added, "event")),
+            (same, 0) => format!("midwatch: {data} held all of it already: {}", counted(same, "event")),
+            (same, added) => format!("midwatch: {data} holds {} more, beside {same} that were there already", counted(added, "event")),
         });
         Ok(())
     }

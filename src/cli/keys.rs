@@ -119,8 +119,16 @@ fn every_command(keymap: &Keymap, pane: Option<Pane>) -> Vec<Row> {
 pub fn markdown() -> Result<String, Failure> {
     let shipped = Keymap::shipped().map_err(|error| Failure::failed(error.to_string(), ""))?;
     let mut lines: Vec<(&'static str, String, String, &'static str)> = Vec::new();
-    for binding in shipped.bindings(&Layer::ALL).into_iter().filter(|binding| binding.layer != Layer::Prompt) {
-        let (category, keys, command) = (binding.command.entry().category.title(), binding.keys_text(), binding.command.to_string());
+    let all = shipped.bindings(&Layer::ALL);
+    for binding in all.iter().filter(|binding| binding.layer != Layer::Prompt) {
+        let (category, command) = (binding.command.entry().category.title(), binding.command.to_string());
+        // A key that does something else elsewhere says where it does this.
+        let twofold = all.iter().any(|other| other.keys == binding.keys && other.command != binding.command && other.layer != Layer::Prompt);
+        let place = match binding.layer {
+            Layer::Pane(pane) if twofold => format!(" in {}", pane.title()),
+            _ => String::new(),
+        };
+        let keys = format!("`{}`{place}", binding.keys_text().replace('|', "\\|"));
         match lines.iter_mut().find(|line| line.2 == command) {
             Some(line) if !line.1.split("  ").any(|known| known == keys) => line.1 = format!("{}  {keys}", line.1),
             Some(_) => {}
@@ -131,8 +139,7 @@ pub fn markdown() -> Result<String, Failure> {
     lines.sort_by_key(|line| order(line.0));
     let mut out = String::from("| keys | command | does |\n| --- | --- | --- |\n");
     for (_, keys, command, sentence) in lines {
-        let keys: Vec<String> = keys.split("  ").map(|key| format!("`{}`", key.replace('|', "\\|"))).collect();
-        out.push_str(&format!("| {} | `{command}` | {sentence} |\n", keys.join(" ")));
+        out.push_str(&format!("| {} | `{command}` | {sentence} |\n", keys.replace("  ", " ")));
     }
     Ok(out)
 }

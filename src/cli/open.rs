@@ -29,9 +29,18 @@ pub struct Args {
     /// Exports and time-stamped logs, packed (gzip, zstd) or not; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Of files, no server is asked.
+    #[arg(id = "server", long = "server", value_name = "NAME", hide = true)]
+    server: Vec<String>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    if let Some(server) = args.server.iter().chain(&context.global.server).next() {
+        return Err(Failure::usage(
+            format!("`open` reads files and asks no server, but --server {server} was given"),
+            "`midwatch --server NAME` opens the console on a server",
+        ));
+    }
     let mut paths: Vec<PathBuf> = Vec::new();
     for path in args.files {
         if !paths.contains(&path) {
@@ -51,7 +60,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let mut files = Vec::new();
     let mut first = Vec::new();
     for (server, (path, log)) in paths.iter().zip(opened).enumerate() {
-        links.push(Link::new(name(path, &paths), path.display().to_string().into(), None));
+        links.push(Link::file(name(path, &paths), path.display().to_string().into()));
         match log {
             Ok(log) => files.push(Fed::new(server, log)),
             Err(error) => {

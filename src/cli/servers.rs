@@ -7,6 +7,7 @@ use super::output::{Output, Tone};
 use super::{Context, Failure};
 use crate::model::id::Origin;
 use crate::model::time::Time;
+use crate::model::words::counted;
 
 /// Ask every server how it is
 #[derive(clap::Args, Debug)]
@@ -70,7 +71,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 continue;
             }
             let state = if line.reached { (Tone::Fine, "answers".to_owned()) } else { (Tone::Stale, "no answer".to_owned()) };
-            let numbers = format!("{} systems, {} agents, {} open alerts, {} events", line.systems, line.agents, line.alerts, line.head.unwrap_or(0));
+            let numbers =
+                [counted(line.systems, "system"), counted(line.agents, "agent"), counted(line.alerts, "open alert"), counted(line.head.unwrap_or(0), "event")]
+                    .join(", ");
             let clock = match line.clock_ahead_seconds {
                 None | Some(-2..=2) => String::new(),
                 Some(ahead @ 3..) => format!("its clock is {ahead} s ahead of this one"),

@@ -3,6 +3,7 @@
 
 use super::output::Output;
 use super::{Context, Failure, ask};
+use crate::model::words::counted;
 use crate::server::Config;
 use crate::server::source::{Source, SourceConfig};
 
@@ -82,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
             (Some(failure), _) => Err(failure),
             (None, 0) => Ok(()),
             (None, 1) => Err(Failure::failed("one alert would land nowhere", "")),
-            (None, many) => Err(Failure::failed(format!("{many} alerts would land nowhere"), "")),
+            (None, many) => Err(Failure::failed(format!("{} would land nowhere", counted(many, "alert")), "")),
         }
     })
 }

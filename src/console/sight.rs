@@ -45,6 +45,8 @@ pub struct Link {
     pub remark: Option<Arc<str>>,
     /// It has a world to show.
     pub known: bool,
+    /// It is no server but a file that is read.
+    pub is_file: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,7 +60,24 @@ impl Link {
     pub fn new(name: Arc<str>, address: Arc<str>, environment: Option<Arc<str>>) -> Link {
         let patience = Span::from_secs(15);
         let version = "".into();
-        Link { name, address, environment, version, state: LinkState::Connecting, heard: None, patience, skew: None, remark: None, known: false }
+        Link {
+            name,
+            address,
+            environment,
+            version,
+            state: LinkState::Connecting,
+            heard: None,
+            patience,
+            skew: None,
+            remark: None,
+            known: false,
+            is_file: false,
+        }
+    }
+
+    /// A file stands where a server would.
+    pub fn file(name: Arc<str>, path: Arc<str>) -> Link {
+        Link { is_file: true, ..Link::new(name, path, None) }
     }
 
     /// How old what we know of it is.

@@ -18,6 +18,7 @@ pub mod severity;
 pub mod system;
 pub mod time;
 pub mod view;
+pub mod words;
 pub mod world;
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use super::listen::Via;
 use super::metrics::{Metrics, count, drop_one};
 use super::session::{self, Shared, Shown};
 use crate::link::Io;
+use crate::model::words::counted;
 use crate::wire::codec::MAX_TO_SERVER;
 use crate::wire::{PATH, SUBPROTOCOL};
 
@@ -202,7 +203,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
     let open = shared.metrics.open_alerts.load(Ordering::Relaxed);
     let damage = health.damage.map(|damage| format!("but the log is damaged: {damage}\n")).unwrap_or_default();
-    (StatusCode::OK, format!("ready, {open} alerts open\n{damage}")).into_response()
+    (StatusCode::OK, format!("ready, {} open\n{damage}", counted(open, "alert"))).into_response()
 }
 
 #[cfg(test)]

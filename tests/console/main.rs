@@ -7,3 +7,4 @@ mod keys;
 mod night;
 mod screens;
 mod stress;
+mod words;

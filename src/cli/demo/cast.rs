@@ -51,7 +51,7 @@ const OWN: [[&str; 3]; 5] = [
     ["load", "load 0.7 per core", "load {2..5} per core (> 1.5)"],
     ["memory", "memory 61 % used", "memory {91..98} % used (> 90 %)"],
     ["disk", "/ 48 % full", "/ {86..95} % full (> 85 %)"],
-    ["units", "no unit failed", "{1..3} systemd units failed"],
+    ["units", "no unit failed", "{2..4} units failed"],
     ["clock", "offset 2 ms", "offset {110..900} ms (> 100 ms)"],
 ];
 

@@ -14,6 +14,7 @@ use crate::console::message::{Decode, Entry, Lazy, News};
 use crate::console::timeline::MOST;
 use crate::model::event::Event;
 use crate::model::time::{Span, Time};
+use crate::model::words::counted;
 
 /// Events of one step into the timeline; the first step is short, so that rows show at once.
 const STEP: usize = 20_000;
@@ -175,7 +176,7 @@ impl Feeder {
                 self.problem(fed.server, format!("could not be read to its end: {error}"))?;
             }
             if outcome.cut > 0 {
-                self.problem(fed.server, format!("{} events of more than 1 MiB were cut off", outcome.cut))?;
+                self.problem(fed.server, format!("cut off: {} of more than 1 MiB", counted(outcome.cut, "event")))?;
             }
         }
         if let Some(fed) = files.first().filter(|_| count > MOST) {

@@ -13,6 +13,7 @@ use crate::model::history::{Cell, coarse};
 use crate::model::view::alerts::{AlertRow, Asks};
 
 use super::canvas::{Canvas, Words, glyph, history_role, place};
+use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let (list, split) = match state.pane {
@@ -265,7 +266,7 @@ fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
             None => ("Waiting for the first word of a server.".to_owned(), Role::Muted),
         }
     } else if silent > 0 {
-        let words = format!("No open alert is known, but {silent} of {} servers say nothing: nobody knows whether all is well.", state.links.len());
+        let words = format!("No open alert is known, but {silent} of {} say nothing: nobody knows whether all is well.", counted(state.links.len(), "server"));
         (words, Role::FreshnessStale)
     } else if checks + sources == 0 {
         // Nothing watched is not all well.

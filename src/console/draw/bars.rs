@@ -8,6 +8,7 @@ use crate::console::sight::{Link, LinkState};
 use crate::console::state::{State, Tone};
 use crate::console::theme::Role;
 use crate::model::history::coarse;
+use crate::model::words::grouped;
 
 use super::canvas::{Canvas, Words};
 
@@ -154,19 +155,6 @@ pub fn bottom(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         let room = wide.min(area.width / 2);
         canvas.words(area.right().saturating_sub(room + 1), message_y, room, &right);
     }
-}
-
-/// `5,400`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// The commands that the last line names, in this pane's order of usefulness.

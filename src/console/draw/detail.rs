@@ -10,7 +10,6 @@ use crate::model::event::Link;
 use crate::model::history::{ago, coarse};
 use crate::model::time::Time;
 use crate::model::view::detail::Detail;
-use crate::model::world::DeedKind;
 
 use super::canvas::{Canvas, Words};
 
@@ -125,16 +124,8 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         .iter()
         .take(6)
         .map(|deed| {
-            let verb = match deed.kind {
-                DeedKind::Note => "noted: ",
-                DeedKind::Acknowledged => "acknowledged  ",
-                DeedKind::Snoozed => "snoozed  ",
-                DeedKind::Assigned => "",
-                DeedKind::Resolved => "resolved  ",
-                DeedKind::Change | DeedKind::Restarted => "",
-            };
             let mut line: Words =
-                vec![(pad(&clock(state, deed.at), second), Role::Muted), (format!("{} ", deed.by), Role::Actor), (format!("{verb}{}", deed.words), Role::Text)];
+                vec![(pad(&clock(state, deed.at), second), Role::Muted), (format!("{} ", deed.by), Role::Actor), (deed.words.clone(), Role::Text)];
             if !deed.here {
                 line.push(("  (on this system)".into(), Role::Muted));
             }

@@ -10,19 +10,20 @@ use crate::model::history::coarse;
 use crate::model::time::{Span, Time};
 
 use super::canvas::{Canvas, Words};
+use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.servers;
     let live = state.links.iter().filter(|link| link.is_live(state.mono)).count();
     let role = if live == state.links.len() { Role::Fine } else { Role::FreshnessStale };
-    let words: Words = vec![(
-        if state.links.len() == 1 {
-            (if live == 1 { "the server answers" } else { "the server does not answer" }).to_owned()
-        } else {
-            format!("{live} of {} servers answer", state.links.len())
-        },
-        role,
-    )];
+    let files = state.links.iter().all(|link| link.is_file);
+    let said = match (files, state.links.len()) {
+        (false, 1) => (if live == 1 { "the server answers" } else { "the server does not answer" }).to_owned(),
+        (true, 1) => (if live == 1 { "the file can be read" } else { "the file cannot be read" }).to_owned(),
+        (false, several) => format!("{live} of {several} servers answer"),
+        (true, several) => format!("{live} of {several} files can be read"),
+    };
+    let words: Words = vec![(said, role)];
     canvas.words(area.x + 2, area.y, area.width.saturating_sub(3), &words);
     let body = Rect { y: area.y + servers::HEAD, height: area.height.saturating_sub(servers::HEAD), ..area };
     let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });
@@ -68,7 +69,9 @@ fn line(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, area:
         return;
     }
     let world = state.sky.server(place).map(|seen| &seen.world);
-    let counts = world.map_or_else(String::new, |world| format!("{} systems, {} agents, {} open", world.systems.len(), world.agents.len(), world.open.len()));
+    let counts = world.map_or_else(String::new, |world| {
+        format!("{}, {}, {} open", counted(world.systems.len(), "system"), counted(world.agents.len(), "agent"), world.open.len())
+    });
     let room = 34.min(area.right().saturating_sub(x));
     canvas.text(x, y, room, &counts, Role::Text);
     x += 35;
@@ -134,7 +137,7 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
         for (name, agent) in world.agents.iter().take(200) {
             let (words, role) = match agent.silent_since {
                 Some(since) => (format!("silent since {}", clock(state, since)), Role::FreshnessStale),
-                None => (format!("{} checks", agent.checks.len()), Role::Text),
+                None => (counted(agent.checks.len(), "check"), Role::Text),
             };
             lines.push(vec![label("agent"), (format!("{name}  "), Role::Actor), (words, role), (format!("  midwatch {}", agent.version), Role::Muted)]);
         }

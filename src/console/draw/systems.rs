@@ -11,12 +11,13 @@ use crate::model::severity::{Severity, Status};
 use crate::model::view::systems::{State as Condition, SystemRow};
 
 use super::canvas::{Canvas, Words, glyph, place};
+use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.systems;
     let head = if area.height < 12 { 1 } else { systems::HEAD };
     let troubled = pane.rows.iter().filter(|row| row.own.alerts > 0).count();
-    let total = if pane.rows.len() == 1 { "1 system".to_owned() } else { format!("{} systems", pane.rows.len()) };
+    let total = counted(pane.rows.len(), "system");
     let mut words: Words = vec![(total, Role::Strong)];
     if troubled > 0 {
         words.push((format!("   {troubled} with something open"), Role::SeverityWarning));
@@ -64,7 +65,9 @@ fn line(canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect, y: u16, selected: 
     if row.children > 0 {
         canvas.text(area.x + 4, y, 1, beneath, beneath_role);
     }
-    let indent = u16::try_from(row.depth * 2).unwrap_or(0);
+    // The next column's place; deep rows are indented less rather than run into it.
+    let next = area.x + 6 + area.width / 3 + 1;
+    let indent = u16::try_from(row.depth * 2).unwrap_or(u16::MAX).min((area.width / 3).saturating_sub(13));
     let mut x = area.x + 6 + indent;
     let open = (row.depth == 0) != turned;
     let fold = match (row.children, open) {
@@ -74,15 +77,15 @@ fn line(canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect, y: u16, selected: 
     };
     canvas.text(x, y, 1, fold, Role::Muted);
     x += 2;
-    let name_room = (area.width / 3).saturating_sub(indent).max(10);
+    let name_room = next.saturating_sub(x + 1);
     let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Strong) };
     canvas.styled(x, y, name_room, &row.label, style);
-    x = area.x + 6 + area.width / 3 + 1;
+    x = next;
     if x + 10 >= area.right() {
         return;
     }
     let counts = match (row.own.alerts, row.beneath.alerts) {
-        (0, 0) if row.own.checks + row.beneath.checks > 0 => format!("{} checks", row.own.checks + row.beneath.checks),
+        (0, 0) if row.own.checks + row.beneath.checks > 0 => counted(row.own.checks + row.beneath.checks, "check"),
         (0, 0) => String::new(),
         (own, 0) => format!("{own} open"),
         (0, beneath) => format!("{beneath} beneath"),

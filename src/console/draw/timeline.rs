@@ -10,6 +10,7 @@ use crate::model::event::Event;
 use crate::model::time::Time;
 
 use super::canvas::{Canvas, Words, glyph, place};
+use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
@@ -34,15 +35,16 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let len = state.timeline.len();
     let mut words: Words = Vec::new();
     if state.timeline.filter().is_some() {
-        words.push((format!("{len} of {} events", state.timeline.held()), Role::Strong));
+        words.push((format!("{len} of {}", counted(state.timeline.held(), "event")), Role::Strong));
         if state.timeline.is_searching() {
             words.push((" so far".into(), Role::Muted));
         }
     } else {
-        words.push((format!("{len} events"), Role::Strong));
+        words.push((counted(len, "event"), Role::Strong));
     }
     if state.timeline.has_more() {
-        words.push((", older ones on the servers".into(), Role::Muted));
+        let files = state.links.iter().all(|link| link.is_file);
+        words.push((if files { ", more are being read" } else { ", older ones on the servers" }.into(), Role::Muted));
     }
     if !pane.marks.is_empty() {
         words.push((format!("   {} marked", pane.marks.len()), Role::Marked));

@@ -9,6 +9,7 @@ use crate::console::message::{Message, Outcome};
 use crate::console::screen::ask;
 use crate::console::state::Tone;
 use crate::console::theme::{SHIPPED, Theme};
+use crate::model::words::counted;
 
 impl Runtime {
     pub(super) async fn effect(&mut self, effect: Effect) -> Result<Ends, ConsoleError> {
@@ -45,7 +46,7 @@ impl Runtime {
                 let count = lines.len();
                 let written = write(&path, &lines);
                 match written {
-                    Ok(()) => self.state.say(Tone::Fine, format!("{count} rows written to {path}")),
+                    Ok(()) => self.state.say(Tone::Fine, format!("{} written to {path}", counted(count, "row"))),
                     Err(error) => self.state.say(Tone::Wrong, format!("cannot write {path}: {error}")),
                 }
             }

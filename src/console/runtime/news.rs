@@ -9,6 +9,7 @@ use crate::console::message::{Decode, Entry, Lazy, Message, News};
 use crate::model::event::Event;
 use crate::model::id::EventId;
 use crate::model::time::Span;
+use crate::model::words::counted;
 
 /// Silence is staleness after this many of the server's promised claims.
 const CLAIMS: i64 = 3;
@@ -91,7 +92,7 @@ fn known(event: &Arc<Event>) -> Entry {
 }
 
 fn unreadable(broken: u32) -> Option<News> {
-    (broken > 0).then(|| News::Problem(format!("{broken} events could not be read and were set aside").into()))
+    (broken > 0).then(|| News::Problem(format!("set aside, since unreadable: {}", counted(broken, "event")).into()))
 }
 
 /// Why everything came anew, when it was not because one asked for the first time.

@@ -111,7 +111,7 @@ impl State {
             out.push_str(&format!("- {} before: {} by {} ({})\n", change.before, change.title, change.by, change.system));
         }
         for deed in detail.deeds.iter().take(5) {
-            out.push_str(&format!("- {} {}: {}\n", ago(deed.at, self.now), deed.by, deed.words));
+            out.push_str(&format!("- {} {} {}\n", ago(deed.at, self.now), deed.by, deed.words));
         }
         for link in detail.runbooks.iter().chain(&detail.dashboards) {
             out.push_str(&format!("- [{}]({})\n", link.name, link.url));

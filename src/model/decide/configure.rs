@@ -6,6 +6,7 @@ use crate::model::event::{Actor, ConfigApplied, Draft, SystemDeclared, SystemRem
 use crate::model::id::SystemId;
 use crate::model::system::SystemSpec;
 use crate::model::time::Time;
+use crate::model::words::counted;
 use crate::model::world::World;
 
 pub fn configure(world: &World, systems: &[SystemSpec], now: Time) -> Vec<Draft> {
@@ -23,7 +24,7 @@ pub fn configure(world: &World, systems: &[SystemSpec], now: Time) -> Vec<Draft>
         out.push(Draft::new(now, Actor::Server, SystemRemoved {}, format!("{id} is no longer declared")).on(id.clone()));
     }
     if !out.is_empty() {
-        let title = format!("configuration applied: {} systems, {} changed", systems.len(), out.len());
+        let title = format!("configuration applied: {}, {} changed", counted(systems.len(), "system"), out.len());
         out.push(Draft::new(now, Actor::Server, ConfigApplied {}, title));
     }
     out

@@ -67,7 +67,8 @@ pub struct DeedLine {
     pub at: Time,
     pub by: String,
     pub kind: DeedKind,
-    pub words: Arc<str>,
+    /// What they did, as it reads behind their name: "acknowledged: on it".
+    pub words: String,
     pub here: bool,
 }
 
@@ -164,18 +165,33 @@ fn deeds(sky: &Sky, reference: AlertRef, system: &SystemRef, now: Time) -> Vec<D
         .filter_map(|(_, at, deed)| {
             let here = at.origin == reference.origin && deed.alert == Some(reference.alert);
             let beside = at == *system && now.since(deed.at) < Span::from_days(7);
-            (here || beside).then(|| DeedLine {
-                at: deed.at,
-                by: deed.by.name().to_owned(),
-                kind: deed.kind,
-                words: if deed.text.is_empty() || deed.kind == DeedKind::Note { deed.title.clone() } else { deed.text.clone() },
-                here,
-            })
+            (here || beside).then(|| DeedLine { at: deed.at, by: deed.by.name().to_owned(), kind: deed.kind, words: did(deed, here), here })
         })
         .collect();
     out.sort_by_key(|line| std::cmp::Reverse(line.at));
     out.truncate(20);
     out
+}
+
+/// A deed behind its actor's name. Titles begin with that name ("kim acknowledged …"), notes do not.
+fn did(deed: &Deed, here: bool) -> String {
+    let by = deed.by.name();
+    let title = deed.title.strip_prefix(by).map_or(&*deed.title, str::trim_start);
+    let named = title.len() < deed.title.len();
+    let verb = match deed.kind {
+        DeedKind::Note => return format!("noted: {}", deed.title),
+        DeedKind::Acknowledged => "acknowledged",
+        DeedKind::Snoozed => "snoozed",
+        DeedKind::Resolved => "resolved",
+        DeedKind::Assigned | DeedKind::Change | DeedKind::Restarted => return title.to_owned(),
+    };
+    match (deed.text.is_empty(), here, named) {
+        (false, _, _) => format!("{verb}: {}", deed.text),
+        // Which alert, the detail says already.
+        (true, true, _) if deed.kind != DeedKind::Snoozed => format!("{verb} it"),
+        (true, _, true) => title.to_owned(),
+        (true, _, false) => format!("{verb} {title}"),
+    }
 }
 
 fn elsewhere(sky: &Sky, reference: AlertRef, alert: &Alert, now: Time) -> Vec<String> {

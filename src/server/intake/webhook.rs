@@ -20,6 +20,7 @@ use crate::model::id::SourceId;
 use crate::model::report::{Report, ReportedState};
 use crate::model::severity::Severity;
 use crate::model::time::Time;
+use crate::model::words::counted;
 use crate::server::mapping::{Pairs, Raw, Text, Via};
 
 /// What a webhook is called whose token has no name.
@@ -88,7 +89,7 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
     intake.counts.alerts.fetch_add(u64::try_from(taken).unwrap_or(u64::MAX), Ordering::Relaxed);
     intake.counts.unmapped.fetch_add(unmapped, Ordering::Relaxed);
     if left_out > 0 {
-        let title = format!("Alertmanager left out {left_out} alerts of a notification (max_alerts of its receiver {receiver})");
+        let title = format!("Alertmanager left out {} of a notification (max_alerts of its receiver {receiver})", counted(left_out, "alert"));
         let kind = Kind::Other(Other { kind: "source.truncated".into(), data: json!({ "source": source.as_str(), "left_out": left_out }) });
         let draft = Draft::new(now, Actor::Source(source), kind, title).severity(Severity::Warning);
         intake.core.record(vec![draft]).await?;
