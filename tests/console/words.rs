@@ -50,10 +50,9 @@ fn the_longest_id_keeps_its_column() {
         desk.press("L");
         let column = |title: &str| {
             let screen = desk.screen();
-            let line = screen.lines().find(|line| line.contains(title)).unwrap_or_else(|| panic!("{screen}")).to_owned();
-            let at = line.find(title).unwrap();
-            assert!(line[..at].ends_with(' '), "{line}");
-            line[..at].chars().count()
+            let before = screen.lines().find_map(|line| line.split_once(title)).unwrap_or_else(|| panic!("{screen}")).0;
+            assert!(before.ends_with(' '), "{before}");
+            before.chars().count()
         };
         assert_eq!((column("The long"), column("The deep")), (column("Shop, se"), column("Shop, se")), "{}", desk.screen());
     }
