@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::output::{Output, Tone};
 use super::{Context, Failure, toml_file};
 use crate::command::{Command, Pane, Scope};
-use crate::console::keymap::{Keymap, Layer};
+use crate::console::keymap::{Binding, Keymap, Layer, SHIPPED};
 use crate::model::nearest::nearest;
 
 /// Print the key bindings in force, as a table
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch keys\nExample: midwatch keys --pane alerts\nExample: midwatch keys --commands    (every command, bound or not)")]
+#[command(after_help = "Example: midwatch keys\nExample: midwatch keys --pane alerts\nExample: midwatch keys --keymap vim    (default, vim, emacs, k9s)\nExample: midwatch keys --commands    (every command, bound or not)")]
 pub struct Args {
     /// Only those that work in this pane: now, today, timeline, alerts, systems, servers
     #[arg(long, value_name = "PANE", value_parser = pane)]
@@ -59,28 +59,44 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     out.finish()
 }
 
-/// The shipped keymap with the user's over it.
+/// The keymap in force: a shipped one, with the user's file over it.
 pub fn load(context: &Context) -> Result<Keymap, Failure> {
-    let shipped = Keymap::shipped().map_err(|error| Failure::failed(format!("the shipped keymap is wrong: {error}"), "Please report this"))?;
-    match file(context)? {
-        Some(path) => over(shipped, &path),
-        None => Ok(shipped),
+    let (name, file) = chosen(context)?;
+    let below = Keymap::named(&name).map_err(|error| Failure::usage(error.to_string(), "--keymap takes one of these names, or a file"))?;
+    match file {
+        Some(path) => over(below, &path),
+        None => Ok(below),
     }
 }
 
-/// `--keymap`, else `keymap` in `console.toml`, else `keymap.toml` beside it when it is there.
-fn file(context: &Context) -> Result<Option<PathBuf>, Failure> {
-    if let Some(path) = context.global.keymap.clone().or(context.settings()?.keymap) {
-        return Ok(Some(super::settings::home(&path)));
-    }
+/// `--keymap`, else `keymap` in `console.toml`: a shipped keymap's name, or a file. With a name, and with
+/// none, `keymap.toml` beside the configuration lies over it when it is there.
+pub fn chosen(context: &Context) -> Result<(String, Option<PathBuf>), Failure> {
+    let given = match &context.global.keymap {
+        Some(given) => Some(given.clone()),
+        None => context.settings()?.keymap,
+    };
     let usual = context.places.keymap();
-    Ok(usual.exists().then_some(usual))
+    let usual = usual.exists().then_some(usual);
+    Ok(match given {
+        None => ("default".to_owned(), usual),
+        Some(given) => match given.to_str().filter(|name| is_name(name)) {
+            Some(name) => (name.to_owned(), usual),
+            None => ("default".to_owned(), Some(super::settings::home(&given))),
+        },
+    })
 }
 
-pub fn over(shipped: Keymap, path: &Path) -> Result<Keymap, Failure> {
+/// A name and no path: no folder, no ending, and no such file here.
+fn is_name(text: &str) -> bool {
+    SHIPPED.iter().any(|(name, _)| *name == text) || (!text.contains(['/', '.', '~']) && !Path::new(text).exists())
+}
+
+/// The user's file over a keymap, or over the one that the file names itself.
+pub fn over(below: Keymap, path: &Path) -> Result<Keymap, Failure> {
     let text = toml_file::read(path)?
         .ok_or_else(|| Failure::failed(format!("there is no keymap {}", path.display()), "`midwatch config path` says where yours is looked for"))?;
-    shipped.with(&text, &path.display().to_string()).map_err(|error| Failure::failed(error.to_string(), "`midwatch keys --commands` lists the commands"))
+    below.user(&text, &path.display().to_string()).map_err(|error| Failure::failed(error.to_string(), "`midwatch keys --commands` lists the commands"))
 }
 
 fn bindings(keymap: &Keymap, layers: &[Layer]) -> Vec<Row> {
@@ -90,10 +106,18 @@ fn bindings(keymap: &Keymap, layers: &[Layer]) -> Vec<Row> {
         .map(|binding| Row {
             layer: binding.layer.name(),
             keys: binding.keys_text(),
-            command: binding.command.to_string(),
+            command: written(&binding),
             sentence: binding.command.entry().sentence,
         })
         .collect()
+}
+
+/// The command, with the condition under which the key has it.
+fn written(binding: &Binding) -> String {
+    match &binding.when {
+        Some(condition) => format!("{} (when {condition})", binding.command),
+        None => binding.command.to_string(),
+    }
 }
 
 fn every_command(keymap: &Keymap, pane: Option<Pane>) -> Vec<Row> {

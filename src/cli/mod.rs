@@ -78,8 +78,8 @@ pub struct Global {
     /// The console's colours: midwatch, daylight, mono, or one of yours
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,
-    /// A keymap that lies over the shipped one
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The console's keys: default, vim, emacs, k9s, or a file of yours that lies over one of them
+    #[arg(long, global = true, value_name = "NAME")]
     pub keymap: Option<PathBuf>,
     /// Refuse everything that would change something
     #[arg(long, global = true)]

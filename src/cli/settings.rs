@@ -23,7 +23,8 @@ pub struct Settings {
     pub ascii: Option<bool>,
     /// Ring the bell and notify when something new needs you.
     pub notify: bool,
-    /// A keymap's file, laid over the shipped one; without it, `keymap.toml` beside this file.
+    /// `default`, `vim`, `emacs` or `k9s`, with `keymap.toml` beside this file over it when it is there; or a
+    /// file's path.
     pub keymap: Option<PathBuf>,
     /// How long the embedded server goes on after the last console has left; `0s` ends it at once.
     pub linger: Span,

@@ -14,7 +14,7 @@ use crate::model::view::now::Now;
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 
-use super::keymap::{Keymap, Layer, Pressed, layers_of};
+use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
 use super::message::Arriving;
 use super::overlay::Overlay;
 use super::pane::Panes;
@@ -47,7 +47,11 @@ pub struct State {
     pub pane: Pane,
     pub panes: Panes,
     pub overlay: Option<Overlay>,
+    /// The keys as they are now.
     pub keymap: Keymap,
+    /// The keys with their conditions, and what was so when they were last looked at.
+    pub bindings: Keymap,
+    facts: Option<Facts>,
     pub pressed: Pressed,
     pub theme: Theme,
     pub zone: TimeZone,
@@ -116,7 +120,9 @@ impl State {
             pane: Pane::Now,
             panes: Panes::default(),
             overlay: None,
-            keymap: setup.keymap,
+            keymap: setup.keymap.clone(),
+            bindings: setup.keymap,
+            facts: None,
             pressed: Pressed::default(),
             theme: setup.theme,
             zone: setup.zone,
@@ -186,6 +192,46 @@ impl State {
         }
     }
 
+    /// What is so now, as far as keys may depend on it.
+    pub fn facts(&self) -> Facts {
+        let marked = match self.pane {
+            Pane::Now => !self.panes.now.list.list.marks.is_empty(),
+            Pane::Alerts => !self.panes.alerts.list.list.marks.is_empty(),
+            Pane::Timeline => !self.panes.timeline.marks.is_empty(),
+            Pane::Today | Pane::Systems | Pane::Servers => false,
+        };
+        Facts {
+            pane: self.pane,
+            marked,
+            filtered: self.filter().is_some(),
+            opened: self.panes.opened,
+            zoomed: self.zoomed,
+            read_only: self.read_only,
+            offline: self.links.iter().any(|link| !link.is_live(self.mono)),
+            unsent: self.pending.unsent() > 0,
+        }
+    }
+
+    /// Brings the keys up to date with what is so. A sequence under way goes on as it began.
+    pub(super) fn settle_keys(&mut self) {
+        if !self.pressed.is_empty() {
+            return;
+        }
+        let facts = self.facts();
+        if self.facts != Some(facts) {
+            self.keymap = if self.bindings.has_conditions() { self.bindings.under(&facts) } else { self.bindings.clone() };
+            self.facts = Some(facts);
+        }
+    }
+
+    /// Other keys from now on.
+    pub fn set_keymap(&mut self, keymap: Keymap) {
+        self.bindings = keymap;
+        self.facts = None;
+        self.pressed.clear();
+        self.settle_keys();
+    }
+
     /// Rows in which a pane's list and detail share the screen: what is left beside the bars.
     pub fn body_height(&self) -> u16 {
         let (_, height) = self.size;
@@ -234,6 +280,7 @@ impl State {
             self.selected_at = self.mono;
         }
         self.keyed = false;
+        self.settle_keys();
         let shown = self.detail.as_ref().map(|detail| detail.alert);
         if shown != self.selected && (shown.is_none() || self.mono.micros() - self.selected_at.micros() >= REST.micros()) {
             self.detail = self.selected.and_then(|alert| detail(&self.sky, alert, self.now));

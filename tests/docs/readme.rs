@@ -67,3 +67,17 @@ fn the_test_command_is_the_one_that_is_run() {
         assert!(installed.split_whitespace().any(|known| known == *package), ".ci/run installs {package}, the README does not");
     }
 }
+
+/// The keymap that the README shows is one, and names every fact that a condition may use.
+#[test]
+fn the_keymap_of_the_readme_works() {
+    use midwatch::console::keymap::{Keymap, condition::WORDS};
+    let text = read();
+    let from = text.find("```toml\ninherits = \"vim\"").unwrap() + "```toml\n".len();
+    let example = &text[from..text[from..].find("```").unwrap() + from];
+    let keymap = Keymap::shipped().unwrap().user(example, "README.md").unwrap_or_else(|error| panic!("{error}"));
+    assert!(keymap.has_conditions());
+    for (word, _) in WORDS {
+        assert!(text.contains(&format!("`{word}`")), "`{word}` is not in the README");
+    }
+}

@@ -105,7 +105,7 @@ impl Role {
             Role::Console => fields_of::<Settings>(),
             Role::Server => fields_of::<crate::server::Config>(),
             Role::Agent => ["agent", "check"].map(str::to_owned).to_vec(),
-            Role::Keymap => Layer::ALL.map(|layer| layer.name().to_owned()).to_vec(),
+            Role::Keymap => std::iter::once("inherits").chain(Layer::ALL.map(Layer::name)).map(str::to_owned).collect(),
             Role::Theme => ["inherits", "palette", "scopes"].map(str::to_owned).to_vec(),
         }
     }
@@ -143,7 +143,7 @@ fn wrong(role: Role, path: &Path, text: &str, themes: &Path) -> Vec<String> {
             lines(mistakes(text, read).1)
         }
         Role::Keymap => match Keymap::shipped() {
-            Ok(shipped) => shipped.with(text, &path.display().to_string()).err().map(|error| error.0).unwrap_or_default(),
+            Ok(shipped) => shipped.user(text, &path.display().to_string()).err().map(|error| error.0).unwrap_or_default(),
             Err(error) => vec![error.to_string()],
         },
         Role::Theme => {

@@ -1,8 +1,11 @@
 //! Which key does what: a trie for each part of the console, read from TOML.
 //!
-//! The shipped keymap is embedded; a user's file lies over it and changes only what it names. Lookups go
-//! through layers, the innermost first: what floats on top, then the pane, then what holds everywhere.
+//! The shipped keymaps are embedded; each says which one it lies over, and so may a user's file, which
+//! changes only what it names. Lookups go through layers, the innermost first: what floats on top, then the
+//! pane, then what holds everywhere. A binding may hold under a condition only: [`Keymap::under`] gives the
+//! keymap as it is while certain facts are so.
 
+pub mod condition;
 pub mod key;
 mod load;
 #[cfg(test)]
@@ -11,11 +14,17 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::command::{Command, Pane};
+pub use condition::{Condition, Facts};
 pub use key::{Code, Key};
 pub use load::KeymapError;
 
-/// The shipped keymap, as its file says it.
-pub const DEFAULT: &str = include_str!("../../../keymaps/default.toml");
+/// The shipped keymaps: name and file. The first is what there is without a choice.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("default", include_str!("../../../keymaps/default.toml")),
+    ("vim", include_str!("../../../keymaps/vim.toml")),
+    ("emacs", include_str!("../../../keymaps/emacs.toml")),
+    ("k9s", include_str!("../../../keymaps/k9s.toml")),
+];
 
 /// Where a key is pressed; each has a section in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -60,6 +69,15 @@ enum Node {
     /// Unbound on purpose: hides what an outer layer has there.
     Noop,
     Prefix(BTreeMap<Key, Node>),
+    When(Conditional),
+}
+
+/// The first whose condition holds; else what stood here before, if anything did.
+#[derive(Clone, Debug, PartialEq)]
+struct Conditional {
+    /// Without a command, the key does nothing while the condition holds.
+    choices: Vec<(Condition, Option<Command>)>,
+    otherwise: Option<Box<Node>>,
 }
 
 /// What a sequence of keys comes to.
@@ -80,6 +98,7 @@ pub struct Binding {
     pub layer: Layer,
     pub keys: Vec<Key>,
     pub command: Command,
+    pub when: Option<Condition>,
 }
 
 impl Binding {
@@ -122,15 +141,52 @@ impl Pressed {
 }
 
 impl Keymap {
-    /// The shipped keymap alone.
+    /// The default keymap alone.
     pub fn shipped() -> Result<Keymap, KeymapError> {
-        Keymap::default().with(DEFAULT, "keymaps/default.toml")
+        Keymap::named("default")
+    }
+
+    /// A shipped keymap, over those that it lies over.
+    pub fn named(name: &str) -> Result<Keymap, KeymapError> {
+        let Some((name, text)) = SHIPPED.iter().find(|(known, _)| *known == name) else {
+            return Err(KeymapError(vec![format!("there is no keymap `{}`; {}", name.chars().take(60).collect::<String>(), load::nearest_keymap(name))]));
+        };
+        let below = match load::inherits(text, name)? {
+            Some(below) if below != *name => Keymap::named(&below)?,
+            Some(_) | None => Keymap::default(),
+        };
+        below.with(text, &format!("keymaps/{name}.toml"))
+    }
+
+    /// A user's file: over the shipped keymap that it names, else over this one. `name` is what errors call it.
+    pub fn user(self, text: &str, name: &str) -> Result<Keymap, KeymapError> {
+        match load::inherits(text, name)? {
+            Some(below) => Keymap::named(&below)?.with(text, name),
+            None => self.with(text, name),
+        }
     }
 
     /// This keymap with a file's text over it. `name` is what errors call the file.
     pub fn with(mut self, text: &str, name: &str) -> Result<Keymap, KeymapError> {
         load::load(&mut self, text, name)?;
         Ok(self)
+    }
+
+    /// The keymap as it is while these facts are so: no condition is left in it.
+    pub fn under(&self, facts: &Facts) -> Keymap {
+        Keymap { layers: self.layers.iter().map(|(layer, level)| (*layer, under(level, facts))).collect() }
+    }
+
+    /// Whether any key depends on what is so.
+    pub fn has_conditions(&self) -> bool {
+        fn any(level: &BTreeMap<Key, Node>) -> bool {
+            level.values().any(|node| match node {
+                Node::When(_) => true,
+                Node::Prefix(next) => any(next),
+                Node::Command(_) | Node::Noop => false,
+            })
+        }
+        self.layers.values().any(any)
     }
 
     /// Takes one key. `pressed` keeps what is under way, and is empty again after anything but `Pending`.
@@ -154,7 +210,7 @@ impl Keymap {
                 Some(Node::Noop) => break,
                 // A prefix all of whose keys are unbound is none.
                 Some(node @ Node::Prefix(_)) => pending = node.leads_somewhere(),
-                None => {}
+                Some(Node::When(_)) | None => {}
             }
             if pending {
                 break;
@@ -181,7 +237,7 @@ impl Keymap {
                 match self.walk(*layer, &pressed.0) {
                     Some(Node::Prefix(level)) => Some(level),
                     Some(Node::Command(_) | Node::Noop) => break,
-                    None => None,
+                    Some(Node::When(_)) | None => None,
                 }
             };
             for (key, node) in level.into_iter().flatten() {
@@ -189,10 +245,10 @@ impl Keymap {
             }
         }
         all.into_iter()
-            .filter_map(|(key, node)| match node? {
+            .filter_map(|(key, node)| match node?.plain()? {
                 Node::Command(command) => Some(Next { key, command: Some(command.clone()) }),
                 Node::Prefix(level) if level.values().any(Node::leads_somewhere) => Some(Next { key, command: None }),
-                Node::Prefix(_) | Node::Noop => None,
+                Node::Prefix(_) | Node::Noop | Node::When(_) => None,
             })
             .collect()
     }
@@ -200,7 +256,7 @@ impl Keymap {
     /// What every key does in these layers: inner ones hide outer ones.
     pub fn effective(&self, layers: &[Layer]) -> Vec<Binding> {
         let mut out: Vec<Binding> = Vec::new();
-        for layer in self.bindings(layers) {
+        for layer in self.bindings(layers).into_iter().filter(|binding| binding.when.is_none()) {
             let mut pressed = Pressed::default();
             let mut last = Outcome::NotFound;
             for key in &layer.keys {
@@ -234,11 +290,11 @@ impl Keymap {
 
     fn walk(&self, layer: Layer, keys: &[Key]) -> Option<&Node> {
         let (first, rest) = keys.split_first()?;
-        let mut node = self.layers.get(&layer)?.get(first)?;
+        let mut node = self.layers.get(&layer)?.get(first)?.plain()?;
         for key in rest {
             match node {
-                Node::Prefix(next) => node = next.get(key)?,
-                Node::Command(_) | Node::Noop => return None,
+                Node::Prefix(next) => node = next.get(key)?.plain()?,
+                Node::Command(_) | Node::Noop | Node::When(_) => return None,
             }
         }
         Some(node)
@@ -256,9 +312,14 @@ impl Keymap {
             }
             match next {
                 Node::Prefix(map) => level = map,
-                Node::Command(_) | Node::Noop => return,
+                Node::Command(_) | Node::Noop | Node::When(_) => return,
             }
         }
+        let node = match node {
+            // Where no condition holds, the key does what it did.
+            Node::When(new) => Node::When(Conditional { otherwise: new.otherwise.or_else(|| level.remove(last).map(Box::new)), ..new }),
+            plain => plain,
+        };
         level.insert(*last, node);
     }
 }
@@ -269,18 +330,53 @@ impl Node {
             Node::Command(_) => true,
             Node::Noop => false,
             Node::Prefix(next) => next.values().any(Node::leads_somewhere),
+            Node::When(conditional) => conditional.otherwise.as_ref().is_some_and(|node| node.leads_somewhere()),
         }
     }
+
+    /// What holds when no condition does.
+    fn plain(&self) -> Option<&Node> {
+        match self {
+            Node::When(conditional) => conditional.otherwise.as_ref()?.plain(),
+            Node::Command(_) | Node::Noop | Node::Prefix(_) => Some(self),
+        }
+    }
+
+    fn under(&self, facts: &Facts) -> Option<Node> {
+        match self {
+            Node::Command(_) | Node::Noop => Some(self.clone()),
+            Node::Prefix(level) => Some(Node::Prefix(under(level, facts))),
+            Node::When(Conditional { choices, otherwise }) => match choices.iter().find(|(condition, _)| condition.holds(facts)) {
+                Some((_, command)) => Some(command.clone().map_or(Node::Noop, Node::Command)),
+                None => otherwise.as_ref().and_then(|node| node.under(facts)),
+            },
+        }
+    }
+}
+
+fn under(level: &BTreeMap<Key, Node>, facts: &Facts) -> BTreeMap<Key, Node> {
+    level.iter().filter_map(|(key, node)| Some((*key, node.under(facts)?))).collect()
 }
 
 fn collect(layer: Layer, keys: &mut Vec<Key>, level: &BTreeMap<Key, Node>, out: &mut Vec<Binding>) {
     for (key, node) in level {
         keys.push(*key);
-        match node {
-            Node::Command(command) => out.push(Binding { layer, keys: keys.clone(), command: command.clone() }),
-            Node::Prefix(next) => collect(layer, keys, next, out),
-            Node::Noop => {}
-        }
+        collect_node(layer, keys, node, out);
         keys.pop();
+    }
+}
+
+fn collect_node(layer: Layer, keys: &mut Vec<Key>, node: &Node, out: &mut Vec<Binding>) {
+    match node {
+        Node::Command(command) => out.push(Binding { layer, keys: keys.clone(), command: command.clone(), when: None }),
+        Node::Prefix(next) => collect(layer, keys, next, out),
+        Node::Noop => {}
+        Node::When(Conditional { choices, otherwise }) => {
+            let bound = choices.iter().filter_map(|(when, command)| Some((when, command.as_ref()?)));
+            out.extend(bound.map(|(when, command)| Binding { layer, keys: keys.clone(), command: command.clone(), when: Some(when.clone()) }));
+            if let Some(node) = otherwise {
+                collect_node(layer, keys, node, out);
+            }
+        }
     }
 }

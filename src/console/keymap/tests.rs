@@ -1,6 +1,8 @@
 //! Keymaps as people write and press them.
 
 use super::*;
+use std::collections::BTreeSet;
+
 use crate::command::{COMMANDS, Effect, Entry, Palette};
 
 fn keys(text: &str) -> Vec<Key> {
@@ -70,12 +72,88 @@ fn all_that_is_wrong_is_told_with_its_line() {
 }
 
 #[test]
-fn nothing_that_changes_the_world_is_on_a_control_key_and_every_verb_can_be_reached() {
-    let keymap = Keymap::shipped().unwrap();
-    for binding in keymap.bindings(&Layer::ALL) {
-        let entry = binding.command.entry();
-        assert!(entry.effect == Effect::Looks || binding.keys.iter().all(|key| !key.ctrl), "{} on {}", entry.name, binding.keys_text());
+fn a_condition_hides_a_key_only_while_it_holds() {
+    let text = "[global]\n\"x\" = { run = \"filter-clear\", when = \"filtered\" }\n\"j\" = [{ run = \"mark\", when = \"pane:alerts and marked\" }, { run = \"noop\", when = \"zoomed\" }]\n[now]\n\"x\" = { run = \"zoom\", when = \"marked\" }\n";
+    let keymap = Keymap::shipped().unwrap().with(text, "keymap.toml").unwrap();
+    assert!(keymap.has_conditions() && !Keymap::shipped().unwrap().has_conditions());
+    let now = layers_of(Pane::Now);
+    let nothing = Facts::of(Pane::Now);
+    let press = |facts: Facts, text: &str| pressed(&keymap.under(&facts), &layers_of(facts.pane), text);
+    assert_eq!(press(nothing, "x"), Outcome::NotFound);
+    assert_eq!(press(Facts { filtered: true, ..nothing }, "x"), Outcome::Matched(Command::FilterClear));
+    assert_eq!(press(Facts { filtered: true, marked: true, ..nothing }, "x"), Outcome::Matched(Command::Zoom), "the pane goes before global");
+    assert_eq!(press(nothing, "j"), Outcome::Matched(Command::Down), "what was there stays where no condition holds");
+    assert_eq!(press(Facts { marked: true, ..Facts::of(Pane::Alerts) }, "j"), Outcome::Matched(Command::Mark));
+    assert_eq!(press(Facts { zoomed: true, ..nothing }, "j"), Outcome::NotFound);
+    assert!(!keymap.under(&nothing).has_conditions());
+    assert!(keymap.bindings(&[Layer::Global]).iter().any(|binding| binding.when.as_ref().is_some_and(|when| when.to_string() == "pane:alerts and marked")));
+    assert_eq!(pressed(&keymap, &now, "j"), Outcome::Matched(Command::Down));
+}
+
+#[test]
+fn mistakes_in_conditions_have_their_column() {
+    let said = |text: &str| Keymap::default().with(text, "k.toml").unwrap_err().to_string();
+    assert_eq!(said("[global]\nx = { run = \"mark\", when = \"pane:alerts and markd\" }\n"), "k.toml:2:45: there is no fact `markd`; did you mean `marked`?");
+    assert_eq!(said("[global]\nx = { run = \"mark\", wehn = \"marked\" }\n").lines().next().unwrap(), "k.toml:2:5: a command with its condition needs both: { run = \"filter-clear\", when = \"filtered\" }");
+    assert!(said("[global]\nx = [\"mark\", { run = \"undo\", when = \"marked\" }]\n").contains("never reached"));
+    assert!(said("[global]\n\"C-x\" = { run = \"undo\", when = \"marked\" }\n").contains("cannot be on a control key"));
+    assert_eq!(Keymap::default().user("inherits = \"vmi\"\n", "k.toml").unwrap_err().to_string(), "k.toml:1:12: there is no keymap `vmi`; did you mean `vim`?");
+}
+
+#[test]
+fn a_users_file_may_lie_over_any_shipped_keymap() {
+    let keymap = Keymap::shipped().unwrap().user("inherits = \"emacs\"\n[global]\n\"C-n\" = \"page-down\"\n", "keymap.toml").unwrap();
+    assert_eq!(pressed(&keymap, &layers_of(Pane::Now), "C-n"), Outcome::Matched(Command::PageDown));
+    assert_eq!(pressed(&keymap, &layers_of(Pane::Now), "A-x"), Outcome::Matched(Command::Palette(None)));
+}
+
+/// What the default keymap has on a key, the others have as well, in every pane and without a condition: or
+/// say on a line of their own that they leave it out (`"x" = "noop" # alert-snooze: why`).
+#[test]
+fn every_shipped_keymap_is_complete() {
+    let commands = |keymap: &Keymap, pane: Pane| -> BTreeSet<&'static str> {
+        let bindings = keymap.under(&Facts::of(pane)).effective(&layers_of(pane));
+        bindings.iter().filter(|binding| binding.command.entry().is_available(pane, false)).map(|binding| binding.command.name()).collect()
+    };
+    let prompts = |keymap: &Keymap| -> BTreeSet<&'static str> { keymap.effective(&[Layer::Prompt]).iter().map(|binding| binding.command.name()).collect() };
+    let default = Keymap::shipped().unwrap();
+    for (name, text) in SHIPPED {
+        let keymap = Keymap::named(name).unwrap_or_else(|error| panic!("{error}"));
+        let left_out = |command: &str| text.lines().any(|line| line.contains("\"noop\"") && line.contains(&format!("# {command}:")));
+        for pane in Pane::ALL {
+            let here = commands(&keymap, pane);
+            for command in commands(&default, pane).into_iter().filter(|command| !here.contains(command) && !left_out(command)) {
+                panic!("keymaps/{name}.toml has no key for `{command}` in {pane}: give it one, or write \"KEY\" = \"noop\" # {command}: why");
+            }
+        }
+        assert!(prompts(&keymap).is_superset(&prompts(&default)), "{name}: while typing");
     }
+}
+
+#[test]
+fn the_shipped_keymaps_are_told_apart() {
+    let tables: Vec<String> = SHIPPED.iter().skip(1).map(|(name, text)| {
+        let keymap = Keymap::named(name).unwrap();
+        let own: Vec<String> = keymap
+            .bindings(&Layer::ALL)
+            .iter()
+            .filter(|binding| text.contains(&format!("\"{}\"", binding.keys_text().replace('\\', "\\\\"))))
+            .map(|b| format!("{:<7} {:<10} {}{}", b.layer.name(), b.keys_text(), b.command, b.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default()))
+            .collect();
+        format!("{name}\n{}\n", own.join("\n"))
+    }).collect();
+    insta::assert_snapshot!("shipped", tables.join("\n"));
+}
+
+#[test]
+fn nothing_that_changes_the_world_is_on_a_control_key_and_every_verb_can_be_reached() {
+    for (name, _) in SHIPPED {
+        for binding in Keymap::named(name).unwrap().bindings(&Layer::ALL) {
+            let entry = binding.command.entry();
+            assert!(entry.effect == Effect::Looks || binding.keys.iter().all(|key| !key.ctrl), "{} on {} in {name}", entry.name, binding.keys_text());
+        }
+    }
+    let keymap = Keymap::shipped().unwrap();
     for entry in COMMANDS.iter().filter(|entry| entry.palette == Palette::Hidden) {
         assert!(keymap.bindings(&Layer::ALL).iter().any(|binding| binding.command.entry() == entry), "{} is neither on a key nor in the palette", entry.name);
     }

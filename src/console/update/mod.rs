@@ -61,6 +61,7 @@ impl State {
 
     fn key(&mut self, key: keymap::Key) -> Vec<Effect> {
         self.keyed = true;
+        self.settle_keys();
         let layers = self.layers();
         let mut pressed = std::mem::take(&mut self.pressed);
         let outcome = self.keymap.press(&mut pressed, &layers, key);
