@@ -10,7 +10,9 @@ use crate::model::nearest::nearest;
 
 /// Print the key bindings in force, as a table
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch keys\nExample: midwatch keys --pane alerts\nExample: midwatch keys --keymap vim    (default, vim, emacs, k9s)\nExample: midwatch keys --commands    (every command, bound or not)")]
+#[command(
+    after_help = "Example: midwatch keys\nExample: midwatch keys --pane alerts\nExample: midwatch keys --keymap vim    (default, vim, emacs, k9s)\nExample: midwatch keys --commands    (every command, bound or not)"
+)]
 pub struct Args {
     /// Only those that work in this pane: now, today, timeline, alerts, systems, servers
     #[arg(long, value_name = "PANE", value_parser = pane)]
@@ -103,12 +105,7 @@ fn bindings(keymap: &Keymap, layers: &[Layer]) -> Vec<Row> {
     keymap
         .bindings(layers)
         .into_iter()
-        .map(|binding| Row {
-            layer: binding.layer.name(),
-            keys: binding.keys_text(),
-            command: written(&binding),
-            sentence: binding.command.entry().sentence,
-        })
+        .map(|binding| Row { layer: binding.layer.name(), keys: binding.keys_text(), command: written(&binding), sentence: binding.command.entry().sentence })
         .collect()
 }
 

@@ -141,7 +141,10 @@ impl File<'_> {
                 Some(Node::When(Conditional { choices, otherwise }))
             }
             _ => {
-                self.wrong(at, "a command is written as text, like \"alert-snooze 2h\", or with its condition, like { run = \"filter-clear\", when = \"filtered\" }");
+                self.wrong(
+                    at,
+                    "a command is written as text, like \"alert-snooze 2h\", or with its condition, like { run = \"filter-clear\", when = \"filtered\" }",
+                );
                 None
             }
         }

@@ -94,7 +94,10 @@ fn a_condition_hides_a_key_only_while_it_holds() {
 fn mistakes_in_conditions_have_their_column() {
     let said = |text: &str| Keymap::default().with(text, "k.toml").unwrap_err().to_string();
     assert_eq!(said("[global]\nx = { run = \"mark\", when = \"pane:alerts and markd\" }\n"), "k.toml:2:45: there is no fact `markd`; did you mean `marked`?");
-    assert_eq!(said("[global]\nx = { run = \"mark\", wehn = \"marked\" }\n").lines().next().unwrap(), "k.toml:2:5: a command with its condition needs both: { run = \"filter-clear\", when = \"filtered\" }");
+    assert_eq!(
+        said("[global]\nx = { run = \"mark\", wehn = \"marked\" }\n").lines().next().unwrap(),
+        "k.toml:2:5: a command with its condition needs both: { run = \"filter-clear\", when = \"filtered\" }"
+    );
     assert!(said("[global]\nx = [\"mark\", { run = \"undo\", when = \"marked\" }]\n").contains("never reached"));
     assert!(said("[global]\n\"C-x\" = { run = \"undo\", when = \"marked\" }\n").contains("cannot be on a control key"));
     assert_eq!(Keymap::default().user("inherits = \"vmi\"\n", "k.toml").unwrap_err().to_string(), "k.toml:1:12: there is no keymap `vmi`; did you mean `vim`?");
@@ -122,9 +125,8 @@ fn every_shipped_keymap_is_complete() {
         let left_out = |command: &str| text.lines().any(|line| line.contains("\"noop\"") && line.contains(&format!("# {command}:")));
         for pane in Pane::ALL {
             let here = commands(&keymap, pane);
-            for command in commands(&default, pane).into_iter().filter(|command| !here.contains(command) && !left_out(command)) {
-                panic!("keymaps/{name}.toml has no key for `{command}` in {pane}: give it one, or write \"KEY\" = \"noop\" # {command}: why");
-            }
+            let lacking: Vec<&str> = commands(&default, pane).into_iter().filter(|command| !here.contains(command) && !left_out(command)).collect();
+            assert!(lacking.is_empty(), "keymaps/{name}.toml has no key in {pane} for {lacking:?}: give each one, or write \"KEY\" = \"noop\" # COMMAND: why");
         }
         assert!(prompts(&keymap).is_superset(&prompts(&default)), "{name}: while typing");
     }
@@ -132,16 +134,28 @@ fn every_shipped_keymap_is_complete() {
 
 #[test]
 fn the_shipped_keymaps_are_told_apart() {
-    let tables: Vec<String> = SHIPPED.iter().skip(1).map(|(name, text)| {
-        let keymap = Keymap::named(name).unwrap();
-        let own: Vec<String> = keymap
-            .bindings(&Layer::ALL)
-            .iter()
-            .filter(|binding| text.contains(&format!("\"{}\"", binding.keys_text().replace('\\', "\\\\"))))
-            .map(|b| format!("{:<7} {:<10} {}{}", b.layer.name(), b.keys_text(), b.command, b.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default()))
-            .collect();
-        format!("{name}\n{}\n", own.join("\n"))
-    }).collect();
+    let tables: Vec<String> = SHIPPED
+        .iter()
+        .skip(1)
+        .map(|(name, text)| {
+            let keymap = Keymap::named(name).unwrap();
+            let own: Vec<String> = keymap
+                .bindings(&Layer::ALL)
+                .iter()
+                .filter(|binding| text.contains(&format!("\"{}\"", binding.keys_text().replace('\\', "\\\\"))))
+                .map(|b| {
+                    format!(
+                        "{:<7} {:<10} {}{}",
+                        b.layer.name(),
+                        b.keys_text(),
+                        b.command,
+                        b.when.as_ref().map(|when| format!(" when {when}")).unwrap_or_default()
+                    )
+                })
+                .collect();
+            format!("{name}\n{}\n", own.join("\n"))
+        })
+        .collect();
     insta::assert_snapshot!("shipped", tables.join("\n"));
 }
 
