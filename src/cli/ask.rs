@@ -284,7 +284,7 @@ impl Ask {
             };
             Some(Seen { name: asked.config.name.clone(), world, freshness })
         });
-        Sky::new(seen.collect())
+        Sky::new(seen.collect()).in_zone(jiff::tz::TimeZone::system())
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &Asked)> {

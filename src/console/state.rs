@@ -115,7 +115,7 @@ impl State {
         let seen = names.iter().map(|name| Seen { name: name.clone(), world: Arc::new(World::default()), freshness: Freshness::Never }).collect();
         State {
             links: setup.servers,
-            sky: Sky::new(seen),
+            sky: Sky::new(seen).in_zone(setup.zone.clone()),
             timeline: Timeline::new(names),
             pane: Pane::Now,
             panes: Panes::default(),
@@ -252,7 +252,7 @@ impl State {
                     None => Freshness::Never,
                 };
             }
-            self.sky = Sky::new(std::mem::take(&mut self.sky.servers));
+            self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone());
             self.rows = rows(&self.sky, self.now);
             self.needs = Now::from_rows(&self.sky, self.rows.clone());
             self.dirty = false;

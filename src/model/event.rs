@@ -220,6 +220,13 @@ kinds! {
     "alert.unrefreshed" AlertUnrefreshed { alert: Fingerprint, last: Time }
     "alert.refreshed" AlertRefreshed { alert: Fingerprint }
     "alert.cleared" AlertCleared { alert: Fingerprint, reason: ClearReason }
+    /// An episode from before anybody watched here, as its source remembers it: filled in, no news.
+    /// It began at the event's `at`.
+    "alert.past" AlertPast {
+        alert: Fingerprint,
+        check: CheckId,
+        until: Time,
+    }
     "alert.flapping" AlertFlapping { alert: Fingerprint, changes: u32 }
     "alert.settled" AlertSettled { alert: Fingerprint }
     "alert.acknowledged" AlertAcknowledged { alert: Fingerprint, episode: EventId }
@@ -247,6 +254,8 @@ kinds! {
     }
     "source.failed" SourceFailed { source: SourceId }
     "source.recovered" SourceRecovered { source: SourceId }
+    /// The source's past was filled in back to `filled.from`.
+    "source.past" SourcePast { source: SourceId, filled: super::world::Filled }
     /// A silence in an Alertmanager: what is muted there, by whom, until when.
     "silence.seen" SilenceSeen { source: SourceId, silence: Silence }
     "silence.gone" SilenceGone { source: SourceId, silence: Arc<str> }
@@ -328,6 +337,7 @@ impl Event {
             | Kind::AlertUnrefreshed(AlertUnrefreshed { alert, .. })
             | Kind::AlertRefreshed(AlertRefreshed { alert })
             | Kind::AlertCleared(AlertCleared { alert, .. })
+            | Kind::AlertPast(AlertPast { alert, .. })
             | Kind::AlertFlapping(AlertFlapping { alert, .. })
             | Kind::AlertSettled(AlertSettled { alert })
             | Kind::AlertAcknowledged(AlertAcknowledged { alert, .. })
@@ -353,6 +363,7 @@ impl Event {
             | Kind::Change(_)
             | Kind::SourceFailed(_)
             | Kind::SourceRecovered(_)
+            | Kind::SourcePast(_)
             | Kind::SilenceSeen(_)
             | Kind::SilenceGone(_)
             | Kind::LogLine(_)

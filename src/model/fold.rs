@@ -9,13 +9,13 @@ use std::sync::Arc;
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CheckChanged, CheckRemoved, ClearReason,
-    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourceRecovered, SystemDeclared, Unwatched,
+    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared, Unwatched,
 };
+use super::episode::{close, count_day, fill};
 use super::id::{EventId, Fingerprint, SystemId};
-use super::severity::Severity;
 use super::system::SystemSpec;
-use super::time::{Span, Time};
-use super::world::{Ack, Agent, Alert, Assigned, Care, Check, Day, Deed, DeedKind, Open, Past, Snooze, System, World};
+use super::time::Span;
+use super::world::{Ack, Agent, Alert, Assigned, Care, Check, Deed, DeedKind, Open, Snooze, System, World};
 
 /// How far back an event may lie and still count as what is known.
 const PLAUSIBLE: Span = Span::from_days(1_000);
@@ -36,7 +36,8 @@ pub fn fold(world: &mut World, event: &Event) {
     world.recorded = world.recorded.max(event.recorded);
     // A clock that stood in 1970 does not make us know half a century.
     // A source's word that something began long ago does not make us have watched since then.
-    let since = if matches!((&event.kind, &event.actor), (Kind::AlertOpened(_), Actor::Source(_))) { event.recorded } else { event.at };
+    let told = matches!((&event.kind, &event.actor), (Kind::AlertOpened(_) | Kind::AlertPast(_), Actor::Source(_)) | (Kind::SourcePast(_), _));
+    let since = if told { event.recorded } else { event.at };
     if since.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|known| since < known) {
         world.known_since = Some(since);
     }
@@ -127,11 +128,20 @@ fn apply(world: &mut World, event: &Event) {
             }
         }),
         Kind::AlertCleared(AlertCleared { alert, reason }) => {
-            with_open(world, *alert, |alert| close(alert, event.at, *reason));
             world.open.remove(alert);
+            close(world, *alert, event.at, *reason, Some(event));
             if *reason == ClearReason::Resolved {
                 deed(world, event, DeedKind::Resolved, Some(*alert));
             }
+        }
+        Kind::AlertPast(past) => {
+            if let Some(system) = &event.system {
+                let system = shared(world, system);
+                fill(world, event, &system, past);
+            }
+        }
+        Kind::SourcePast(SourcePast { source, filled }) => {
+            world.sources.entry(source.clone()).or_default().filled = Some(filled.clone());
         }
         Kind::AlertFlapping(AlertFlapping { alert, .. }) => with_alert(world, *alert, |alert| alert.flapping = true),
         Kind::AlertSettled(AlertSettled { alert }) => with_alert(world, *alert, |alert| alert.flapping = false),
@@ -210,8 +220,9 @@ fn check_changed(world: &mut World, event: &Event, changed: &CheckChanged) {
 
 fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
     let Some(system) = &event.system else { return };
-    // The alerts of a system share its name; what a message brings along is a copy for each.
-    let system = world.systems.get_key_value(system).map_or(system, |(known, _)| known).clone();
+    let system = shared(world, system);
+    // A primary never opens twice; a log that lost its closing event does. The newer word counts.
+    close(world, opened.alert, event.at, ClearReason::Absent, None);
     let alert = world.alerts.entry(opened.alert).or_insert_with(|| {
         Arc::new(Alert {
             system: system.clone(),
@@ -231,13 +242,11 @@ fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
             first: event.at,
             past: Vec::new(),
             days: Vec::new(),
+            ended: None,
+            filled: None,
         })
     });
     let alert = Arc::make_mut(alert);
-    if alert.now.is_some() {
-        // A primary never opens twice; a log that lost its closing event does. The newer word counts.
-        close(alert, event.at, ClearReason::Absent);
-    }
     alert.system = system;
     alert.labels = event.labels.clone();
     alert.condition = opened.condition;
@@ -257,51 +266,9 @@ fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
     world.open.insert(opened.alert);
 }
 
-/// The longest run of days that one episode marks on its strip.
-const LONGEST: i64 = 92;
-
-fn close(alert: &mut Alert, at: Time, reason: ClearReason) {
-    let Some(open) = alert.now.take() else { return };
-    let until = at.max(open.since);
-    // An episode that lasted over midnight was there on each of its days.
-    let days = (day(until) - day(open.since)).clamp(0, LONGEST);
-    for ahead in 1..=days {
-        count_day(alert, open.since.plus(Span::from_days(ahead)), 0, alert.severity);
-    }
-    if alert.past.len() >= World::PAST {
-        alert.past.remove(0);
-    }
-    alert.past.push(Past { from: open.since, until, severity: alert.severity, reason });
-    alert.holders.clear();
-    if let Some(care) = &mut alert.care {
-        care.cleared = Some(until);
-    }
-}
-
-/// Days since 1970, in UTC.
-pub fn day(at: Time) -> i64 {
-    at.secs().div_euclid(86_400)
-}
-
-fn count_day(alert: &mut Alert, at: Time, count: u16, severity: Severity) {
-    let Ok(day) = i32::try_from(day(at)) else { return };
-    match alert.days.binary_search_by_key(&day, |d| d.day) {
-        Ok(found) => {
-            if let Some(known) = alert.days.get_mut(found) {
-                known.count = known.count.saturating_add(count);
-                known.worst = known.worst.max(severity);
-            }
-        }
-        Err(place) => {
-            if alert.days.is_empty() {
-                alert.days.reserve_exact(1);
-            }
-            alert.days.insert(place, Day { day, count, worst: severity });
-            if alert.days.len() > World::DAYS {
-                alert.days.remove(0);
-            }
-        }
-    }
+/// The alerts of a system share its name; what a message brings along is a copy for each.
+fn shared(world: &World, system: &SystemId) -> SystemId {
+    world.systems.get_key_value(system).map_or(system, |(known, _)| known).clone()
 }
 
 fn with_alert(world: &mut World, alert: Fingerprint, change: impl FnOnce(&mut Alert)) {

@@ -3,6 +3,7 @@
 
 pub mod clean;
 pub mod decide;
+pub mod episode;
 pub mod event;
 pub mod filter;
 pub mod fold;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::Link;
+use super::history::HistoryRules;
 use super::id::{SystemAddress, SystemId};
 
 /// A system as its primary server declares it, in its TOML until systems come from Git. This type is
@@ -37,6 +38,9 @@ pub struct SystemSpec {
     /// What it needs to work, here or on other servers: causes are looked for there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<SystemAddress>,
+    /// When an alert of it, or of what stands beneath it by name, counts as rare, chronic, usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryRules>,
 }
 
 fn is_empty(text: &Arc<str>) -> bool {
@@ -71,6 +75,7 @@ impl SystemSpec {
             dashboards: Vec::new(),
             subsystems: Vec::new(),
             uses: Vec::new(),
+            history: None,
         }
     }
 }

@@ -526,7 +526,7 @@ fn a_source_that_claims_an_old_beginning_does_not_make_us_have_watched_since_the
     p.report(&report, at(60));
     let alert = only_open(&p);
     assert_eq!(alert.now.unwrap().since, T0.minus(Span::from_days(51)), "it began when its source says");
-    let history = super::history::History::of(alert, p.world.known_since, at(120));
+    let history = super::history::History::of(alert, &p.world, &jiff::tz::TimeZone::UTC, at(120));
     assert_eq!((history.verdict, history.usual), (super::history::Verdict::New, false), "and it is new to us");
     assert_eq!(history.words(at(120)), "new: first since we watch");
 }

@@ -47,15 +47,21 @@ pub struct World {
     pub unwatched: VecDeque<(Time, Time)>,
     /// Lives of this log that ended: where each stood when the next began.
     pub lives: Vec<(Incarnation, Sequence)>,
+    /// Closed episodes that are kept, of all alerts.
+    #[serde(default)]
+    pub kept: u32,
 }
 
 impl World {
-    /// Requests, deeds, spans and past episodes that are kept.
+    /// Requests, deeds, spans that are kept; closed episodes and days with one, of each alert.
     pub const REQUESTS: usize = 4_096;
     pub const DEEDS: usize = 1_000;
     pub const UNWATCHED: usize = 100;
-    pub const PAST: usize = 40;
+    pub const PAST: usize = 100;
     pub const DAYS: usize = 92;
+    /// Alerts that are over and still known, and closed episodes of all alerts: beyond that the oldest go.
+    pub const OVER: usize = 100_000;
+    pub const EPISODES: u32 = 1_000_000;
 
     pub fn new(origin: Origin, incarnation: Incarnation) -> World {
         World { origin, incarnation, ..World::default() }
@@ -137,6 +143,12 @@ pub struct Alert {
     pub past: Vec<Past>,
     /// Per UTC day (days since 1970): how often it began or was open, and how bad it was.
     pub days: Vec<Day>,
+    /// The last time that somebody ended it, or said or changed something right before it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Box<Ended>>,
+    /// The source that told of episodes from before it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled: Option<SourceId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -190,6 +202,28 @@ pub struct Past {
     pub until: Time,
     pub severity: Severity,
     pub reason: ClearReason,
+    /// Somebody ended it, or changed something right before it ended: it did not clear by itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub by_hand: bool,
+    /// Filled in from what its source remembered; nobody watched it here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub filled: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// How an episode came to its end when a person had a part in it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    /// When the episode ended.
+    pub at: Time,
+    pub by: Actor,
+    /// What they did: resolved, changed or noted.
+    pub kind: DeedKind,
+    /// Their words, one line.
+    pub words: Arc<str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -203,6 +237,23 @@ pub struct Day {
 pub struct Source {
     pub failing_since: Option<Time>,
     pub silences: BTreeMap<Arc<str>, Silence>,
+    /// How far its past was filled in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled: Option<Filled>,
+}
+
+/// What a source told of its past, from before it was watched here.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Filled {
+    /// Everything from here …
+    pub from: Time,
+    /// … to here was asked for.
+    pub until: Time,
+    /// There is no more to ask for: that is as far back as it remembers, or as history looks.
+    pub complete: bool,
+    /// While it goes on: alerts that fired at `from`, so that their episodes began earlier, and until when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<(Fingerprint, Time)>,
 }
 
 /// Something that somebody did or said, or that changed: what a person asks for first.

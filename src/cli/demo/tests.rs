@@ -169,6 +169,6 @@ fn the_story_does_not_depend_on_the_hour() {
         assert!((1..=5).contains(&now.need_you), "{hours}: {}", print(&now));
         assert_eq!(row(&now, "shop/varnish", "hit-rate").history.verdict, Verdict::New);
         assert_eq!(row(&now, "club/scores", "delay").history.verdict, Verdict::Recurring);
-        assert!(row(&now, "club/scores", "delay").history.weekday.is_some());
+        assert!(row(&now, "club/scores", "delay").history.habit.days.is_some());
     }
 }

@@ -82,7 +82,7 @@ impl Subject for Event {
             Kind::AlertFlapping(_) => none.with(State::Flapping),
             Kind::AlertUnrefreshed(_) => none.with(State::Open).with(State::Unrefreshed),
             Kind::AlertChanged(_) | Kind::AlertHeld(_) | Kind::AlertRefreshed(_) => none.with(State::Open),
-            Kind::AlertCleared(_) => none.with(State::Cleared),
+            Kind::AlertCleared(_) | Kind::AlertPast(_) => none.with(State::Cleared),
             Kind::SilenceSeen(_) => none.with(State::Silenced),
             Kind::AgentSilent(_) | Kind::SourceFailed(_) => none.with(State::Stale),
             _ => none,
@@ -94,6 +94,7 @@ impl Subject for Event {
             Kind::AlertOpened(AlertOpened { check, .. }) | Kind::CheckChanged(CheckChanged { check, .. }) | Kind::CheckRemoved(CheckRemoved { check, .. }) => {
                 Some(check.as_str())
             }
+            Kind::AlertPast(past) => Some(past.check.as_str()),
             _ => None,
         }
     }
@@ -115,6 +116,7 @@ impl Subject for Event {
         match (&self.kind, &self.actor) {
             (Kind::SourceFailed(failed), _) => Some(failed.source.as_str()),
             (Kind::SourceRecovered(recovered), _) => Some(recovered.source.as_str()),
+            (Kind::SourcePast(past), _) => Some(past.source.as_str()),
             (Kind::SilenceSeen(seen), _) => Some(seen.source.as_str()),
             (Kind::SilenceGone(gone), _) => Some(gone.source.as_str()),
             (_, Actor::Source(source)) => Some(source.as_str()),

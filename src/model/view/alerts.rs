@@ -139,7 +139,7 @@ fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &
         snoozed_until: alert.snooze().map(|snooze| snooze.until),
         silenced_until: silences.iter().filter(|silence| silence.matchers.iter().all(|m| matches(m, alert))).map(|silence| silence.ends).max(),
         unrefreshed: open.unrefreshed,
-        history: History::of(alert, world.known_since, now),
+        history: History::of(alert, world, &sky.zone, now),
         strip: strip(alert, now, STRIP),
         cause: None,
         fresh: seen.freshness.is_live(),

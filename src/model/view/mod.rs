@@ -12,6 +12,8 @@ pub mod today;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::id::{Origin, SystemAddress, SystemId, SystemRef};
 use super::time::Span;
 use super::world::{System, World};
@@ -50,13 +52,21 @@ pub struct Seen {
 }
 
 /// All servers that the reader sees, and what joins them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Sky {
     pub servers: Vec<Seen>,
+    /// The reader's clock, for what is said of hours and weekdays.
+    pub zone: TimeZone,
     /// Local ids that stand on more than one server: those are shown with the server's name.
     ambiguous: BTreeSet<SystemId>,
     by_name: BTreeMap<Arc<str>, usize>,
     by_origin: BTreeMap<Origin, usize>,
+}
+
+impl Default for Sky {
+    fn default() -> Sky {
+        Sky::new(Vec::new())
+    }
 }
 
 impl Sky {
@@ -76,7 +86,12 @@ impl Sky {
             by_origin.entry(server.world.origin).or_insert(index);
         }
         drop(seen);
-        Sky { servers, ambiguous, by_name, by_origin }
+        Sky { servers, zone: TimeZone::UTC, ambiguous, by_name, by_origin }
+    }
+
+    /// The same, read on this clock.
+    pub fn in_zone(self, zone: TimeZone) -> Sky {
+        Sky { zone, ..self }
     }
 
     pub fn server(&self, index: usize) -> Option<&Seen> {

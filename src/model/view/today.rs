@@ -159,7 +159,7 @@ impl Told<'_> {
     }
 
     fn alert(&mut self, sky: &Sky, index: usize, world: &World, alert: &Alert) {
-        let history = History::of(alert, world.known_since, self.until);
+        let history = History::of(alert, world, self.zone, self.until);
         let over: Vec<Past> = alert.past.iter().filter(|past| past.from < self.until && past.until >= self.from).copied().collect();
         let open = alert.now.filter(|open| open.since < self.until);
         // What is always so, or goes away by itself, is counted, not told one by one.
