@@ -48,7 +48,7 @@ pub struct World {
     /// Lives of this log that ended: where each stood when the next began.
     pub lives: Vec<(Incarnation, Sequence)>,
     /// Closed episodes that are kept, of all alerts.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub kept: u32,
 }
 
@@ -208,6 +208,10 @@ pub struct Past {
     /// Filled in from what its source remembered; nobody watched it here.
     #[serde(default, skip_serializing_if = "is_false")]
     pub filled: bool,
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 fn is_false(value: &bool) -> bool {

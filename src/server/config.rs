@@ -146,6 +146,9 @@ impl Config {
                 let place = text.match_indices(&needle).nth(1).map(|(at, _)| place(text, at));
                 wrong.push(ConfigError { file: file.into(), place, why: format!("the system `{}` is declared twice", system.id), hint: None });
             }
+            if let Some(Err(why)) = system.history.as_ref().map(|history| history.check()) {
+                wrong.push(ConfigError { file: file.into(), place: None, why: format!("history of the system `{}`: {why}", system.id), hint: None });
+            }
         }
         wrong
     }

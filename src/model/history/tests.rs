@@ -168,6 +168,21 @@ fn a_source_that_remembers_makes_more_known_and_gaps_less() {
     assert_eq!(history.sentences(&TimeZone::UTC, NOW)[1], "before 11 Nov filled in from prom, back to 12 Oct");
 }
 
+/// The page that users read gives the thresholds that hold.
+#[test]
+fn the_page_has_the_defaults() {
+    let page = include_str!("HISTORY.md");
+    let block = page.split("[system.history]").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(toml::from_str::<HistoryRules>(block).unwrap(), HistoryRules::DEFAULT);
+    let fields = toml::Value::try_from(HistoryRules::DEFAULT).unwrap();
+    for name in fields.as_table().unwrap().keys() {
+        assert!(block.contains(&format!("{name} =")), "{name} is not explained");
+    }
+    assert!(page.contains(&format!("newest {} episodes", World::PAST)) && page.contains(&format!("each of {} days", World::DAYS)));
+    assert!(HistoryRules::DEFAULT.check().is_ok());
+    assert!(HistoryRules { chronic_days: 101, ..HistoryRules::DEFAULT }.check().unwrap_err().contains("chronic_days"));
+}
+
 #[test]
 fn the_same_check_elsewhere_is_summed_up() {
     let mut w = world();
