@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::episode::{close, count_day, fill};
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CheckChanged, CheckRemoved, ClearReason,
-    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared, Unwatched,
+    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared,
+    Unwatched,
 };
-use super::episode::{close, count_day, fill};
 use super::id::{EventId, Fingerprint, SystemId};
 use super::system::SystemSpec;
 use super::time::Span;
