@@ -17,7 +17,7 @@ use crate::console::message::Arriving;
 use crate::console::runtime::{self, ConsoleError, Feed, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
-use crate::console::theme::{Depth, Glyphs, Theme};
+use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
 use crate::link::{OsRandom, Random};
 use crate::model::id::{Person, RequestId};
 
@@ -114,11 +114,10 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let depth = Depth::detect(var);
     let settings = context.settings()?;
     let ascii = settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
-    let themes = themes(context)?;
-    let chosen = context.global.theme.clone().or(settings.theme);
-    let name = chosen.as_deref().unwrap_or("midwatch");
-    let theme =
-        Theme::load(name, &themes, depth, ascii).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
+    let themes = Themes { depth, ascii, files: themes(context)? };
+    let chosen = context.global.theme.clone().or(settings.theme).filter(|name| name != AUTO);
+    let name = chosen.as_deref().unwrap_or(Themes::for_background(false));
+    let theme = themes.load(name).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
     let random = {
         let random = OsRandom;
         move || {
@@ -138,8 +137,6 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
             request_id: Box::new(random),
         },
         initial: Pane::Now,
-        depth,
-        ascii,
         themes,
         theme_chosen: chosen.is_some(),
         notify: settings.notify,

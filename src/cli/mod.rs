@@ -75,7 +75,7 @@ pub struct Global {
     /// Ask only this server, by its configured name or its address; repeatable
     #[arg(long, global = true, value_name = "NAME")]
     pub server: Vec<String>,
-    /// The console's colours: midwatch, daylight, mono, or one of yours
+    /// The console's colours: auto, midwatch, daylight, high-contrast, colour-blind, terminal, mono, or one of yours
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,
     /// The console's keys: default, vim, emacs, k9s, or a file of yours that lies over one of them

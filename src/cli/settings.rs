@@ -17,7 +17,7 @@ use crate::model::time::Span;
 pub struct Settings {
     /// What others call you: it stands beside what you do. Without it, your login name.
     pub name: Option<String>,
-    /// `midwatch`, `daylight`, `mono`, or one of yours in `themes/` beside this file.
+    /// `auto` (by the terminal's background), a shipped one, or one of yours in `themes/` beside this file.
     pub theme: Option<String>,
     /// Draw with ASCII alone; not set: when the locale is not UTF-8.
     pub ascii: Option<bool>,

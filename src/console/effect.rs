@@ -31,8 +31,6 @@ pub enum Effect {
         path: String,
         lines: Vec<String>,
     },
-    /// Another theme; without a name, the next one.
-    Theme(Option<String>),
     /// Try servers that cannot be reached at once.
     Reconnect,
     Redraw,

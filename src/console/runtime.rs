@@ -16,7 +16,8 @@ use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
 use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
-use super::theme::{Depth, Theme};
+use super::overlay::Overlay;
+use super::theme::Themes;
 use crate::client::Servers;
 use crate::command::Pane;
 use crate::model::time::{Span, Time};
@@ -31,11 +32,8 @@ pub struct Options {
     pub setup: Setup,
     /// The pane that it begins with.
     pub initial: Pane,
-    /// Colours that the terminal has, and whether it shows ASCII alone: for themes chosen later.
-    pub depth: Depth,
-    pub ascii: bool,
-    /// The user's own themes: name and text.
-    pub themes: Vec<(String, String)>,
+    /// For themes that are chosen later.
+    pub themes: Themes,
     /// The user chose a theme: the background does not decide.
     pub theme_chosen: bool,
     /// Bell and notification when something needs you.
@@ -75,14 +73,13 @@ pub struct Runtime {
     /// The terminal has answered all that it was asked.
     answered: bool,
     between: Between,
+    /// The terminal's background is light.
+    light: bool,
     options: Rest,
 }
 
 /// What of the options is needed later.
 struct Rest {
-    depth: Depth,
-    ascii: bool,
-    themes: Vec<(String, String)>,
     theme_chosen: bool,
     notify: bool,
 }
@@ -93,9 +90,9 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let signals = Signals::listen().map_err(ConsoleError::Signals)?;
     let terminal = Terminal::enter()?;
     let (width, height) = terminal.size();
-    let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.ascii);
+    let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     let servers = options.setup.servers.len();
-    let rest = Rest { depth: options.depth, ascii: options.ascii, themes: options.themes, theme_chosen: options.theme_chosen, notify: options.notify };
+    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify };
     let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
@@ -111,8 +108,10 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         asked: Default::default(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),
+        light: false,
         options: rest,
     };
+    runtime.state.themes = options.themes;
     runtime.state.size = (width, height);
     runtime.state.pane = options.initial;
     let outcome = runtime.go(feed, signals, arriving).await;
@@ -294,13 +293,19 @@ impl Runtime {
         match answer {
             Answer::Synchronized(known) => self.screen.abilities.synchronized = known,
             Answer::Kind => self.answered = true,
-            Answer::Background(..) if answer.is_light() && !self.options.theme_chosen => {
-                if let Ok(theme) = Theme::load("daylight", &self.options.themes, self.options.depth, self.options.ascii) {
+            Answer::Background(..) => {
+                self.light = answer.is_light();
+                let name = Themes::for_background(self.light);
+                // Who has begun to choose by hand is not disturbed.
+                if !self.options.theme_chosen
+                    && self.state.theme.name != name
+                    && !matches!(self.state.overlay, Some(Overlay::Choose(_)))
+                    && let Ok(theme) = self.state.themes.load(name)
+                {
                     self.state.theme = theme;
                     self.stale = true;
                 }
             }
-            Answer::Background(..) => {}
         }
     }
 

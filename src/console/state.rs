@@ -20,7 +20,7 @@ use super::overlay::Overlay;
 use super::pane::Panes;
 use super::pending::{Pending, Undo};
 use super::sight::{Link, Sight};
-use super::theme::Theme;
+use super::theme::{Theme, Themes};
 use super::timeline::Timeline;
 
 /// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
@@ -54,6 +54,10 @@ pub struct State {
     facts: Option<Facts>,
     pub pressed: Pressed,
     pub theme: Theme,
+    /// The themes that one may choose from.
+    pub themes: Themes,
+    /// What there was before one began to choose.
+    pub(super) theme_before: Option<Theme>,
     pub zone: TimeZone,
     pub me: Person,
     pub read_only: bool,
@@ -125,6 +129,8 @@ impl State {
             facts: None,
             pressed: Pressed::default(),
             theme: setup.theme,
+            themes: Themes::default(),
+            theme_before: None,
             zone: setup.zone,
             me: setup.me,
             read_only: setup.read_only,

@@ -5,6 +5,7 @@
 mod bytes;
 mod keys;
 mod night;
+mod overlays;
 mod screens;
 mod stress;
 mod words;

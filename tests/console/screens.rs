@@ -20,7 +20,7 @@ fn every_pane_in_every_size() {
 /// A letter for each style, in the order in which they are met, and what they are: a change of colour is seen.
 #[test]
 fn every_theme_has_its_colours() {
-    for theme in ["midwatch", "daylight", "mono"] {
+    for theme in ["midwatch", "daylight", "high-contrast", "colour-blind", "terminal", "mono"] {
         let desk = Desk::on_the_night(theme, 80, 24);
         let buffer = desk.buffer();
         let mut styles = Vec::new();

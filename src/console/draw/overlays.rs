@@ -6,7 +6,7 @@ use crate::console::keymap::key::write_sequence;
 use crate::console::keymap::layers_of;
 use crate::console::overlay::Confirm;
 use crate::console::overlay::ask::{Ask, Purpose};
-use crate::console::overlay::choose::Choose;
+use crate::console::overlay::choose::{Choose, Of};
 use crate::console::screen::text;
 use crate::console::state::{State, Tone};
 use crate::console::theme::Role;
@@ -73,11 +73,18 @@ fn float(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u
 }
 
 pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
-    let inner = float(canvas, area, choose.title, 96, 18);
+    let inner = match choose.of {
+        // In the corner: what is beside it shows what one chooses.
+        Of::Themes => {
+            let (width, height) = (74.min(area.width), (u16::try_from(choose.all.len()).unwrap_or(10).min(14) + 4).min(area.height));
+            float(canvas, Rect { x: area.right() - width, y: area.bottom() - height, width, height }, choose.of.title(), width, height)
+        }
+        Of::Commands | Of::Anything => float(canvas, area, choose.of.title(), 96, 18),
+    };
     if inner.height < 3 {
         return None;
     }
-    let used = canvas.text(inner.x, inner.y, 2, if choose.title == "command" { ":" } else { "?" }, Role::Key);
+    let used = canvas.text(inner.x, inner.y, 2, if choose.of == Of::Commands { ":" } else { "?" }, Role::Key);
     let cursor = line(canvas, &choose.input, inner.x + used + 1, inner.y, inner.width.saturating_sub(used + 1));
     let count = format!("{} of {}", choose.hits.len(), choose.all.len());
     canvas.right(inner.x, inner.y, inner.width, &count, Role::Muted);
@@ -93,7 +100,11 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
         if selected {
             canvas.text(inner.x, y, 1, canvas.glyphs().selected, Role::SelectionMark);
         }
-        let room = if choose.title == "command" { name_room } else { inner.width.saturating_sub(24) };
+        let room = match choose.of {
+            Of::Commands => name_room,
+            Of::Anything => inner.width.saturating_sub(24),
+            Of::Themes => 16,
+        };
         let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };
         canvas.styled(inner.x + 2, y, room, &choice.text, style);
         canvas.text(inner.x + 3 + room, y, inner.width.saturating_sub(room + 3), &choice.note, Role::Muted);

@@ -11,13 +11,32 @@ use crate::model::id::{AlertRef, SystemRef};
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Choose {
-    pub title: &'static str,
+    pub of: Of,
     pub input: Input,
     pub all: Arc<Vec<Choice>>,
     /// Indices into `all`, best first.
     pub hits: Vec<usize>,
     pub selected: usize,
     pub error: Option<String>,
+}
+
+/// What one chooses from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Of {
+    Commands,
+    Anything,
+    /// The one that is selected is shown at once.
+    Themes,
+}
+
+impl Of {
+    pub const fn title(self) -> &'static str {
+        match self {
+            Of::Commands => "command",
+            Of::Anything => "find",
+            Of::Themes => "theme",
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -37,11 +56,12 @@ pub enum Goal {
     System(SystemRef),
     Server(usize),
     Pane(Pane),
+    Theme(String),
 }
 
 impl Choose {
-    pub fn new(title: &'static str, text: &str, all: Vec<Choice>) -> Choose {
-        let mut choose = Choose { title, input: Input::new(text), all: Arc::new(all), hits: Vec::new(), selected: 0, error: None };
+    pub fn new(of: Of, text: &str, all: Vec<Choice>) -> Choose {
+        let mut choose = Choose { of, input: Input::new(text), all: Arc::new(all), hits: Vec::new(), selected: 0, error: None };
         choose.search();
         choose
     }
@@ -52,7 +72,7 @@ impl Choose {
         self.selected = 0;
         let text = self.input.text().trim();
         // What follows a command's name is its argument, not part of the name.
-        let wanted = if self.title == "command" { text.split_whitespace().next().unwrap_or("") } else { text };
+        let wanted = if self.of == Of::Commands { text.split_whitespace().next().unwrap_or("") } else { text };
         if wanted.is_empty() {
             self.hits = (0..self.all.len()).collect();
             return;
@@ -76,6 +96,12 @@ impl Choose {
 
     pub fn step(&mut self, by: isize) {
         self.selected = self.selected.saturating_add_signed(by).min(self.hits.len().saturating_sub(1));
+    }
+
+    /// Selects the first choice that leads there.
+    pub fn select(&mut self, goal: &Goal) {
+        let found = self.hits.iter().position(|hit| self.all.get(*hit).is_some_and(|choice| choice.goal == *goal));
+        self.selected = found.unwrap_or(self.selected);
     }
 
     pub fn chosen(&self) -> Option<&Choice> {

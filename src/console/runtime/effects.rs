@@ -8,7 +8,6 @@ use crate::console::effect::Effect;
 use crate::console::message::{Message, Outcome};
 use crate::console::screen::ask;
 use crate::console::state::Tone;
-use crate::console::theme::{SHIPPED, Theme};
 use crate::model::words::counted;
 
 impl Runtime {
@@ -50,7 +49,6 @@ impl Runtime {
                     Err(error) => self.state.say(Tone::Wrong, format!("cannot write {path}: {error}")),
                 }
             }
-            Effect::Theme(name) => self.theme(name),
             Effect::Reconnect => {
                 for index in 0..self.state.links.len() {
                     if let Some(servers) = &self.servers {
@@ -72,21 +70,6 @@ impl Runtime {
             Err(why) => self.state.say(Tone::Wrong, why),
         }
         Ok(())
-    }
-
-    fn theme(&mut self, name: Option<String>) {
-        let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).chain(self.options.themes.iter().map(|(name, _)| name.as_str())).collect();
-        let name = name.unwrap_or_else(|| {
-            let here = names.iter().position(|name| *name == self.state.theme.name).unwrap_or(0);
-            names.get((here + 1) % names.len().max(1)).copied().unwrap_or("midwatch").to_owned()
-        });
-        match Theme::load(&name, &self.options.themes, self.options.depth, self.options.ascii) {
-            Ok(theme) => {
-                self.state.theme = theme;
-                self.state.say(Tone::Plain, format!("theme {name}"));
-            }
-            Err(error) => self.state.say(Tone::Wrong, error.to_string()),
-        }
     }
 
     /// A long text in the editor of the person's choice, in a file that only they can read.

@@ -23,6 +23,9 @@ pub use load::ThemeError;
 pub const SHIPPED: &[(&str, &str)] = &[
     ("midwatch", include_str!("../../../themes/midwatch.toml")),
     ("daylight", include_str!("../../../themes/daylight.toml")),
+    ("high-contrast", include_str!("../../../themes/high-contrast.toml")),
+    ("colour-blind", include_str!("../../../themes/colour-blind.toml")),
+    ("terminal", include_str!("../../../themes/terminal.toml")),
     ("mono", include_str!("../../../themes/mono.toml")),
 ];
 
@@ -135,6 +138,44 @@ impl Role {
             Status::Warning => Role::SeverityWarning,
             Status::Critical => Role::SeverityCritical,
         }
+    }
+}
+
+/// The name that leaves the choice to the terminal's background.
+pub const AUTO: &str = "auto";
+
+/// The themes that there are here, and what the terminal shows of them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Themes {
+    pub depth: Depth,
+    pub ascii: bool,
+    /// The user's own: name and text.
+    pub files: Vec<(String, String)>,
+}
+
+impl Default for Themes {
+    fn default() -> Themes {
+        Themes { depth: Depth::True, ascii: false, files: Vec::new() }
+    }
+}
+
+impl Themes {
+    /// A user's own goes before a shipped one of its name.
+    pub fn load(&self, name: &str) -> Result<Theme, ThemeError> {
+        Theme::load(name, &self.files, self.depth, self.ascii)
+    }
+
+    /// Each with what its file says it is for, on its first line.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let shipped = SHIPPED.iter().filter(|(name, _)| !self.files.iter().any(|(own, _)| own == name)).map(|(name, text)| (*name, *text));
+        let own = self.files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let words = |text: &str| text.lines().next().and_then(|line| line.strip_prefix('#')).map(|line| line.trim().to_owned()).unwrap_or_default();
+        shipped.chain(own).map(|(name, text)| (name.to_owned(), words(text))).collect()
+    }
+
+    /// The theme for a background as the terminal tells it.
+    pub const fn for_background(light: bool) -> &'static str {
+        if light { "daylight" } else { "midwatch" }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::command::{COMMANDS, Command, Direction, Palette, Pane, Words};
 use crate::console::effect::Effect;
 use crate::console::list::Move;
 use crate::console::overlay::ask::{Ask, Purpose};
-use crate::console::overlay::choose::{Choice, Choose, Goal};
+use crate::console::overlay::choose::{Choice, Choose, Goal, Of};
 use crate::console::overlay::{Asked, Overlay};
 use crate::console::state::{State, Tone};
 use crate::model::filter::Filter;
@@ -75,11 +75,11 @@ impl State {
             Command::PreviousError => self.seek(false),
             Command::Find(words) => {
                 let text = words.map(|words| words.0).unwrap_or_default();
-                self.overlay = Some(Overlay::Choose(Choose::new("find", &text, self.everything())));
+                self.overlay = Some(Overlay::Choose(Choose::new(Of::Anything, &text, self.everything())));
             }
             Command::Palette(words) => {
                 let text = words.map(|words| words.0).unwrap_or_default();
-                self.overlay = Some(Overlay::Choose(Choose::new("command", &text, self.commands())));
+                self.overlay = Some(Overlay::Choose(Choose::new(Of::Commands, &text, self.commands())));
             }
             Command::ShowTimeline => self.show_timeline(),
             Command::ShowSystem => {
@@ -163,7 +163,7 @@ impl State {
                 let list = self.alert_list();
                 list.show_usual = !list.show_usual;
             }
-            Command::Theme(words) => return vec![Effect::Theme(words.map(|words| words.0))],
+            Command::Theme(words) => self.choose_theme(words.map(|words| words.0)),
             Command::CopyLine => return self.copy(self.line_text()),
             Command::CopyLink => return self.copy(self.link_text()),
             Command::CopyJson => return self.copy(self.json_text()),
@@ -225,6 +225,25 @@ impl State {
     fn scroll_overlay(&mut self, by: isize) {
         if let Some(overlay) = &mut self.overlay {
             overlay.scroll(by);
+        }
+        self.preview();
+    }
+
+    /// By name at once; without one, by looking.
+    fn choose_theme(&mut self, name: Option<String>) {
+        match name {
+            Some(name) => match self.themes.load(&name) {
+                Ok(theme) => self.theme = theme,
+                Err(error) => self.say(Tone::Wrong, error.to_string()),
+            },
+            None => {
+                let all = self.themes.names();
+                let all = all.into_iter().map(|(name, words)| Choice { text: name.clone(), note: words, goal: Goal::Theme(name) }).collect();
+                let mut choose = Choose::new(Of::Themes, "", all);
+                choose.select(&Goal::Theme(self.theme.name.clone()));
+                self.theme_before = Some(self.theme.clone());
+                self.overlay = Some(Overlay::Choose(choose));
+            }
         }
     }
 
@@ -565,6 +584,10 @@ impl State {
                 self.panes.servers.list.select(index, len, Some);
             }
             Goal::Pane(pane) => self.show(pane),
+            Goal::Theme(name) => {
+                self.theme_before = None;
+                self.say(Tone::Plain, format!("theme {name} until the end; theme = \"{name}\" in console.toml keeps it"));
+            }
             Goal::Command(name, _) => {
                 if let Ok(command) = Command::parse(name) {
                     self.perform(command);

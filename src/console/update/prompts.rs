@@ -4,7 +4,7 @@ use crate::command::{Argument, Command, Direction, When};
 use crate::console::effect::Effect;
 use crate::console::overlay::Overlay;
 use crate::console::overlay::ask::{Ask, Purpose};
-use crate::console::overlay::choose::Goal;
+use crate::console::overlay::choose::{Goal, Of};
 use crate::console::state::{State, Tone};
 use crate::model::filter::{Filter, complete};
 use crate::model::id::Person;
@@ -36,7 +36,10 @@ impl State {
     /// The line changed.
     pub(super) fn retyped(&mut self) {
         match &mut self.overlay {
-            Some(Overlay::Choose(choose)) => choose.search(),
+            Some(Overlay::Choose(choose)) => {
+                choose.search();
+                self.preview();
+            }
             Some(Overlay::Ask(ask)) => {
                 ask.chosen = None;
                 ask.error = None;
@@ -78,7 +81,7 @@ impl State {
         match self.overlay.take() {
             Some(Overlay::Ask(ask)) => self.accept_ask(ask),
             Some(Overlay::Choose(choose)) => {
-                if choose.title == "command" {
+                if choose.of == Of::Commands {
                     return self.accept_command(choose);
                 }
                 if let Some(link) = choose.input.text().trim().strip_prefix("midwatch:") {
@@ -88,6 +91,8 @@ impl State {
                     return Vec::new();
                 }
                 match choose.chosen().map(|choice| choice.goal.clone()) {
+                    // What cannot be shown cannot be kept.
+                    Some(Goal::Theme(_)) if choose.error.is_some() => self.overlay = Some(Overlay::Choose(choose)),
                     Some(goal) => self.go_to_goal(goal),
                     None => self.overlay = Some(Overlay::Choose(choose)),
                 }
@@ -193,8 +198,31 @@ impl State {
 
     /// Esc.
     pub(super) fn cancel(&mut self) {
-        if let Some(Overlay::Ask(Ask { purpose: Purpose::Filter { before }, .. })) = self.overlay.take() {
-            self.set_filter(before);
+        match self.overlay.take() {
+            Some(Overlay::Ask(Ask { purpose: Purpose::Filter { before }, .. })) => self.set_filter(before),
+            Some(Overlay::Choose(choose)) if choose.of == Of::Themes => {
+                if let Some(before) = self.theme_before.take() {
+                    self.theme = before;
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// What is selected among the themes is what one sees.
+    pub(super) fn preview(&mut self) {
+        let Some(Overlay::Choose(choose)) = &mut self.overlay else { return };
+        let Some(Goal::Theme(name)) = choose.chosen().map(|choice| choice.goal.clone()) else { return };
+        if name == self.theme.name {
+            choose.error = None;
+            return;
+        }
+        match self.themes.load(&name) {
+            Ok(theme) => {
+                choose.error = None;
+                self.theme = theme;
+            }
+            Err(error) => choose.error = error.0.into_iter().next(),
         }
     }
 
