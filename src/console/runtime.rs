@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::effect::Effect;
 use super::message::{Arriving, Message, News};
+use super::overlay::Overlay;
 use super::screen::ask::Between;
 use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
 use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
-use super::overlay::Overlay;
 use super::theme::Themes;
 use crate::client::Servers;
 use crate::command::Pane;

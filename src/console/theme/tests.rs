@@ -121,7 +121,8 @@ fn a_theme_that_leaves_colours_to_the_terminal_names_no_other() {
 
 #[test]
 fn themes_say_what_they_are_for_and_a_users_own_goes_before_a_shipped_one() {
-    let themes = Themes { files: vec![("mine".into(), "# Blue.\ninherits = \"midwatch\"\n".into()), ("mono".into(), "[scopes]\n".into())], ..Themes::default() };
+    let themes =
+        Themes { files: vec![("mine".into(), "# Blue.\ninherits = \"midwatch\"\n".into()), ("mono".into(), "[scopes]\n".into())], ..Themes::default() };
     let names = themes.names();
     assert_eq!(names.len(), SHIPPED.len() + 1);
     assert!(names.contains(&("mine".into(), "Blue.".into())) && names.contains(&("mono".into(), String::new())));
