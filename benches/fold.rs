@@ -48,7 +48,8 @@ fn main() {
     let now = START.plus(Span::from_hours(2));
     let listed = least(|| rows(&sky, now).len());
     println!("rows              {:>12.1} ms for 10 000 open alerts", listed * 1e3);
-    let shown = least(|| Now::of(&sky, now).entries.len());
+    let all = rows(&sky, now);
+    let shown = least(|| Now::of(&sky, &all).entries.len());
     println!("now               {:>12.1} ms for 10 000 open alerts", shown * 1e3);
 }
 

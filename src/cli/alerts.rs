@@ -4,6 +4,7 @@ use super::ask::{self, Ask};
 use super::output::Output;
 use super::{Context, Failure, rows};
 use crate::model::view::alerts::{rows as alert_rows, urgency};
+use crate::model::view::graph::Graph;
 
 /// List the open alerts
 #[derive(clap::Args, Debug)]
@@ -28,16 +29,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ask.worlds().await;
         let sky = ask.sky();
         let mut found: Vec<_> = alert_rows(&sky, at).into_iter().filter(|row| rows::matches(&filter, &sky, row)).collect();
-        found.sort_by_cached_key(urgency);
+        found.sort_by(|a, b| urgency(a).cmp(&urgency(b)));
         let mut out = Output::new();
         if args.count {
             out.line(&found.len().to_string())?;
         } else if args.json {
-            for line in found.iter().filter_map(|row| rows::AlertLine::of(&sky, row, at)) {
+            let graph = Graph::of(&sky);
+            let mut lines = rows::AlertLines::new(&sky, &graph);
+            for line in found.iter().filter_map(|row| lines.of(row, at)) {
                 out.json(&line)?;
             }
         } else {
-            let table: Vec<_> = found.iter().map(|row| rows::cells(row, at, false)).collect();
+            let table: Vec<_> = found.iter().map(|row| rows::cells(row, at, 0)).collect();
             out.table(&table)?;
         }
         out.finish()?;

@@ -5,7 +5,11 @@ use super::output::{Output, Tone};
 use super::{Context, Failure, rows};
 use crate::model::severity::Severity;
 use crate::model::view::alerts::Asks;
+use crate::model::view::graph::Graph;
 use crate::model::view::now::Now;
+
+/// Effects of one cause that are told with their reason.
+const REASONS: usize = 3;
 
 /// Say what needs somebody now
 #[derive(clap::Args, Debug)]
@@ -30,13 +34,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
     let (sky, at) = (ask.sky(), ask::now());
-    let now = Now::of(&sky, at);
+    let all = rows::all(&sky, at);
+    let now = Now::of(&sky, &all);
     let mut out = Output::new();
     let unreached = ask.asked.len() - sky.servers.len();
     if args.json {
+        let graph = Graph::of(&sky);
+        let mut lines = rows::AlertLines::new(&sky, &graph);
         for entry in &now.entries {
-            for row in std::iter::once(&entry.row).chain(&entry.effects) {
-                if let Some(line) = rows::AlertLine::of(&sky, row, at) {
+            let places = std::iter::once(entry.row).chain(entry.effects.iter().map(|(row, _)| *row));
+            for row in places.filter_map(|row| all.get(row)) {
+                if let Some(line) = lines.of(row, at) {
                     out.json(&line)?;
                 }
             }
@@ -61,17 +69,28 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
         out.toned(&pieces)?;
     }
     let mut table = Vec::new();
-    for entry in now.entries.iter().filter(|entry| args.all || entry.row.asks() != Asks::Nobody) {
-        table.push(rows::cells(&entry.row, at, false));
+    for entry in now.entries.iter().filter(|entry| args.all || entry.asks != Asks::Nobody) {
+        table.extend(all.get(entry.row).map(|row| rows::cells(row, at, 0)));
+        let beneath = entry.effects.iter().filter_map(|(row, depth)| Some((all.get(*row)?, *depth)));
         if args.all {
-            table.extend(entry.effects.iter().map(|row| rows::cells(row, at, true)));
+            for (row, depth) in beneath {
+                table.push(rows::cells(row, at, depth));
+                if let Some(cause) = &row.cause {
+                    table.push(rows::beneath(&format!("{}probably: {}", "  ".repeat(depth), cause.words(&sky))));
+                }
+            }
         } else if !entry.effects.is_empty() {
-            let words = format!(
-                "└ caused probably: {} alerts {}",
-                entry.effects.len(),
-                entry.effect_words(&sky).trim_start_matches(|c: char| c.is_ascii_digit()).trim_start()
-            );
-            table.push(vec![(Tone::Plain, String::new()), (Tone::Plain, String::new()), (Tone::Muted, String::new()), (Tone::Muted, words)]);
+            let besides = entry.besides(&all);
+            let places = entry.places(&sky, &all).replacen(" in ", if entry.effects.len() == 1 { " alert in " } else { " alerts in " }, 1);
+            table.push(rows::beneath(&format!("└ caused probably: {places}{}{besides}", if besides.is_empty() { "" } else { "; " })));
+            // Where the reasons are few, they stand here; else `--all` tells each.
+            let mut reasons: Vec<String> = beneath.filter_map(|(row, _)| Some(format!("  {} {}", row.name, row.cause.as_ref()?.words(&sky)))).collect();
+            let more = reasons.len().saturating_sub(REASONS);
+            reasons.truncate(REASONS);
+            table.extend(reasons.iter().map(|words| rows::beneath(words)));
+            if more > 0 {
+                table.push(rows::beneath(&format!("  and {more} more: midwatch now --all")));
+            }
         }
     }
     out.table(&table)?;

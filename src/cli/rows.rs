@@ -13,7 +13,10 @@ use crate::model::id::{EventId, Fingerprint, Origin};
 use crate::model::severity::Severity;
 use crate::model::time::Time;
 use crate::model::view::Sky;
-use crate::model::view::alerts::{AlertRow, AlertSubject, Asks};
+use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, rows as alert_rows};
+use crate::model::view::graph::{Graph, Walker};
+use crate::model::view::suspect::{Changes, Suspect};
+use crate::model::world::DeedKind;
 
 /// A filter from the command line; nothing given matches everything.
 pub fn filter(text: Option<&str>, now: Time) -> Result<Filter, Failure> {
@@ -30,8 +33,18 @@ pub fn matches(filter: &Filter, sky: &Sky, row: &AlertRow) -> bool {
     seen.world.alert(row.alert.alert).is_some_and(|alert| filter.matches(&AlertSubject { row, alert, server: &seen.name }))
 }
 
-/// A row of a table: short id, word, system, title, who, age, history.
-pub fn cells(row: &AlertRow, now: Time, beneath: bool) -> Vec<(Tone, String)> {
+/// All open alerts, unsorted.
+pub fn all(sky: &Sky, now: Time) -> Vec<AlertRow> {
+    alert_rows(sky, now)
+}
+
+/// Words that stand in the titles' column under a row.
+pub fn beneath(words: &str) -> Vec<(Tone, String)> {
+    vec![(Tone::Plain, String::new()), (Tone::Plain, String::new()), (Tone::Muted, String::new()), (Tone::Muted, words.to_owned())]
+}
+
+/// A row of a table: short id, word, system, title, who, age, history; so many layers under a cause.
+pub fn cells(row: &AlertRow, now: Time, depth: usize) -> Vec<(Tone, String)> {
     let tone = if row.fresh { Tone::Severity(row.severity) } else { Tone::Stale };
     let age = now.since(row.since).to_string();
     let history = match (&row.unrefreshed, row.fresh) {
@@ -42,7 +55,7 @@ pub fn cells(row: &AlertRow, now: Time, beneath: bool) -> Vec<(Tone, String)> {
     vec![
         (Tone::Muted, short(row.alert.alert)),
         (tone, row.word().to_owned()),
-        (Tone::Strong, format!("{}{}", if beneath { "└ " } else { "" }, row.name)),
+        (Tone::Strong, format!("{}{}{}", "  ".repeat(depth.saturating_sub(1)), if depth > 0 { "└ " } else { "" }, row.name)),
         (Tone::Plain, row.title.to_string()),
         (
             Tone::Plain,
@@ -91,8 +104,16 @@ pub struct AlertLine<'a> {
     unrefreshed: Option<Time>,
     history: &'static str,
     history_words: String,
+    /// The alert that it probably comes from, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause_origin: Option<Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause_words: Option<String>,
+    /// What changed before it and may have brought it about, the likeliest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suspects: Vec<SuspectLine>,
     /// False: its server says nothing now; this is how it was.
     fresh: bool,
 }
@@ -106,8 +127,67 @@ pub const fn asks(asks: Asks) -> &'static str {
     }
 }
 
+/// A change before an alert.
+#[derive(Serialize)]
+pub struct SuspectLine {
+    event: EventId,
+    at: Time,
+    before_seconds: i64,
+    system: String,
+    kind: DeedKind,
+    title: String,
+    by: String,
+    /// How many systems lie between.
+    steps: u8,
+    /// To two places; from 0.25 on it is called a suspect.
+    weight: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    words: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+}
+
+impl SuspectLine {
+    fn of(suspect: &Suspect) -> SuspectLine {
+        let words = [suspect.place_words(), suspect.habit_words()].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join("; ");
+        SuspectLine {
+            event: suspect.event,
+            at: suspect.at,
+            before_seconds: suspect.before.secs(),
+            system: suspect.system.clone(),
+            kind: suspect.kind,
+            title: suspect.title.to_string(),
+            by: suspect.by.clone(),
+            steps: suspect.near.steps(),
+            weight: (suspect.weight * 100.0).round() / 100.0,
+            words,
+            link: suspect.link.as_ref().map(|link| link.url.to_string()),
+        }
+    }
+}
+
+/// Makes the lines of many alerts: what changed is gathered once.
+pub struct AlertLines<'a> {
+    sky: &'a Sky,
+    changes: Changes<'a>,
+    walker: Walker<'a>,
+}
+
+impl<'a> AlertLines<'a> {
+    pub fn new(sky: &'a Sky, graph: &'a Graph) -> AlertLines<'a> {
+        AlertLines { sky, changes: Changes::of(sky, graph), walker: Walker::new(graph) }
+    }
+
+    pub fn of(&mut self, row: &'a AlertRow, now: Time) -> Option<AlertLine<'a>> {
+        let suspects = self.changes.before(&mut self.walker, row.alert, now);
+        let mut line = AlertLine::of(self.sky, row, now)?;
+        line.suspects = suspects.iter().filter(|suspect| suspect.likely).map(SuspectLine::of).collect();
+        Some(line)
+    }
+}
+
 impl<'a> AlertLine<'a> {
-    pub fn of(sky: &'a Sky, row: &'a AlertRow, now: Time) -> Option<AlertLine<'a>> {
+    fn of(sky: &'a Sky, row: &'a AlertRow, now: Time) -> Option<AlertLine<'a>> {
         let seen = sky.server(row.server)?;
         let alert = seen.world.alert(row.alert.alert)?;
         Some(AlertLine {
@@ -131,7 +211,10 @@ impl<'a> AlertLine<'a> {
             unrefreshed: row.unrefreshed,
             history: row.history.verdict.word(),
             history_words: row.history.words(now),
-            cause: row.cause.map(|cause| cause.alert),
+            cause: row.cause.as_ref().map(|cause| cause.direct.alert),
+            cause_origin: row.cause.as_ref().map(|cause| cause.direct.origin),
+            cause_words: row.cause.as_ref().map(|cause| cause.words(sky)),
+            suspects: Vec::new(),
             fresh: row.fresh,
         })
     }

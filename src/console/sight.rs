@@ -16,6 +16,8 @@ pub struct Sight<'a> {
     pub sky: &'a Sky,
     /// All open alerts, unsorted.
     pub rows: &'a [AlertRow],
+    /// How often these rows were made.
+    pub made: u64,
     pub links: &'a [Link],
     pub timeline: &'a Timeline,
     pub pending: &'a Pending,

@@ -75,6 +75,8 @@ pub struct State {
     pub mono: Span,
     /// All open alerts, made anew when something changed.
     pub rows: Vec<AlertRow>,
+    /// How often the rows were made: lists gather theirs anew when this has grown.
+    made: u64,
     pub needs: Now,
     /// What stands around the selected alert, once the selection rests.
     pub detail: Option<Detail>,
@@ -144,6 +146,7 @@ impl State {
             now,
             mono: Span::ZERO,
             rows: Vec::new(),
+            made: 0,
             needs: Now::default(),
             detail: None,
             selected: None,
@@ -163,6 +166,7 @@ impl State {
         Sight {
             sky: &self.sky,
             rows: &self.rows,
+            made: self.made,
             links: &self.links,
             timeline: &self.timeline,
             pending: &self.pending,
@@ -260,7 +264,8 @@ impl State {
             }
             self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone());
             self.rows = rows(&self.sky, self.now);
-            self.needs = Now::from_rows(&self.sky, self.rows.clone());
+            self.needs = Now::of(&self.sky, &self.rows);
+            self.made += 1;
             self.dirty = false;
             self.made_at = self.mono;
             self.made_in = Span::from_micros(clock().micros() - began.micros());

@@ -62,7 +62,20 @@ fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reas
                 return Some(Ended { at: until, by: deed.by.clone(), kind: deed.kind, words: first_line(&deed.title) });
             }
             DeedKind::Note if deed.alert == Some(fingerprint) => note = note.or(Some(deed)),
-            DeedKind::Change | DeedKind::Restarted | DeedKind::Note | DeedKind::Acknowledged | DeedKind::Snoozed | DeedKind::Assigned | DeedKind::Resolved => {}
+            DeedKind::Change
+            | DeedKind::Restarted
+            | DeedKind::Note
+            | DeedKind::Acknowledged
+            | DeedKind::Snoozed
+            | DeedKind::Assigned
+            | DeedKind::Resolved
+            | DeedKind::Commit
+            | DeedKind::Configured
+            | DeedKind::SilenceEnded
+            | DeedKind::Inventory
+            | DeedKind::Action
+            | DeedKind::Apart
+            | DeedKind::Other => {}
         }
     }
     note.map(|deed| Ended { at: until, by: deed.by.clone(), kind: DeedKind::Note, words: first_line(&deed.title) })

@@ -13,7 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::id::{AgentId, CheckId, EventId, Fingerprint, Incarnation, Person, RequestId, Sequence, SourceId, SystemId};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
 use super::severity::{Severity, Status};
@@ -239,6 +239,10 @@ kinds! {
         /// Nobody: it was given back.
         to: Option<Person>,
     }
+    /// "Not so": somebody says that the alert does not come from that other one, here or on another server.
+    "cause.denied" CauseDenied { alert: Fingerprint, episode: EventId, cause: AlertRef }
+    /// That is taken back: it may stand under that other one again.
+    "cause.restored" CauseRestored { alert: Fingerprint, cause: AlertRef }
     /// What a person says of a system, or of an alert on it. The words are the event's text.
     "note" Note {
         alert: Option<Fingerprint>,
@@ -247,10 +251,16 @@ kinds! {
     }
     /// The person takes a note back; it stays on the timeline, struck.
     "note.withdrawn" NoteWithdrawn { note: EventId }
-    /// A deployment, a configuration change: something that may explain what follows.
+    /// A deployment, a commit, a configuration change: something that may explain what follows.
     "change" Change {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<Arc<str>>,
+        /// A commit: the repository as the server's configuration calls it …
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repository: Option<Arc<str>>,
+        /// … and the commit's whole id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        commit: Option<Arc<str>>,
     }
     "source.failed" SourceFailed { source: SourceId }
     "source.recovered" SourceRecovered { source: SourceId }
@@ -321,6 +331,13 @@ pub struct SilenceMatcher {
     pub equal: bool,
 }
 
+impl Change {
+    /// A change that is no commit.
+    pub fn of(version: Option<Arc<str>>) -> Change {
+        Change { version, repository: None, commit: None }
+    }
+}
+
 impl Event {
     /// Where it stands on a timeline: by `at`, then by identity.
     pub fn order(&self) -> (Time, EventId) {
@@ -344,7 +361,9 @@ impl Event {
             | Kind::AlertUnacknowledged(AlertUnacknowledged { alert, .. })
             | Kind::AlertSnoozed(AlertSnoozed { alert, .. })
             | Kind::AlertUnsnoozed(AlertUnsnoozed { alert, .. })
-            | Kind::AlertAssigned(AlertAssigned { alert, .. }) => Some(*alert),
+            | Kind::AlertAssigned(AlertAssigned { alert, .. })
+            | Kind::CauseDenied(CauseDenied { alert, .. })
+            | Kind::CauseRestored(CauseRestored { alert, .. }) => Some(*alert),
             Kind::Note(Note { alert, .. }) => *alert,
             Kind::ServerStarted(_)
             | Kind::ServerStopped(_)
@@ -582,7 +601,7 @@ mod tests {
     fn data_may_stand_before_kind_in_json() {
         let json = r#"{"data":{"version":"4f3a2c"},"id":"01010101010101010101010101010101.1.1","at":"2026-11-21T02:39:00Z","title":"deploy","kind":"change","actor":"user:ci"}"#;
         let event: Event = serde_json::from_str(json).unwrap();
-        assert_eq!(event.kind, Kind::Change(Change { version: Some("4f3a2c".into()) }));
+        assert_eq!(event.kind, Kind::Change(Change::of(Some("4f3a2c".into()))));
     }
 
     #[test]

@@ -3,20 +3,22 @@
 //! An event counts once: its sequence must lie beyond the world's head. A later incarnation goes on
 //! from where the log was cut; an earlier one is history and changes nothing.
 
+mod changes;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::episode::{close, count_day, fill};
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
-    AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CheckChanged, CheckRemoved, ClearReason,
-    Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared,
-    Unwatched,
+    AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CauseDenied, CauseRestored, CheckChanged,
+    CheckRemoved, ClearReason, Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast,
+    SourceRecovered, SystemDeclared, Unwatched,
 };
 use super::id::{EventId, Fingerprint, SystemId};
 use super::system::SystemSpec;
 use super::time::Span;
-use super::world::{Ack, Agent, Alert, Assigned, Care, Check, Deed, DeedKind, Open, Snooze, System, World};
+use super::world::{Ack, Agent, Alert, Assigned, Care, Check, DeedKind, Open, Snooze, System, World};
 
 /// How far back an event may lie and still count as what is known.
 const PLAUSIBLE: Span = Span::from_days(1_000);
@@ -61,7 +63,12 @@ fn apply(world: &mut World, event: &Event) {
             world.name = started.name.clone();
             world.version = started.version.clone();
         }
-        Kind::ServerStopped(_) | Kind::ConfigApplied(_) | Kind::LogLine(_) | Kind::Other(_) => {}
+        Kind::ServerStopped(_) | Kind::ConfigApplied(_) | Kind::LogLine(_) => {}
+        Kind::Other(other) => {
+            if &*other.kind == "action" || other.kind.starts_with("action.") {
+                changes::changed(world, event, DeedKind::Action);
+            }
+        }
         Kind::Unwatched(Unwatched { from, until }) => push_bounded(&mut world.unwatched, (*from, *until), World::UNWATCHED),
         Kind::LogRestored(LogRestored { before, head }) => {
             if world.lives.last().is_none_or(|life| life.0 != *before) {
@@ -69,6 +76,9 @@ fn apply(world: &mut World, event: &Event) {
             }
         }
         Kind::SystemDeclared(SystemDeclared { spec }) => {
+            if world.system(&spec.id).is_some_and(|known| known.declared) {
+                changes::changed(world, event, DeedKind::Configured);
+            }
             world.systems.insert(spec.id.clone(), Arc::new(System { spec: spec.clone(), declared: true }));
         }
         Kind::SystemRemoved(_) => {
@@ -93,6 +103,7 @@ fn apply(world: &mut World, event: &Event) {
             }
         }
         Kind::InventoryChanged(InventoryChanged { agent, facts, .. }) => {
+            changes::inventory(world, event, agent, facts);
             if let Some(agent) = world.agents.get_mut(agent) {
                 Arc::make_mut(agent).facts = facts.clone();
             }
@@ -172,7 +183,12 @@ fn apply(world: &mut World, event: &Event) {
                 }
             }
         }
-        Kind::Change(_) => deed(world, event, DeedKind::Change, None),
+        Kind::Change(change) => changes::declared(world, event, change),
+        Kind::CauseDenied(CauseDenied { alert, cause, .. }) => {
+            changes::apart(world, event, *alert, *cause);
+            deed(world, event, DeedKind::Apart, Some(*alert));
+        }
+        Kind::CauseRestored(CauseRestored { alert, cause }) => changes::together(world, *alert, *cause),
         Kind::SourceFailed(SourceFailed { source }) => {
             world.sources.entry(source.clone()).or_default().failing_since.get_or_insert(event.at);
         }
@@ -181,7 +197,10 @@ fn apply(world: &mut World, event: &Event) {
             world.sources.entry(source.clone()).or_default().silences.insert(silence.id.clone(), silence.clone());
         }
         Kind::SilenceGone(SilenceGone { source, silence }) => {
-            world.sources.entry(source.clone()).or_default().silences.remove(silence);
+            let gone = world.sources.entry(source.clone()).or_default().silences.remove(silence);
+            if let Some(silence) = gone {
+                changes::silence_ended(world, event, &silence);
+            }
         }
     }
 }
@@ -304,19 +323,7 @@ fn care(world: &mut World, fingerprint: Fingerprint, only_for: Option<EventId>, 
 }
 
 fn deed(world: &mut World, event: &Event, kind: DeedKind, alert: Option<Fingerprint>) {
-    let system: Option<SystemId> = event.system.clone();
-    let deed = Deed {
-        event: event.id,
-        at: event.at,
-        kind,
-        system,
-        alert,
-        by: event.actor.clone(),
-        title: event.title.clone(),
-        text: event.text.clone(),
-        link: event.links.first().cloned(),
-        withdrawn: false,
-    };
+    let deed = changes::deed_of(event, kind, alert);
     push_bounded(&mut world.deeds, Arc::new(deed), World::DEEDS);
 }
 

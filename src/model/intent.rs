@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::Link;
-use super::id::{EventId, Fingerprint, Person, RequestId, SystemId};
+use super::id::{AlertRef, EventId, Fingerprint, Person, RequestId, SystemId};
 use super::time::Time;
 
 /// One request: by whom, when it was made (not when it arrived), and what. A request with an id that
@@ -57,6 +57,17 @@ pub enum Intent {
         episode: EventId,
         #[serde(default)]
         note: Arc<str>,
+    },
+    /// "Not so": it does not come from that other one, here or on another server.
+    DenyCause {
+        alert: Fingerprint,
+        episode: EventId,
+        cause: AlertRef,
+    },
+    /// It may stand under that other one again.
+    RestoreCause {
+        alert: Fingerprint,
+        cause: AlertRef,
     },
     NoteAlert {
         alert: Fingerprint,

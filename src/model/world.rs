@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Actor, ClearReason, Condition, Link, Silence};
-use super::id::{AgentId, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
+use super::event::{Actor, ClearReason, Condition, Link, Silence, SilenceMatcher};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
 use super::severity::{Severity, Status};
@@ -43,8 +43,18 @@ pub struct World {
     pub requests: VecDeque<RequestId>,
     /// Changes and what people did and said, newest last.
     pub deeds: VecDeque<Arc<Deed>>,
+    /// What changed without anybody saying so here (commits, inventory, configuration, silences that
+    /// ended), newest last: apart, so that a busy repository does not crowd out what people said.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub changes: VecDeque<Arc<Deed>>,
+    /// The newest commits by repository, so that none is told twice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub commits: BTreeMap<Arc<str>, VecDeque<Arc<str>>>,
     /// Spans in which nobody watched, newest last.
     pub unwatched: VecDeque<(Time, Time)>,
+    /// Of what somebody said that an alert is not caused by it, oldest first; open or not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub apart: BTreeMap<Fingerprint, Vec<Apart>>,
     /// Lives of this log that ended: where each stood when the next began.
     pub lives: Vec<(Incarnation, Sequence)>,
     /// Closed episodes that are kept, of all alerts.
@@ -56,8 +66,15 @@ impl World {
     /// Requests, deeds, spans that are kept; closed episodes and days with one, of each alert.
     pub const REQUESTS: usize = 4_096;
     pub const DEEDS: usize = 1_000;
+    pub const CHANGES: usize = 2_000;
+    /// Commits that are known by repository, and repositories.
+    pub const COMMITS: usize = 1_000;
+    pub const REPOSITORIES: usize = 100;
     pub const UNWATCHED: usize = 100;
     pub const PAST: usize = 100;
+    /// Alerts of which somebody said what they are not caused by, and what was said of each.
+    pub const APART: usize = 4_096;
+    pub const APART_EACH: usize = 16;
     pub const DAYS: usize = 92;
     /// Alerts that are over and still known, and closed episodes of all alerts: beyond that the oldest go.
     pub const OVER: usize = 100_000;
@@ -74,6 +91,11 @@ impl World {
     /// The open alerts, by fingerprint.
     pub fn open_alerts(&self) -> impl Iterator<Item = (Fingerprint, &Alert)> {
         self.open.iter().filter_map(|f| self.alert(*f).map(|alert| (*f, alert)))
+    }
+
+    /// Everything that changed, whoever said so; not in order.
+    pub fn all_changes(&self) -> impl Iterator<Item = &Arc<Deed>> {
+        self.deeds.iter().chain(&self.changes).filter(|deed| deed.kind.is_change() && !deed.withdrawn)
     }
 
     pub fn system(&self, id: &SystemId) -> Option<&System> {
@@ -196,6 +218,14 @@ pub struct Assigned {
     pub at: Time,
 }
 
+/// "Not so": somebody said that an alert does not come from another.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Apart {
+    pub cause: AlertRef,
+    pub by: Actor,
+    pub at: Time,
+}
+
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Past {
     pub from: Time,
@@ -273,9 +303,12 @@ pub struct Deed {
     pub text: Arc<str>,
     pub link: Option<Link>,
     pub withdrawn: bool,
+    /// Of a silence that ended: the alerts that it was about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matchers: Vec<SilenceMatcher>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeedKind {
     Change,
@@ -284,7 +317,38 @@ pub enum DeedKind {
     Snoozed,
     Assigned,
     Resolved,
+    /// An agent of another version, or after a restart of its machine.
     Restarted,
+    Commit,
+    /// The server's own configuration of a system.
+    Configured,
+    /// A silence that ended.
+    SilenceEnded,
+    /// What an agent found different on its machine.
+    Inventory,
+    /// What an agent or a pipeline did: events of a kind `action` or `action.…`.
+    Action,
+    /// "Not so": said of an alert and its cause.
+    Apart,
+    /// A kind that a later version knows.
+    #[serde(other)]
+    Other,
+}
+
+impl DeedKind {
+    /// Something changed; the others are what people did and said about what is wrong.
+    pub const fn is_change(self) -> bool {
+        match self {
+            DeedKind::Change
+            | DeedKind::Restarted
+            | DeedKind::Commit
+            | DeedKind::Configured
+            | DeedKind::SilenceEnded
+            | DeedKind::Inventory
+            | DeedKind::Action => true,
+            DeedKind::Note | DeedKind::Acknowledged | DeedKind::Snoozed | DeedKind::Assigned | DeedKind::Resolved | DeedKind::Apart | DeedKind::Other => false,
+        }
+    }
 }
 
 impl Alert {

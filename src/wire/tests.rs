@@ -16,7 +16,7 @@ use crate::model::world::World;
 
 fn event(sequence: u64) -> Event {
     let id = EventId { origin: Origin([1; 16]), incarnation: Incarnation(1_790_000_000_000), sequence: Sequence(sequence) };
-    Draft::new(Time::from_secs(-5), Actor::User("kim".into()), Change { version: Some("4f3a2c".into()) }, "deploy")
+    Draft::new(Time::from_secs(-5), Actor::User("kim".into()), Change::of(Some("4f3a2c".into())), "deploy")
         .on("shop/varnish".parse().unwrap())
         .severity(Severity::Warning)
         .stamp(id, Time::from_secs(1_790_000_000))

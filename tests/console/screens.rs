@@ -49,7 +49,7 @@ fn now_answers_without_a_key() {
         "new: first in 40 known days",
         "caused probably 2 in shop",
         "usual, folded",
-        "deploy shop 4f3a2c ◀ suspect  by ci",
+        "deploy shop 4f3a2c ◀ suspect  2m before  by ci",
         "suspect",
         "kim",
         "robin",

@@ -13,7 +13,8 @@ use midwatch::link::{OsRandom, Random};
 use midwatch::model::history::Verdict;
 use midwatch::model::severity::Severity;
 use midwatch::model::time::{Span, Time};
-use midwatch::model::view::alerts::{AlertRow, Asks};
+use midwatch::model::view::alerts::{AlertRow, Asks, rows};
+use midwatch::model::view::entries::Entry;
 use midwatch::model::view::now::Now;
 use midwatch::model::view::{Freshness, Seen, Sky, detail};
 
@@ -104,8 +105,10 @@ impl View {
         Sky::new(seen.collect())
     }
 
-    fn now(&self) -> Now {
-        Now::of(&self.sky(), now())
+    fn now(&self) -> (Vec<AlertRow>, Now) {
+        let (sky, rows) = (self.sky(), rows(&self.sky(), now()));
+        let now = Now::of(&sky, &rows);
+        (rows, now)
     }
 }
 
@@ -113,15 +116,18 @@ fn now() -> Time {
     Time::from(jiff::Timestamp::now())
 }
 
-fn row<'a>(now: &'a Now, name: &str) -> Option<&'a AlertRow> {
-    now.entries.iter().map(|entry| &entry.row).find(|row| row.name == name && row.history.verdict != Verdict::Chronic)
+fn heads((rows, now): &(Vec<AlertRow>, Now)) -> impl Iterator<Item = (&AlertRow, &Entry)> {
+    now.entries.iter().map(|entry| (&rows[entry.row], entry))
 }
 
-fn print(sky: &Sky, now: &Now) -> String {
-    let entries = now.entries.iter().map(|entry| {
-        format!("{:?} {} {} · {} · {} · {}\n", entry.row.asks(), entry.row.word(), entry.row.name, entry.row.title, entry.row.who(), entry.effect_words(sky))
-    });
-    format!("{:?}\n{}", now.headline(), entries.collect::<String>())
+fn row<'a>(now: &'a (Vec<AlertRow>, Now), name: &str) -> Option<&'a AlertRow> {
+    heads(now).map(|(row, _)| row).find(|row| row.name == name && row.history.verdict != Verdict::Chronic)
+}
+
+fn print(sky: &Sky, now: &(Vec<AlertRow>, Now)) -> String {
+    let entries = heads(now)
+        .map(|(row, entry)| format!("{:?} {} {} · {} · {} · {}\n", row.asks(), row.word(), row.name, row.title, row.who(), entry.places(sky, &now.0)));
+    format!("{:?}\n{}", now.1.headline(), entries.collect::<String>())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,22 +142,22 @@ async fn the_demo_tells_its_story_and_a_server_that_dies_comes_back_whole() {
 
     let told = |view: &View| {
         let (sky, now) = (view.sky(), view.now());
-        let ceph = now.entries.iter().find(|entry| entry.row.name == "dc1/ceph" && entry.row.severity == Severity::Critical);
+        let ceph = heads(&now).find(|(row, _)| row.name == "dc1/ceph" && row.severity == Severity::Critical);
         let head: u64 = sky.servers.iter().map(|seen| seen.world.head.0).sum();
         let deployed = sky.servers.iter().flat_map(|seen| &seen.world.deeds).any(|deed| &*deed.title == "deploy shop 4f3a2c");
         let kim = row(&now, "club/scores").is_some_and(|row| row.somebody.is_some());
-        head >= 5_000 && deployed && kim && row(&now, "shop/varnish").is_some() && ceph.is_some_and(|ceph| ceph.effects.len() >= 15) && now.need_you <= 5
+        head >= 5_000 && deployed && kim && row(&now, "shop/varnish").is_some() && ceph.is_some_and(|(_, ceph)| ceph.effects.len() >= 15) && now.1.need_you <= 5
     };
     view.until("the story has come in", told).await;
     let (sky, now_view) = (view.sky(), view.now());
     let shown = print(&sky, &now_view);
     let events: u64 = sky.servers.iter().map(|seen| seen.world.head.0).sum();
     assert!(events >= 5_000, "{events}");
-    let varnish = now_view.entries.iter().map(|entry| &entry.row).find(|row| row.name == "shop/varnish" && row.check.as_str() == "hit-rate").expect(&shown);
+    let varnish = heads(&now_view).map(|(row, _)| row).find(|row| row.name == "shop/varnish" && row.check.as_str() == "hit-rate").expect(&shown);
     assert_eq!((varnish.asks(), varnish.history.verdict), (Asks::You, Verdict::New), "{shown}");
     let found = detail::detail(&sky, varnish.alert, now()).unwrap();
-    assert!(found.changes.iter().any(|change| change.suspect && &*change.title == "deploy shop 4f3a2c"), "{:?}", found.changes);
-    let usual: Vec<Verdict> = now_view.entries.iter().filter(|entry| entry.row.asks() == Asks::Nobody).map(|entry| entry.row.history.verdict).collect();
+    assert!(found.changes.iter().any(|change| change.likely && &*change.title == "deploy shop 4f3a2c"), "{:?}", found.changes);
+    let usual: Vec<Verdict> = heads(&now_view).filter(|(row, _)| row.asks() == Asks::Nobody).map(|(row, _)| row.history.verdict).collect();
     assert!(usual.contains(&Verdict::Chronic) && usual.contains(&Verdict::Flapping), "{shown}");
     assert_eq!(row(&now_view, "club/scores").map(AlertRow::who).as_deref(), Some("kim"), "{shown}");
 

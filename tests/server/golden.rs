@@ -28,7 +28,7 @@ fn id(sequence: u64) -> EventId {
 }
 
 fn event() -> EventBytes {
-    let draft = Draft::new(at(), Actor::User("ci".into()), Change { version: Some("4f3a2c".into()) }, "deploy 4f3a2c").on("shop".parse().unwrap());
+    let draft = Draft::new(at(), Actor::User("ci".into()), Change::of(Some("4f3a2c".into())), "deploy 4f3a2c").on("shop".parse().unwrap());
     EventBytes::of(&draft.severity(Severity::Info).stamp(id(42), at())).unwrap()
 }
 

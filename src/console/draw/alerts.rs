@@ -84,7 +84,7 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
     } else if list.list.top() > 0 || list.lines.len() > usize::from(area.width) {
         right.push((place(list.list.selected(), list.lines.len()), Role::Muted));
     } else if area.width >= 112 && !list.lines.is_empty() {
-        let days = Columns::of(area.width, longest_name(state, list)).strip;
+        let days = Columns::of(area.width, list.longest_name).strip;
         right.push((format!("the last {days} days"), Role::Faint));
     }
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
@@ -126,21 +126,12 @@ impl Columns {
     }
 }
 
-/// The widest name among the lines, with what their depth takes.
-fn longest_name(state: &State, list: &AlertList) -> u16 {
-    let wide = |line: &Line| match line.what {
-        LineKind::Alert { row, depth } => state.rows.get(row).map_or(0, |row| text::width(&row.name) + u16::try_from(depth * 2).unwrap_or(0)),
-        LineKind::Effects { .. } | LineKind::Group { .. } | LineKind::Usual { .. } => 0,
-    };
-    list.lines.iter().map(wide).max().unwrap_or(0)
-}
-
 fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     if list.lines.is_empty() {
         empty(state, canvas, list, area);
         return;
     }
-    let columns = Columns::of(area.width, longest_name(state, list));
+    let columns = Columns::of(area.width, list.longest_name);
     let top = list.list.top();
     for (place, line) in list.lines.iter().enumerate().skip(top).take(usize::from(area.height)) {
         let Ok(offset) = u16::try_from(place - top) else { break };
@@ -159,15 +150,19 @@ fn draw_line(state: &State, canvas: &mut Canvas<'_>, line: &Line, area: Rect, y:
                 alert(state, canvas, row, *depth, area, y, columns, selected);
             }
         }
-        LineKind::Effects { count, places, open } => {
+        LineKind::Effects { places, besides, worst, open } => {
             let glyphs = canvas.glyphs();
             let fold = if *open { glyphs.unfolded } else { glyphs.folded };
-            let words: Words = vec![
+            let mut words: Words = vec![
                 (format!("{} ", glyphs.last_branch), Role::Faint),
                 (format!("{fold} "), Role::Muted),
-                (format!("caused probably {count} in {places}"), if selected { Role::Strong } else { Role::Text }),
-                (if *open { "   h folds".into() } else { "   l unfolds".into() }, Role::Muted),
+                (format!("caused probably {places}"), if selected { Role::Strong } else { Role::Text }),
             ];
+            // What is folded away does not vanish.
+            if !besides.is_empty() {
+                words.push((format!(": {besides}"), Role::of_severity(*worst)));
+            }
+            words.push((if *open { "   h folds".into() } else { "   l unfolds".into() }, Role::Muted));
             canvas.words(area.x + 10, y, area.width.saturating_sub(11), &words);
         }
         LineKind::Group { title, count, worst, open } => {
@@ -226,6 +221,8 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
         let (words, role) = match (row.fresh, row.unrefreshed) {
             (false, _) => ("as last heard".to_owned(), Role::FreshnessStale),
             (true, Some(_)) => ("not repeated lately".to_owned(), Role::FreshnessLate),
+            // Under its cause, why it stands there tells more than its own past.
+            (true, None) if depth > 0 && row.cause.is_some() => (row.cause.as_ref().map_or_else(String::new, |cause| cause.short(&state.sky)), Role::Muted),
             (true, None) if columns.history < 20 => (row.history.short(state.now), history_role(row)),
             (true, None) => (row.history.words(state.now), history_role(row)),
         };

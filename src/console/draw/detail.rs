@@ -102,16 +102,20 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     let first = wide(&mut detail.changes.iter().take(6).map(|change| change.at));
     for change in detail.changes.iter().take(6) {
         let mut line: Words = vec![(pad(&clock(state, change.at), first), Role::Muted), (format!("{} ", change.title), Role::Text)];
-        if change.suspect {
+        if change.likely {
             // The most telling part is cut last.
             line.push((format!("{} suspect  ", glyphs.pointer), Role::HistoryNew));
         }
-        line.push((format!("by {}", change.by), Role::Actor));
-        line.push((format!("  {} before", coarse(change.before)), Role::Muted));
-        if change.system != detail.name {
-            line.push((format!("  on {}", change.system), Role::Muted));
+        line.push((format!("{} before", coarse(change.before)), Role::Text));
+        line.push((format!("  by {}", change.by), Role::Actor));
+        let (place, habit) = (change.place_words(), change.habit_words());
+        if !place.is_empty() {
+            line.push((format!("  {place}"), Role::Muted));
         }
         changed.push(line);
+        if change.likely && !habit.is_empty() {
+            changed.push(vec![(" ".repeat(first), Role::Muted), (habit, Role::Muted)]);
+        }
     }
     if changed.is_empty() {
         changed.push(vec![("nothing that is known, in the three days before".into(), Role::Muted)]);

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{GroupBy, SortBy};
 use crate::console::list::{List, Move};
+use crate::console::screen::text;
 use crate::console::sight::Sight;
-use crate::model::filter::Filter;
+use crate::model::filter::{Expr, Filter};
 use crate::model::id::AlertRef;
 use crate::model::severity::Severity;
 use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, urgency};
+use crate::model::view::entries::{Entry, entries};
 
 /// What identifies a line, whatever stands around it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,10 +37,11 @@ pub enum LineKind {
         row: usize,
         depth: usize,
     },
-    /// "21 in shop, club".
+    /// "21 in shop, club", and what of them must not vanish: "3 critical, kim has 1".
     Effects {
-        count: usize,
         places: String,
+        besides: String,
+        worst: Severity,
         open: bool,
     },
     Group {
@@ -69,6 +72,23 @@ pub struct AlertList {
     seen: BTreeSet<AlertRef>,
     /// New alerts above what is shown.
     pub new_above: usize,
+    /// Columns of the widest name among the lines, with what its depth takes.
+    pub longest_name: u16,
+    /// How often something was folded or unfolded, and what the lines were gathered from.
+    turns: u64,
+    gathered: Option<Gathered>,
+}
+
+/// What the lines depend on: as long as it is the same, so are they.
+#[derive(Clone, PartialEq, Debug)]
+struct Gathered {
+    made: u64,
+    rows: usize,
+    turns: u64,
+    filter: Option<Expr>,
+    group: Option<GroupBy>,
+    sort: Option<SortBy>,
+    show_usual: bool,
 }
 
 impl AlertList {
@@ -79,21 +99,31 @@ impl AlertList {
 
     /// Gathers the lines anew from what is open now.
     pub fn settle(&mut self, sight: &Sight, height: usize) {
-        let kept: Vec<usize> = (0..sight.rows.len()).filter(|i| sight.rows.get(*i).is_some_and(|row| self.passes(sight, row))).collect();
-        self.counts = (kept.len(), sight.rows.len());
-        self.lines = self.gather(sight, &kept);
-        let keys: Vec<LineKey> = self.lines.iter().map(|line| line.key.clone()).collect();
-        let len = keys.len();
-        self.list.settle(len, |i| keys.get(i).cloned());
+        let from = Gathered {
+            made: sight.made,
+            rows: sight.rows.len(),
+            turns: self.turns,
+            filter: self.filter.as_ref().map(|filter| filter.expr().clone()),
+            group: self.group,
+            sort: self.sort,
+            show_usual: self.show_usual,
+        };
+        if self.gathered.as_ref() != Some(&from) {
+            let kept: Vec<usize> = (0..sight.rows.len()).filter(|i| sight.rows.get(*i).is_some_and(|row| self.passes(sight, row))).collect();
+            self.counts = (kept.len(), sight.rows.len());
+            self.lines = self.gather(sight, &kept);
+            self.longest_name = longest_name(&self.lines, sight.rows);
+            self.gathered = Some(from);
+        }
+        let (lines, len) = (&self.lines, self.lines.len());
+        self.list.settle(len, |i| lines.get(i).map(|line| line.key.clone()));
         self.list.fit(len, height);
         let top = self.list.top();
         self.new_above = 0;
-        for (place, line) in self.lines.iter().enumerate() {
+        for (place, line) in self.lines.iter().enumerate().take(top + height.max(1)) {
             let LineKey::Alert(alert) = &line.key else { continue };
             if place >= top {
-                if place < top + height.max(1) {
-                    self.seen.insert(*alert);
-                }
+                self.seen.insert(*alert);
             } else if !self.seen.contains(alert) {
                 self.new_above += 1;
             }
@@ -132,36 +162,32 @@ impl AlertList {
         match self.sort.unwrap_or(SortBy::Urgency) {
             SortBy::Urgency => order.sort_by_cached_key(|i| urgency(row(i))),
             SortBy::Age => order.sort_by_key(|i| std::cmp::Reverse(row(i).since)),
-            SortBy::System => order.sort_by_cached_key(|i| (row(i).name.clone(), urgency(row(i)))),
-            SortBy::Check => order.sort_by_cached_key(|i| (row(i).check.clone(), urgency(row(i)))),
+            SortBy::System => order.sort_by_cached_key(|i| (&row(i).name, urgency(row(i)))),
+            SortBy::Check => order.sort_by_cached_key(|i| (&row(i).check, urgency(row(i)))),
             SortBy::History => order.sort_by_cached_key(|i| (row(i).history.verdict, urgency(row(i)))),
         }
     }
 
     fn by_cause(&self, sight: &Sight, order: &[usize]) -> Vec<Line> {
-        let mut effects: BTreeMap<AlertRef, Vec<usize>> = BTreeMap::new();
-        let kept: BTreeSet<AlertRef> = order.iter().filter_map(|i| sight.rows.get(*i)).map(|row| row.alert).collect();
-        let mut heads = Vec::new();
-        for i in order {
-            let Some(row) = sight.rows.get(*i) else { continue };
-            match row.cause.filter(|cause| kept.contains(cause)) {
-                Some(cause) => effects.entry(cause).or_default().push(*i),
-                None => heads.push((*i, row)),
-            }
+        let mut heads = entries(sight.rows, order);
+        if self.sort.unwrap_or(SortBy::Urgency) == SortBy::Urgency {
+            heads.sort_by_key(Entry::urgency);
         }
         let mut out = Vec::new();
         let mut usual = Vec::new();
-        for (i, row) in heads {
-            let group = if row.asks() == Asks::Nobody && self.filter.is_none() { &mut usual } else { &mut out };
-            let key = LineKey::Alert(row.alert);
-            group.push(Line { key: key.clone(), what: LineKind::Alert { row: i, depth: 0 } });
-            let Some(below) = effects.get(&row.alert) else { continue };
+        let line =
+            |place: usize, depth: usize| sight.rows.get(place).map(|row| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: place, depth } });
+        for entry in heads {
+            let Some(row) = sight.rows.get(entry.row) else { continue };
+            let group = if entry.asks == Asks::Nobody && self.filter.is_none() { &mut usual } else { &mut out };
+            group.extend(line(entry.row, 0));
+            let Some(worst) = entry.worst else { continue };
             let key = LineKey::Effects(row.alert);
             let open = self.unfolded.contains(&key);
-            group.push(Line { key, what: LineKind::Effects { count: below.len(), places: places(sight, below), open } });
+            let (places, besides) = (entry.places(sight.sky, sight.rows), entry.besides(sight.rows));
+            group.push(Line { key, what: LineKind::Effects { places, besides, worst, open } });
             if open {
-                let lines = below.iter().filter_map(|i| sight.rows.get(*i).map(|row| (i, row)));
-                group.extend(lines.map(|(i, row)| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: *i, depth: 1 } }));
+                group.extend(entry.effects.iter().filter_map(|(place, depth)| line(*place, *depth)));
             }
         }
         if !usual.is_empty() {
@@ -232,6 +258,7 @@ impl AlertList {
 
     /// Unfolds what is selected. True when that changed anything.
     pub fn unfold(&mut self) -> bool {
+        self.turns += 1;
         let Some(line) = self.selected_line().cloned() else { return false };
         match line.key {
             LineKey::Alert(alert) => {
@@ -246,6 +273,7 @@ impl AlertList {
 
     /// Folds what is selected, or goes to what holds it.
     pub fn fold(&mut self) {
+        self.turns += 1;
         let Some(line) = self.selected_line().cloned() else { return };
         match (&line.key, &line.what) {
             (LineKey::Alert(alert), LineKind::Alert { depth: 0, .. }) => {
@@ -270,6 +298,7 @@ impl AlertList {
     }
 
     pub fn unfold_all(&mut self) {
+        self.turns += 1;
         let foldable: Vec<LineKey> = self.lines.iter().filter(|line| matches!(line.key, LineKey::Effects(_))).map(|line| line.key.clone()).collect();
         if !self.folded.is_empty() || foldable.iter().any(|key| !self.unfolded.contains(key)) {
             self.unfolded.extend(foldable);
@@ -287,8 +316,8 @@ impl AlertList {
     }
 
     pub fn mark_range(&mut self) {
-        let keys: Vec<LineKey> = self.lines.iter().map(|line| line.key.clone()).collect();
-        self.list.range(keys.len(), |i| keys.get(i).cloned());
+        let lines = &self.lines;
+        self.list.range(lines.len(), |i| lines.get(i).map(|line| line.key.clone()));
         self.list.marks.retain(|key| matches!(key, LineKey::Alert(_)));
     }
 
@@ -298,8 +327,7 @@ impl AlertList {
 
     /// What a verb is about.
     pub fn targets(&self) -> Vec<AlertRef> {
-        let keys: Vec<LineKey> = self.lines.iter().map(|line| line.key.clone()).collect();
-        let targets = self.list.targets(keys.len(), |i| keys.get(i).cloned());
+        let targets = self.list.targets(self.lines.len(), |i| self.lines.get(i).map(|line| line.key.clone()));
         let alerts = targets.iter().filter_map(|key| match key {
             LineKey::Alert(alert) | LineKey::Effects(alert) => Some(*alert),
             LineKey::Group(_) | LineKey::Usual => None,
@@ -336,13 +364,11 @@ impl AlertList {
     }
 }
 
-fn places(sight: &Sight, rows: &[usize]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for row in rows.iter().filter_map(|i| sight.rows.get(*i)) {
-        let name = sight.sky.server(row.server).map_or("?", |seen| &seen.name);
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.join(", ")
+/// The widest name among the lines, with what its depth takes.
+fn longest_name(lines: &[Line], rows: &[AlertRow]) -> u16 {
+    let wide = |line: &Line| match line.what {
+        LineKind::Alert { row, depth } => rows.get(row).map_or(0, |row| text::width(&row.name).saturating_add(u16::try_from(depth * 2).unwrap_or(0))),
+        LineKind::Effects { .. } | LineKind::Group { .. } | LineKind::Usual { .. } => 0,
+    };
+    lines.iter().map(wide).max().unwrap_or(0)
 }

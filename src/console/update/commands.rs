@@ -118,7 +118,7 @@ impl State {
             }
             Command::AlertUnacknowledge => return self.verb(&Verbal::Unacknowledge, &self.targets()),
             Command::AlertTake => {
-                let targets = self.with_effects(self.targets());
+                let targets = self.with_effects(&self.targets());
                 return self.verb(&Verbal::Take, &targets);
             }
             Command::AlertAssign(None) => {

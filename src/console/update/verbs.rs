@@ -8,6 +8,7 @@ use crate::model::id::{AlertRef, EventId, Person, SystemRef};
 use crate::model::intent::{Intent, Request};
 use crate::model::time::{Span, Time};
 use crate::model::view::alerts::AlertRow;
+use crate::model::view::entries::with_beneath;
 
 /// A row that came under the cursor by itself is not acted on for so long.
 const JUST_NOW: Span = Span::from_millis(1_500);
@@ -55,11 +56,8 @@ impl State {
     }
 
     /// A cause with its effects; an effect alone stands for itself.
-    pub(super) fn with_effects(&self, targets: Vec<AlertRef>) -> Vec<AlertRef> {
-        let effects = self.rows.iter().filter(|row| row.cause.is_some_and(|cause| targets.contains(&cause))).map(|row| row.alert);
-        let mut out = targets.clone();
-        out.extend(effects.filter(|effect| !targets.contains(effect)));
-        out
+    pub(super) fn with_effects(&self, targets: &[AlertRef]) -> Vec<AlertRef> {
+        with_beneath(&self.rows, targets)
     }
 
     /// Asks for a verb on these: at once for one, after a look at what it hits for more.

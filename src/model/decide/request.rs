@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::model::event::{
-    Actor, AlertAcknowledged, AlertAssigned, AlertSnoozed, AlertUnacknowledged, AlertUnsnoozed, Change, ClearReason, Draft, EndReason, Note, NoteWithdrawn,
+    Actor, AlertAcknowledged, AlertAssigned, AlertSnoozed, AlertUnacknowledged, AlertUnsnoozed, CauseDenied, CauseRestored, Change, ClearReason, Draft,
+    EndReason, Note, NoteWithdrawn,
 };
-use crate::model::id::{EventId, Fingerprint};
+use crate::model::id::{AlertRef, EventId, Fingerprint};
 use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::time::{Span, Time};
 use crate::model::world::{Alert, DeedKind, World};
@@ -82,6 +83,26 @@ impl Asked<'_> {
                 draft.text = bounded(note)?;
                 Ok(vec![draft])
             }
+            Intent::DenyCause { alert, episode, cause } => {
+                let known = self.current(*alert, *episode)?;
+                if cause.origin == self.world.origin && cause.alert == *alert {
+                    return Err(Refusal::new(RefusalCode::Invalid, "an alert is not its own cause"));
+                }
+                if self.apart(*alert, *cause) {
+                    return Err(Refusal::new(RefusalCode::Invalid, format!("it is known already that {} does not come from that", known.title)));
+                }
+                let other = self.titled(*cause).map_or_else(|| "an alert elsewhere".to_owned(), |other| format!("{} {}", other.system, other.title));
+                let title = format!("{} said that {} does not come from {other}", self.actor.name(), known.title);
+                Ok(vec![self.draft(known, CauseDenied { alert: *alert, episode: *episode, cause: *cause }, title)])
+            }
+            Intent::RestoreCause { alert, cause } => {
+                let known = self.known(*alert)?;
+                if !self.apart(*alert, *cause) {
+                    return Err(Refusal::new(RefusalCode::Over, format!("nobody says (any more) that {} does not come from that", known.title)));
+                }
+                let title = format!("{} took back what {} does not come from", self.actor.name(), known.title);
+                Ok(vec![self.draft(known, CauseRestored { alert: *alert, cause: *cause }, title)])
+            }
             Intent::NoteAlert { alert, text } => {
                 let known = self.known(*alert)?;
                 let text = said(text)?;
@@ -104,7 +125,7 @@ impl Asked<'_> {
             }
             Intent::Change { system, title, text, version, links } => {
                 let title = said(title)?;
-                let mut draft = Draft::new(self.made, self.actor.clone(), Change { version: version.clone() }, title).on(system.clone()).text(bounded(text)?);
+                let mut draft = Draft::new(self.made, self.actor.clone(), Change::of(version.clone()), title).on(system.clone()).text(bounded(text)?);
                 draft.links = links.iter().take(20).cloned().collect();
                 Ok(vec![draft])
             }
@@ -114,6 +135,15 @@ impl Asked<'_> {
     fn draft(&self, alert: &Alert, kind: impl Into<crate::model::event::Kind>, title: impl Into<Arc<str>>) -> Draft {
         // A verb that was queued offline counts from when it was made, but never from before the episode.
         Draft::new(self.made.max(self.began(alert)), self.actor.clone(), kind, title).on(alert.system.clone())
+    }
+
+    fn apart(&self, alert: Fingerprint, cause: AlertRef) -> bool {
+        self.world.apart.get(&alert).is_some_and(|apart| apart.iter().any(|apart| apart.cause == cause))
+    }
+
+    /// What this server knows of an alert that may be another's.
+    fn titled(&self, alert: AlertRef) -> Option<&Alert> {
+        self.world.alert(alert.alert).filter(|_| alert.origin == self.world.origin)
     }
 
     fn began(&self, alert: &Alert) -> Time {

@@ -108,7 +108,7 @@ fn who_ended_it_and_how_is_said() {
     open(&mut w, at(500));
     clear(&mut w, at(499), Actor::Source("prom".into()), ClearReason::Recovered);
     open(&mut w, at(100));
-    tell(&mut w, at(99).minus(Span::from_mins(2)), kim.clone(), Change { version: None }, "varnish restarted");
+    tell(&mut w, at(99).minus(Span::from_mins(2)), kim.clone(), Change::of(None), "varnish restarted");
     clear(&mut w, at(99), Actor::Source("prom".into()), ClearReason::Recovered);
     let history = judged(&w, 30, &TimeZone::UTC);
     let ended = history.ended.clone().unwrap();

@@ -1,14 +1,15 @@
 //! Open alerts as rows: what is wrong, since when, who has it, and what its past says.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cause::{Candidate, causes};
+use super::cause::{Candidate, Cause, causes};
+use super::graph::Graph;
 use super::{Seen, Sky};
 use crate::model::event::{Actor, Condition, Silence, SilenceMatcher};
 use crate::model::filter::{State, States, Subject};
 use crate::model::history::{Cell, History, Verdict, strip};
 use crate::model::id::{AlertRef, CheckId, EventId, Fingerprint, SystemRef};
+use crate::model::labels::Labels;
 use crate::model::severity::Severity;
 use crate::model::time::Time;
 use crate::model::world::{Alert, World};
@@ -40,8 +41,8 @@ pub struct AlertRow {
     pub unrefreshed: Option<Time>,
     pub history: History,
     pub strip: Vec<Option<Cell>>,
-    /// The alert that probably caused it.
-    pub cause: Option<AlertRef>,
+    /// The alert that it probably comes from, and why.
+    pub cause: Option<Box<Cause>>,
     /// Its server says nothing: this is how it was.
     pub fresh: bool,
 }
@@ -104,15 +105,29 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
         let silences: Vec<&Silence> = seen.world.sources.values().flat_map(|s| s.silences.values()).filter(|s| s.starts <= now && s.ends > now).collect();
         rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
     }
-    let candidates: Vec<Candidate> = rows
-        .iter()
-        .map(|row| Candidate { alert: row.alert, system: row.system.clone(), severity: row.severity, since: row.since, usual: usual(row) })
-        .collect();
-    let causes: BTreeMap<AlertRef, AlertRef> = causes(sky, &candidates);
-    for row in &mut rows {
-        row.cause = causes.get(&row.alert).copied();
+    let candidates: Vec<Candidate> = rows.iter().map(|row| candidate(sky, row)).collect();
+    let causes = causes(&Graph::of(sky), &candidates);
+    drop(candidates);
+    for (row, cause) in rows.iter_mut().zip(causes) {
+        row.cause = cause.map(Box::new);
     }
     rows
+}
+
+fn candidate<'a>(sky: &'a Sky, row: &AlertRow) -> Candidate<'a> {
+    let world = sky.server(row.server).map(|seen| &*seen.world);
+    let alert = world.and_then(|world| world.alert(row.alert.alert));
+    let days = f64::from(u32::try_from(row.history.known.days()).unwrap_or(0).max(1));
+    Candidate {
+        alert: row.alert,
+        system: row.system.clone(),
+        severity: row.severity,
+        since: row.since,
+        usual: usual(row),
+        rate: f64::from(row.history.before) / days,
+        past: alert.map_or(&[], |alert| &alert.past),
+        denied: world.and_then(|world| world.apart.get(&row.alert.alert)).into_iter().flatten().map(|apart| apart.cause).collect(),
+    }
 }
 
 /// What flaps right now may well bring others down; what is chronic or recurs as ever does not.
@@ -137,7 +152,7 @@ fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &
         somebody: alert.somebody().map(str::to_owned),
         acked: alert.ack().is_some(),
         snoozed_until: alert.snooze().map(|snooze| snooze.until),
-        silenced_until: silences.iter().filter(|silence| silence.matchers.iter().all(|m| matches(m, alert))).map(|silence| silence.ends).max(),
+        silenced_until: silences.iter().filter(|silence| silence.matchers.iter().all(|m| matches(m, &alert.labels))).map(|silence| silence.ends).max(),
         unrefreshed: open.unrefreshed,
         history: History::of(alert, world, &sky.zone, now),
         strip: strip(alert, now, STRIP),
@@ -147,8 +162,8 @@ fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &
 }
 
 /// Alertmanager's matchers: a missing label is an empty one; a pattern matches the whole value.
-fn matches(matcher: &SilenceMatcher, alert: &Alert) -> bool {
-    let value = alert.labels.get(&matcher.name).unwrap_or("");
+pub(super) fn matches(matcher: &SilenceMatcher, labels: &Labels) -> bool {
+    let value = labels.get(&matcher.name).unwrap_or("");
     let found = if matcher.regex {
         regex::RegexBuilder::new(&format!("^(?:{})$", matcher.value)).size_limit(1 << 20).build().is_ok_and(|pattern| pattern.is_match(value))
     } else {
@@ -227,6 +242,6 @@ impl Subject for AlertSubject<'_> {
 }
 
 /// How Now and Alerts sort: what asks for the reader first, then the worst, then what is least usual, then the newest.
-pub fn urgency(row: &AlertRow) -> (Asks, std::cmp::Reverse<Severity>, Verdict, std::cmp::Reverse<Time>, String) {
-    (row.asks(), std::cmp::Reverse(row.severity), row.history.verdict, std::cmp::Reverse(row.since), row.name.clone())
+pub fn urgency(row: &AlertRow) -> (Asks, std::cmp::Reverse<Severity>, Verdict, std::cmp::Reverse<Time>, &str) {
+    (row.asks(), std::cmp::Reverse(row.severity), row.history.verdict, std::cmp::Reverse(row.since), &row.name)
 }

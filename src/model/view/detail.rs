@@ -1,10 +1,10 @@
 //! Everything around one alert that answers "what changed, who did what, whom to wake, how is it done here".
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Sky;
-use super::cause::needs;
+use super::graph::{Graph, Walker};
+use super::suspect::{Changes, Suspect};
 use crate::model::event::{Condition, Link};
 use crate::model::history::ago;
 use crate::model::id::{AlertRef, SystemRef};
@@ -13,11 +13,6 @@ use crate::model::severity::Severity;
 use crate::model::system::Contact;
 use crate::model::time::{Span, Time};
 use crate::model::world::{Alert, Deed, DeedKind, Past};
-
-/// How far back a change may lie and still be shown beside an alert.
-const CHANGES: Span = Span::from_days(3);
-/// How near a change on the way to the system must lie to be called a suspect.
-const SUSPECT: Span = Span::from_mins(30);
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Detail {
@@ -34,8 +29,8 @@ pub struct Detail {
     pub labels: Labels,
     pub expr: Option<Arc<str>>,
     pub said_by: Vec<String>,
-    /// Newest first.
-    pub changes: Vec<ChangeLine>,
+    /// What changed before it, the likeliest to have brought it about first.
+    pub changes: Vec<Suspect>,
     /// What people did and said about it or its system, newest first.
     pub deeds: Vec<DeedLine>,
     /// The same check elsewhere: "blog/varnish 3 Oct: ttl too low, reverted".
@@ -51,18 +46,6 @@ pub struct Detail {
 }
 
 #[derive(Clone, PartialEq, Debug)]
-pub struct ChangeLine {
-    pub at: Time,
-    /// How long before the alert began.
-    pub before: Span,
-    pub system: String,
-    pub title: Arc<str>,
-    pub by: String,
-    pub suspect: bool,
-    pub link: Option<Link>,
-}
-
-#[derive(Clone, PartialEq, Debug)]
 pub struct DeedLine {
     pub at: Time,
     pub by: String,
@@ -75,10 +58,8 @@ pub struct DeedLine {
 pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
     let (server, seen) = sky.of_origin(reference.origin)?;
     let alert = seen.world.alert(reference.alert)?;
-    let began = alert.now.map(|open| open.since).or_else(|| alert.past.last().map(|past| past.from)).unwrap_or(now);
     let system = SystemRef { origin: reference.origin, id: alert.system.clone() };
-    let mut near = needs(sky, &system);
-    near.insert(system.clone());
+    let graph = Graph::of(sky);
     let spec = sky.declared(server, &alert.system, |s| s.declared).map(|s| &s.spec);
     let called = seen.world.system(&alert.system).map_or("", |s| &s.spec.title);
     let category = spec.map_or("", |s| &s.category);
@@ -105,7 +86,7 @@ pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
         labels: alert.labels.clone(),
         expr: alert.expr.clone(),
         said_by: alert.holders.iter().map(ToString::to_string).collect(),
-        changes: changes(sky, &near, &system, began),
+        changes: Changes::of(sky, &graph).before(&mut Walker::new(&graph), reference, now),
         deeds: deeds(sky, reference, &system, now),
         elsewhere: elsewhere(sky, reference, alert, now),
         owner: sky.declared(server, &alert.system, |s| !s.spec.owner.is_empty()).map_or_else(|| "".into(), |s| s.spec.owner.clone()),
@@ -135,33 +116,9 @@ fn all_deeds(sky: &Sky) -> impl Iterator<Item = (usize, SystemRef, &Arc<Deed>)> 
     })
 }
 
-fn changes(sky: &Sky, near: &BTreeSet<SystemRef>, system: &SystemRef, began: Time) -> Vec<ChangeLine> {
-    let mut out: Vec<ChangeLine> = all_deeds(sky)
-        .filter(|(_, _, deed)| matches!(deed.kind, DeedKind::Change | DeedKind::Restarted))
-        .filter(|(_, at, deed)| deed.at <= began && deed.at.plus(CHANGES) >= began && related(at, near, system))
-        .map(|(index, at, deed)| ChangeLine {
-            at: deed.at,
-            before: began.since(deed.at),
-            system: sky.name_of(index, &at.id),
-            title: deed.title.clone(),
-            by: deed.by.name().to_owned(),
-            suspect: began.since(deed.at) <= SUSPECT,
-            link: deed.link.clone(),
-        })
-        .collect();
-    out.sort_by_key(|line| std::cmp::Reverse(line.at));
-    out.truncate(20);
-    out
-}
-
-/// On the system, on what it needs, or on the system above it by name ("deploy shop" for `shop/varnish`).
-fn related(at: &SystemRef, near: &BTreeSet<SystemRef>, system: &SystemRef) -> bool {
-    near.contains(at) || (at.origin == system.origin && system.id.within(&at.id))
-}
-
 fn deeds(sky: &Sky, reference: AlertRef, system: &SystemRef, now: Time) -> Vec<DeedLine> {
     let mut out: Vec<DeedLine> = all_deeds(sky)
-        .filter(|(_, _, deed)| !matches!(deed.kind, DeedKind::Change | DeedKind::Restarted))
+        .filter(|(_, _, deed)| !deed.kind.is_change())
         .filter_map(|(_, at, deed)| {
             let here = at.origin == reference.origin && deed.alert == Some(reference.alert);
             let beside = at == *system && now.since(deed.at) < Span::from_days(7);
@@ -183,7 +140,16 @@ fn did(deed: &Deed, here: bool) -> String {
         DeedKind::Acknowledged => "acknowledged",
         DeedKind::Snoozed => "snoozed",
         DeedKind::Resolved => "resolved",
-        DeedKind::Assigned | DeedKind::Change | DeedKind::Restarted => return title.to_owned(),
+        DeedKind::Assigned
+        | DeedKind::Change
+        | DeedKind::Restarted
+        | DeedKind::Commit
+        | DeedKind::Configured
+        | DeedKind::SilenceEnded
+        | DeedKind::Inventory
+        | DeedKind::Action
+        | DeedKind::Apart
+        | DeedKind::Other => return title.to_owned(),
     };
     match (deed.text.is_empty(), here, named) {
         (false, _, _) => format!("{verb}: {}", deed.text),

@@ -5,7 +5,10 @@
 pub mod alerts;
 pub mod cause;
 pub mod detail;
+pub mod entries;
+pub mod graph;
 pub mod now;
+pub mod suspect;
 pub mod systems;
 pub mod today;
 

@@ -1,11 +1,8 @@
 //! Now: what needs somebody, with causes folded and the usual put away.
 
-use std::collections::BTreeMap;
-
-use super::alerts::{AlertRow, Asks, rows, urgency};
+use super::alerts::{AlertRow, Asks, urgency};
+use super::entries::{Entry, entries};
 use super::{Freshness, Sky};
-use crate::model::id::AlertRef;
-use crate::model::time::Time;
 
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Now {
@@ -23,55 +20,23 @@ pub struct Now {
     pub unknown: bool,
 }
 
-#[derive(Clone, PartialEq, Debug)]
-pub struct Entry {
-    pub row: AlertRow,
-    /// What it probably caused, most urgent first.
-    pub effects: Vec<AlertRow>,
-}
-
-impl Entry {
-    /// "3 in shop, club": where the effects are.
-    pub fn effect_words(&self, sky: &Sky) -> String {
-        let mut names: Vec<String> = Vec::new();
-        for effect in &self.effects {
-            let server = sky.server(effect.server).map_or("?", |seen| &seen.name);
-            if !names.iter().any(|name| name == server) {
-                names.push(server.to_owned());
-            }
-        }
-        format!("{} in {}", self.effects.len(), names.join(", "))
-    }
-}
-
 impl Now {
-    pub fn of(sky: &Sky, now: Time) -> Now {
-        Now::from_rows(sky, rows(sky, now))
-    }
-
-    pub fn from_rows(sky: &Sky, all: Vec<AlertRow>) -> Now {
-        let mut out = Now::default();
-        let mut effects: BTreeMap<AlertRef, Vec<AlertRow>> = BTreeMap::new();
-        let mut heads = Vec::new();
-        for row in all {
-            match row.cause {
-                Some(cause) => effects.entry(cause).or_default().push(row),
-                None => heads.push(row),
-            }
-        }
-        for row in heads {
-            match row.asks() {
+    /// Of all open alerts' rows.
+    pub fn of(sky: &Sky, rows: &[AlertRow]) -> Now {
+        let mut all: Vec<usize> = (0..rows.len()).collect();
+        all.sort_by_cached_key(|row| rows.get(*row).map(urgency));
+        let mut out = Now { entries: entries(rows, &all), ..Now::default() };
+        for entry in &out.entries {
+            match entry.asks {
                 Asks::You => out.need_you += 1,
                 Asks::Somebody => out.have_somebody += 1,
                 Asks::Later => out.put_off += 1,
                 Asks::Nobody => out.usual += 1,
             }
-            let mut effects = effects.remove(&row.alert).unwrap_or_default();
-            effects.sort_by_cached_key(urgency);
-            out.folded += effects.len();
-            out.entries.push(Entry { row, effects });
+            out.folded += entry.effects.len();
         }
-        out.entries.sort_by_cached_key(|entry| urgency(&entry.row));
+        // Stable: the rows were in their order already.
+        out.entries.sort_by_key(Entry::urgency);
         out.unknown = sky.servers.iter().all(|seen| seen.freshness == Freshness::Never);
         out.silent_servers = sky.servers.iter().filter(|seen| !seen.freshness.is_live()).map(|seen| seen.name.to_string()).collect();
         out

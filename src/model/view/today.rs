@@ -194,10 +194,12 @@ impl Told<'_> {
         let Some(id) = &deed.system else { return };
         let (at, by) = (self.clock(deed.at), deed.by.name());
         let (kind, words) = match deed.kind {
-            DeedKind::Change => (LineKind::Changed, format!("{at} {by}: {}", deed.title)),
-            DeedKind::Restarted => (LineKind::Changed, format!("{at} {}", deed.title)),
+            DeedKind::Change | DeedKind::Commit | DeedKind::Action => (LineKind::Changed, format!("{at} {by}: {}", deed.title)),
+            DeedKind::Restarted | DeedKind::Inventory | DeedKind::Configured | DeedKind::SilenceEnded => (LineKind::Changed, format!("{at} {}", deed.title)),
             DeedKind::Note => (LineKind::Did, format!("{at} {by} noted: {}", deed.title)),
-            DeedKind::Acknowledged | DeedKind::Snoozed | DeedKind::Assigned | DeedKind::Resolved => (LineKind::Did, format!("{at} {}", deed.title)),
+            DeedKind::Acknowledged | DeedKind::Snoozed | DeedKind::Assigned | DeedKind::Resolved | DeedKind::Apart | DeedKind::Other => {
+                (LineKind::Did, format!("{at} {}", deed.title))
+            }
         };
         if self.say(sky, index, world, id, deed.at, kind, Severity::Info, words) {
             self.counts.changes += usize::from(kind == LineKind::Changed);

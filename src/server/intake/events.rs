@@ -182,7 +182,7 @@ fn kind(name: &str, version: &str, data: Option<Map<String, Value>>) -> Result<K
     }
     match name {
         "change" if data.is_some() => Err("the kind `change` has no `data`; it has `version`".to_owned()),
-        "change" => Ok(Kind::Change(Change { version: Some(version).filter(|v| !v.is_empty()).map(|v| short(v).into()) })),
+        "change" => Ok(Kind::Change(Change::of(Some(version).filter(|v| !v.is_empty()).map(|v| short(v).into())))),
         "log" => Ok(Kind::LogLine(LogLine {})),
         name if Kind::NAMES.contains(&name) => {
             Err(format!("the kind `{name}` is midwatch's own; write `change`, `log` or a kind of your own, like `backup.done`"))

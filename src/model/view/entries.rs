@@ -1,0 +1,139 @@
+//! Rows as they are read: what stands free, and under each the alerts that it probably caused, layer by layer.
+//!
+//! What a cause hides stays visible on its own line: how many, the worst, who has some of them. An effect
+//! that is more severe than its cause, or that asks for somebody while its cause is put off, lifts the
+//! whole entry: it sorts and counts by the more urgent of the two.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+
+use super::Sky;
+use super::alerts::{AlertRow, Asks};
+use crate::model::id::AlertRef;
+use crate::model::severity::Severity;
+
+/// One alert that stands free, with what stands under it. Rows are indexes into the list that it was made of.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    pub row: usize,
+    /// Depth first, most urgent first: row, and layers below the free one (1 is right under it).
+    pub effects: Vec<(usize, usize)>,
+    /// Of the effects.
+    pub worst: Option<Severity>,
+    /// Who has one of the effects, each once.
+    pub somebody: Vec<String>,
+    /// What the entry asks, and how bad it is, effects that must not vanish among them.
+    pub asks: Asks,
+    pub severity: Severity,
+}
+
+impl Entry {
+    /// "21 in shop, club".
+    pub fn places(&self, sky: &Sky, rows: &[AlertRow]) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for row in self.effects.iter().filter_map(|(row, _)| rows.get(*row)) {
+            let name = sky.server(row.server).map_or("?", |seen| &seen.name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        format!("{} in {}", self.effects.len(), names.join(", "))
+    }
+
+    /// How entries sort whose rows are in their order already.
+    pub fn urgency(&self) -> (Asks, Reverse<Severity>) {
+        (self.asks, Reverse(self.severity))
+    }
+
+    /// What must not vanish in the fold: "one is critical", "kim has one of them". Empty when nothing does.
+    pub fn besides(&self, rows: &[AlertRow]) -> String {
+        let of = |test: &dyn Fn(&AlertRow) -> bool| self.effects.iter().filter_map(|(row, _)| rows.get(*row)).filter(|row| test(row)).count();
+        let head = rows.get(self.row).map_or(Severity::Info, |row| row.severity);
+        let mut out = Vec::new();
+        if let Some(worst) = self.worst.filter(|worst| *worst > head) {
+            out.push(format!("{} {worst}", of(&|row| row.severity == worst)));
+        }
+        for name in self.somebody.iter().take(3) {
+            out.push(format!("{name} has {}", of(&|row| row.somebody.as_deref() == Some(name))));
+        }
+        if self.somebody.len() > 3 {
+            out.push(format!("{} more people have some", self.somebody.len() - 3));
+        }
+        out.join(", ")
+    }
+}
+
+/// The rows `kept`, in their order, as entries: an effect whose cause is not among them stands under the
+/// next layer that is, or free.
+pub fn entries(rows: &[AlertRow], kept: &[usize]) -> Vec<Entry> {
+    let places: HashMap<AlertRef, usize> = rows.iter().enumerate().map(|(place, row)| (row.alert, place)).collect();
+    let mut is_kept = vec![false; rows.len()];
+    for place in kept {
+        if let Some(flag) = is_kept.get_mut(*place) {
+            *flag = true;
+        }
+    }
+    let above = |row: &AlertRow| {
+        let mut cause = row.cause.as_deref();
+        while let Some(known) = cause {
+            let place = *places.get(&known.direct)?;
+            if is_kept.get(place).copied().unwrap_or(false) {
+                return Some(place);
+            }
+            cause = rows.get(place)?.cause.as_deref();
+        }
+        None
+    };
+    let mut beneath: HashMap<usize, Vec<usize>> = HashMap::new();
+    let mut free = Vec::new();
+    for place in kept {
+        match rows.get(*place).and_then(above) {
+            Some(cause) => beneath.entry(cause).or_default().push(*place),
+            None => free.push(*place),
+        }
+    }
+    free.into_iter().filter_map(|place| entry(rows, place, &beneath)).collect()
+}
+
+/// These alerts, and after them all that stand under one of them, however deep.
+pub fn with_beneath(rows: &[AlertRow], alerts: &[AlertRef]) -> Vec<AlertRef> {
+    let mut beneath: HashMap<AlertRef, Vec<AlertRef>> = HashMap::new();
+    for row in rows {
+        if let Some(cause) = &row.cause {
+            beneath.entry(cause.direct).or_default().push(row.alert);
+        }
+    }
+    let mut out: Vec<AlertRef> = alerts.to_vec();
+    let mut known: HashSet<AlertRef> = alerts.iter().copied().collect();
+    let mut next = 0;
+    while let Some(alert) = out.get(next).copied() {
+        out.extend(beneath.get(&alert).into_iter().flatten().filter(|effect| known.insert(**effect)));
+        next += 1;
+    }
+    out
+}
+
+fn entry(rows: &[AlertRow], place: usize, beneath: &HashMap<usize, Vec<usize>>) -> Option<Entry> {
+    let head = rows.get(place)?;
+    let mut out = Entry { row: place, effects: Vec::new(), worst: None, somebody: Vec::new(), asks: head.asks(), severity: head.severity };
+    let mut stack: Vec<(usize, usize)> = beneath.get(&place).into_iter().flatten().rev().map(|row| (*row, 1)).collect();
+    while let Some((place, depth)) = stack.pop() {
+        let Some(row) = rows.get(place) else { continue };
+        out.effects.push((place, depth));
+        stack.extend(beneath.get(&place).into_iter().flatten().rev().map(|row| (*row, depth + 1)));
+        out.worst = out.worst.max(Some(row.severity));
+        if let Some(name) = &row.somebody
+            && out.somebody.len() < 100
+            && !out.somebody.contains(name)
+        {
+            out.somebody.push(name.clone());
+        }
+        if row.severity > head.severity || head.asks() == Asks::Later {
+            out.asks = out.asks.min(row.asks());
+            if row.asks() <= head.asks() {
+                out.severity = out.severity.max(row.severity);
+            }
+        }
+    }
+    Some(out)
+}
