@@ -46,10 +46,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// How far the server's clock is ahead of ours, in seconds.
+    /// How far the server's clock is ahead of ours, in microseconds; what the line took counts as behind.
     pub fn ahead(&self) -> Option<i64> {
         let welcome = self.replica.welcome.as_ref()?;
-        Some(welcome.now.secs().saturating_sub(self.welcomed?.secs()))
+        Some(welcome.now.micros().saturating_sub(self.welcomed?.micros()))
     }
 }
 

@@ -1,57 +1,42 @@
 //! `midwatch doctor`: what works here, and what to do about what does not.
 
+mod finding;
+mod multiplexer;
+mod probe;
+mod terminal;
+
 use std::io::IsTerminal;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::ask::{self, Ask, Asked};
 use super::output::{Output, Tone};
 use super::settings::Settings;
 use super::{Context, Failure};
+use crate::client::Address;
 use crate::model::words::counted;
+use finding::{Finding, Verdict, better, broken, fine};
 
 /// Say what works here: terminal, colour, clipboard, files, disk, servers, clocks
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch doctor\nIt changes nothing. It ends with 1 when something is broken, not when something could be better.")]
+#[command(
+    after_help = "Example: midwatch doctor\nIt changes nothing; the terminal is asked what it can, and has a second to answer.\nIt ends with 1 when something is broken, with 3 when that is a server that cannot be reached, and with 0 when things could only be better."
+)]
 pub struct Args {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
 }
 
-/// How a finding is meant.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Fine,
-    /// Works, but could be better.
-    Note,
-    Broken,
-}
-
-#[derive(Clone, PartialEq, Debug, serde::Serialize)]
-struct Finding {
-    what: &'static str,
-    verdict: Verdict,
-    words: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    hint: String,
-}
-
-fn fine(what: &'static str, words: impl Into<String>) -> Finding {
-    Finding { what, verdict: Verdict::Fine, words: words.into(), hint: String::new() }
-}
-
-fn note(what: &'static str, words: impl Into<String>, hint: impl Into<String>) -> Finding {
-    Finding { what, verdict: Verdict::Note, words: words.into(), hint: hint.into() }
-}
-
-fn broken(what: &'static str, words: impl Into<String>, hint: impl Into<String>) -> Finding {
-    Finding { what, verdict: Verdict::Broken, words: words.into(), hint: hint.into() }
-}
-
 pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut findings = vec![fine("version", concat!("midwatch ", env!("CARGO_PKG_VERSION")))];
-    findings.extend(terminal(&|name| std::env::var(name).ok().filter(|value| !value.is_empty())));
+    let asks = std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb");
+    let answers = asks.then(|| probe::ask()).flatten();
+    findings.extend(terminal::findings(&variable, answers.as_ref()));
+    findings.extend(multiplexer::findings(&variable));
     findings.extend(files(context));
     findings.extend(servers(context));
     let mut out = Output::new();
@@ -60,79 +45,24 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
             out.json(finding)?;
             continue;
         }
-        let (word, tone) = match finding.verdict {
-            Verdict::Fine => ("ok  ", Tone::Fine),
-            Verdict::Note => ("note", Tone::Strong),
-            Verdict::Broken => ("BAD ", Tone::Severity(crate::model::severity::Severity::Critical)),
+        let tone = match finding.verdict {
+            Verdict::Ok => Tone::Fine,
+            Verdict::CouldBeBetter => Tone::Strong,
+            Verdict::Broken => Tone::Severity(crate::model::severity::Severity::Critical),
         };
-        out.toned(&[(tone, word), (Tone::Plain, &format!("  {:<12} {}", finding.what, finding.words))])?;
+        out.toned(&[(tone, &format!("{:<15}", finding.verdict.words())), (Tone::Plain, &format!("  {:<13} {}", finding.what, finding.words))])?;
         if !finding.hint.is_empty() {
-            out.toned(&[(Tone::Muted, &format!("      {:<12} {}", "", finding.hint))])?;
+            out.toned(&[(Tone::Muted, &format!("{:<31}{}", "", finding.hint))])?;
         }
     }
     out.finish()?;
-    match findings.iter().filter(|finding| finding.verdict == Verdict::Broken).count() {
+    let bad = || findings.iter().filter(|finding| finding.verdict == Verdict::Broken);
+    match bad().count() {
         0 => Ok(()),
+        many if bad().all(|finding| finding.unreachable) => Err(Failure::unreachable(if many == 1 { "one server cannot be reached".to_owned() } else { format!("{many} servers cannot be reached") }, "")),
         1 => Err(Failure::failed("one thing is broken", "")),
         many => Err(Failure::failed(format!("{many} things are broken"), "")),
     }
-}
-
-/// What the terminal is and can, as far as its environment says: it is not asked, since what it
-/// answers could be taken for typing.
-fn terminal(variable: &dyn Fn(&str) -> Option<String>) -> Vec<Finding> {
-    let mut out = Vec::new();
-    let term = variable("TERM");
-    if !std::io::stdout().is_terminal() {
-        out.push(note("terminal", "the output is no terminal", "Run it where the console is to run"));
-    } else {
-        match rustix::termios::tcgetwinsize(std::io::stdout()) {
-            Ok(size) if size.ws_col >= 80 && size.ws_row >= 24 => out.push(fine("size", format!("{} columns, {} rows", size.ws_col, size.ws_row))),
-            Ok(size) => {
-                let words = format!("{} columns, {} rows", size.ws_col, size.ws_row);
-                out.push(note("size", words, "80x24 or more is comfortable; it works from 40x10"));
-            }
-            Err(error) => out.push(broken("size", format!("the terminal does not say its size: {error}"), "stty rows 24 cols 80")),
-        }
-    }
-    match term.as_deref() {
-        None => out.push(note("TERM", "not set", "The console needs a terminal; set TERM to what it is")),
-        Some("dumb") => out.push(note("TERM", "dumb", "The console needs a terminal that can move its cursor; the commands (midwatch now) work")),
-        Some(term) => out.push(fine("TERM", term)),
-    }
-    let colours = match (variable("NO_COLOR"), variable("COLORTERM").as_deref(), term.as_deref()) {
-        (Some(_), _, _) => fine("colour", "none: NO_COLOR is set"),
-        (None, Some("truecolor" | "24bit"), _) => fine("colour", "16 million (COLORTERM)"),
-        (None, _, Some(term)) if term.contains("256color") || term.contains("direct") => {
-            note("colour", "256", "If the terminal can do more, set COLORTERM=truecolor (and over ssh: SendEnv COLORTERM)")
-        }
-        (None, _, _) => note("colour", "16", "If the terminal can do more, set COLORTERM=truecolor"),
-    };
-    out.push(colours);
-    let locale = variable("LC_ALL").or_else(|| variable("LC_CTYPE")).or_else(|| variable("LANG"));
-    out.push(match locale {
-        Some(locale) if locale.to_lowercase().replace('-', "").contains("utf8") => fine("locale", locale),
-        Some(locale) => note("locale", format!("{locale} is not UTF-8"), "Set LANG=C.UTF-8, or characters may come out wrong"),
-        None => note("locale", "not set", "Set LANG=C.UTF-8, or characters may come out wrong"),
-    });
-    let inside = match (variable("TMUX"), variable("STY")) {
-        (Some(_), _) => Some("tmux"),
-        (None, Some(_)) => Some("screen"),
-        (None, None) => None,
-    };
-    match inside {
-        Some("tmux") => out.push(fine("inside", "tmux; copying (OSC 52) needs `set -g set-clipboard on`")),
-        Some(other) => out.push(fine("inside", other)),
-        None => {}
-    }
-    let remote = variable("SSH_CONNECTION").is_some();
-    let clipboard = match (remote, variable("VTE_VERSION")) {
-        (_, Some(_)) => note("clipboard", "this terminal (VTE) does not take OSC 52", "Copy with the mouse, or with shift held"),
-        (true, None) => fine("clipboard", "by OSC 52, through ssh, if the terminal there allows it"),
-        (false, None) => fine("clipboard", "by OSC 52, if the terminal allows it"),
-    };
-    out.push(clipboard);
-    out
 }
 
 fn files(context: &Context) -> Vec<Finding> {
@@ -142,6 +72,14 @@ fn files(context: &Context) -> Vec<Finding> {
         Ok(settings) if settings.servers.is_empty() => out.push(fine("config", "no server is configured: the embedded one watches this machine")),
         Ok(settings) => out.push(fine("config", format!("{}: {}", path.display(), counted(settings.servers.len(), "server")))),
         Err(failure) => out.push(broken("config", failure.cause, failure.hint)),
+    }
+    match super::keys::chosen(context) {
+        Ok((name, file)) => match super::keys::load(context) {
+            Ok(_) => out.push(fine("keymap", file.map_or(name.clone(), |file| format!("{name}, with {} over it", file.display())))),
+            Err(failure) => out.push(broken("keymap", failure.cause, failure.hint)),
+        },
+        // The configuration is broken, which was said.
+        Err(_) => {}
     }
     out.extend(disk(&context.places.data));
     out
@@ -162,14 +100,49 @@ fn servers(context: &Context) -> Vec<Finding> {
 fn server(asked: &Asked, offline: bool) -> Finding {
     let name = &asked.config.name;
     match (&asked.failed, asked.ahead()) {
-        (Some(why), _) if asked.embedded => note("server", format!("{name}: {why}"), ""),
-        (Some(why), _) => broken("server", format!("{name} cannot be reached: {why}"), "Does it run? Is the address in console.toml right, and the tunnel up?"),
-        (None, _) if offline => note("server", format!("{name} (embedded) does not run now"), "The console starts it"),
-        (None, Some(ahead)) if ahead.abs() > 2 => {
-            let words = format!("{name} answers; its clock is {} s {} this one", ahead.unsigned_abs(), if ahead > 0 { "ahead of" } else { "behind" });
-            note("server", words, "Ages may look wrong; let both machines keep time by NTP")
+        (Some(why), _) if asked.embedded => better("server", format!("{name}: {why}"), ""),
+        (Some(why), _) => {
+            let hint = "Does it run? Is the address in console.toml right, and the tunnel up?";
+            Finding { unreachable: true, ..broken("server", format!("{name} cannot be reached: {why}"), hint) }
         }
-        (None, _) => fine("server", format!("{name} answers, its clock agrees")),
+        (None, _) if offline => better("server", format!("{name} (embedded) does not run now"), "The console starts it"),
+        (None, ahead) => {
+            let trip = round_trip(&asked.config.address).map_or_else(String::new, |trip| format!(" in {}", milliseconds(trip)));
+            let ahead = ahead.unwrap_or(0);
+            let words = format!("{name} answers{trip}; {}", clock(ahead));
+            if ahead.abs() > 2_000_000 { better("server", words, "Ages may look wrong; let both machines keep time by NTP") } else { fine("server", words) }
+        }
+    }
+}
+
+/// What an answer takes, by what a connection takes: one round trip.
+fn round_trip(address: &Address) -> Option<Duration> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let began;
+    match address {
+        Address::Tcp(address) => {
+            let address = address.to_socket_addrs().ok()?.next()?;
+            began = Instant::now();
+            TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+        }
+        Address::Unix(path) => {
+            began = Instant::now();
+            UnixStream::connect(path).ok()?;
+        }
+    }
+    Some(began.elapsed())
+}
+
+fn milliseconds(time: Duration) -> String {
+    if time < Duration::from_millis(1) { "less than 1 ms".to_owned() } else { format!("{} ms", time.as_millis()) }
+}
+
+/// How a clock stands to ours, `ahead` in microseconds. What a tenth of a second hides, the line may have cost.
+fn clock(ahead: i64) -> String {
+    let tenths = ahead / 100_000;
+    match tenths {
+        0 => "its clock agrees".to_owned(),
+        _ => format!("its clock is {}.{} s {} this one", tenths.abs() / 10, tenths.abs() % 10, if tenths > 0 { "ahead of" } else { "behind" }),
     }
 }
 
@@ -187,7 +160,7 @@ fn disk(folder: &Path) -> Vec<Finding> {
     if let Ok(room) = rustix::fs::statvfs(there) {
         let mebibytes = room.f_bavail.saturating_mul(room.f_frsize) / (1024 * 1024);
         let words = format!("{mebibytes} MiB free");
-        out.push(if mebibytes < 200 { note("disk", words, "An event takes some 500 bytes; make room before it is full") } else { fine("disk", words) });
+        out.push(if mebibytes < 200 { better("disk", words, "An event takes some 500 bytes; make room before it is full") } else { fine("disk", words) });
     }
     if let Ok(kind) = rustix::fs::statfs(there).map(|found| filesystem(found.f_type)) {
         match kind {
@@ -226,21 +199,6 @@ fn filesystem(magic: i64) -> (String, bool) {
 mod tests {
     use super::*;
 
-    fn of(pairs: &[(&str, &str)], what: &str) -> Finding {
-        let lookup = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        terminal(&lookup).into_iter().find(|finding| finding.what == what).unwrap()
-    }
-
-    #[test]
-    fn the_environment_says_what_the_terminal_can() {
-        assert_eq!(of(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], "colour").verdict, Verdict::Fine);
-        assert_eq!(of(&[("TERM", "xterm-256color")], "colour").words, "256");
-        assert_eq!(of(&[("TERM", "linux"), ("NO_COLOR", "1")], "colour").words, "none: NO_COLOR is set");
-        assert_eq!(of(&[("TERM", "dumb")], "TERM").verdict, Verdict::Note);
-        assert_eq!(of(&[("LANG", "de_DE.UTF-8")], "locale").verdict, Verdict::Fine);
-        assert_eq!(of(&[("LANG", "de_DE.UTF-8"), ("LC_ALL", "C")], "locale").verdict, Verdict::Note);
-    }
-
     #[test]
     fn a_network_file_system_is_called_broken() {
         assert!(filesystem(0x6969).1);
@@ -251,5 +209,12 @@ mod tests {
     fn a_folder_that_does_not_exist_yet_is_judged_by_the_one_above_it() {
         let folder = tempfile::tempdir().unwrap();
         assert!(disk(&folder.path().join("a/b")).iter().all(|finding| finding.verdict != Verdict::Broken), "{:?}", disk(folder.path()));
+    }
+
+    #[test]
+    fn clocks_are_judged_beyond_what_the_line_may_cost() {
+        assert_eq!(clock(0), "its clock agrees");
+        assert_eq!(clock(400_000), "its clock is 0.4 s ahead of this one");
+        assert_eq!(clock(-7_200_000_000), "its clock is 7200.0 s behind this one");
     }
 }

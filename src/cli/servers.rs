@@ -48,7 +48,7 @@ impl<'a> ServerLine<'a> {
             why: asked.failed.as_deref(),
             origin: welcome.map(|welcome| welcome.origin),
             version: welcome.map(|welcome| &*welcome.version),
-            clock_ahead_seconds: asked.ahead(),
+            clock_ahead_seconds: asked.ahead().map(|micros| micros / 1_000_000),
             head: world.map(|world| world.head.0),
             recorded: world.map(|world| world.recorded),
             systems: world.map_or(0, |world| world.systems.len()),

@@ -8,5 +8,6 @@
     reason = "what stands between the tests is part of them: failing there is failing the test"
 )]
 
+mod doctor;
 mod hostile;
 mod lifecycle;
