@@ -34,7 +34,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut findings = vec![fine("version", concat!("midwatch ", env!("CARGO_PKG_VERSION")))];
     let asks = std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb");
-    let answers = asks.then(|| probe::ask()).flatten();
+    let answers = asks.then(probe::ask).flatten();
     findings.extend(terminal::findings(&variable, answers.as_ref()));
     findings.extend(multiplexer::findings(&variable));
     findings.extend(files(context));
@@ -59,7 +59,9 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let bad = || findings.iter().filter(|finding| finding.verdict == Verdict::Broken);
     match bad().count() {
         0 => Ok(()),
-        many if bad().all(|finding| finding.unreachable) => Err(Failure::unreachable(if many == 1 { "one server cannot be reached".to_owned() } else { format!("{many} servers cannot be reached") }, "")),
+        many if bad().all(|finding| finding.unreachable) => {
+            Err(Failure::unreachable(if many == 1 { "one server cannot be reached".to_owned() } else { format!("{many} servers cannot be reached") }, ""))
+        }
         1 => Err(Failure::failed("one thing is broken", "")),
         many => Err(Failure::failed(format!("{many} things are broken"), "")),
     }
@@ -73,13 +75,12 @@ fn files(context: &Context) -> Vec<Finding> {
         Ok(settings) => out.push(fine("config", format!("{}: {}", path.display(), counted(settings.servers.len(), "server")))),
         Err(failure) => out.push(broken("config", failure.cause, failure.hint)),
     }
-    match super::keys::chosen(context) {
-        Ok((name, file)) => match super::keys::load(context) {
-            Ok(_) => out.push(fine("keymap", file.map_or(name.clone(), |file| format!("{name}, with {} over it", file.display())))),
-            Err(failure) => out.push(broken("keymap", failure.cause, failure.hint)),
-        },
-        // The configuration is broken, which was said.
-        Err(_) => {}
+    // When the configuration is broken, that was said.
+    if let Ok((name, file)) = super::keys::chosen(context) {
+        out.push(match super::keys::load(context) {
+            Ok(_) => fine("keymap", file.map_or(name.clone(), |file| format!("{name}, with {} over it", file.display()))),
+            Err(failure) => broken("keymap", failure.cause, failure.hint),
+        });
     }
     out.extend(disk(&context.places.data));
     out

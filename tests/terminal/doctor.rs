@@ -33,7 +33,9 @@ fn doctor(answer: &[u8]) -> Said {
     let program = env!("CARGO_BIN_EXE_midwatch");
     command.args(["-c", &format!("echo modes=$(stty -g); '{program}' doctor; echo code=$?; echo modes=$(stty -g)")]);
     command.env_clear();
-    for (name, value) in [("HOME", home.path().to_str().unwrap()), ("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("TERM", "xterm-256color"), ("USER", "robin")] {
+    for (name, value) in
+        [("HOME", home.path().to_str().unwrap()), ("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8"), ("TERM", "xterm-256color"), ("USER", "robin")]
+    {
         command.env(name, value);
     }
     let mut child = pty.slave.spawn_command(command).unwrap();

@@ -16,7 +16,11 @@ pub(super) fn findings(variable: &dyn Fn(&str) -> Option<String>) -> Vec<Finding
     match (variable("TMUX"), variable("STY")) {
         (Some(_), _) => match ask() {
             Some(answer) => tmux(&answer),
-            None => vec![better("tmux", "it does not say its settings", "Is `tmux` in PATH? Copying needs `set -g set-clipboard on`, notices `set -g allow-passthrough on`")],
+            None => vec![better(
+                "tmux",
+                "it does not say its settings",
+                "Is `tmux` in PATH? Copying needs `set -g set-clipboard on`, notices `set -g allow-passthrough on`",
+            )],
         },
         (None, Some(_)) => vec![
             fine("screen", "what is copied, and notices, go through it in pieces"),
@@ -28,8 +32,13 @@ pub(super) fn findings(variable: &dyn Fn(&str) -> Option<String>) -> Vec<Finding
 
 fn ask() -> Option<String> {
     let format: Vec<String> = ASKED.iter().map(|name| format!("#{{{name}}}")).collect();
-    let mut child =
-        Command::new("tmux").args(["display-message", "-p", &format.join("|")]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut child = Command::new("tmux")
+        .args(["display-message", "-p", &format.join("|")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
     let began = Instant::now();
     let status = loop {
         match child.try_wait() {
@@ -63,7 +72,11 @@ fn tmux(answer: &str) -> Vec<Finding> {
     out.push(if passes {
         fine("passthrough", "on: notices reach the terminal")
     } else {
-        let words = if passthrough.is_empty() { "not known to this tmux".to_owned() } else { format!("{passthrough}: notices end in tmux, the bell alone gets through") };
+        let words = if passthrough.is_empty() {
+            "not known to this tmux".to_owned()
+        } else {
+            format!("{passthrough}: notices end in tmux, the bell alone gets through")
+        };
         better("passthrough", words, "In .tmux.conf: `set -g allow-passthrough on` (tmux 3.3 or newer)")
     });
     out.push(match escape.parse::<u64>() {
@@ -75,7 +88,11 @@ fn tmux(answer: &str) -> Vec<Finding> {
     out.push(match terminal.as_str() {
         terminal if terminal.starts_with("tmux") || terminal.contains("direct") => fine("default-term", terminal),
         "" => fine("default-term", "not known"),
-        other => better("default-term", format!("{other}: fewer colours and attributes than tmux has"), "In .tmux.conf: `set -g default-terminal tmux-256color` and `set -as terminal-features ',*:RGB'`"),
+        other => better(
+            "default-term",
+            format!("{other}: fewer colours and attributes than tmux has"),
+            "In .tmux.conf: `set -g default-terminal tmux-256color` and `set -as terminal-features ',*:RGB'`",
+        ),
     });
     out
 }

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 const MOST: usize = 64 * 1024;
 
 /// What is printed to see how wide it comes out: text, columns, what it is.
-pub(super) const WIDTHS: [(&str, u16, &str); 3] = [("\u{e9}", 1, "é, in UTF-8"), ("\u{6f22}", 2, "漢, a wide character"), ("\u{25b2}", 1, "▲, a glyph of ours")];
+pub(super) const WIDTHS: [(&str, u16, &str); 3] =
+    [("\u{e9}", 1, "é, in UTF-8"), ("\u{6f22}", 2, "漢, a wide character"), ("\u{25b2}", 1, "▲, a glyph of ours")];
 
 /// XTVERSION, OSC 11, DECRQM 2026, kitty's keyboard, XTGETTCAP for `Ms` (clipboard) and `RGB`.
 const ASK: &str = "\x1b[>0q\x1b]11;?\x1b\\\x1b[?2026$p\x1b[?u\x1bP+q4d73\x1b\\\x1bP+q524742\x1b\\";

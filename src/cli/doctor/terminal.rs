@@ -59,7 +59,11 @@ fn answering(answers: &Answers) -> Finding {
             let words = format!("{} bytes came that are no answer to what was asked", answers.noise);
             better("answers", words, "Is something else writing to this terminal, or is the line damaged? What it can is taken from the environment")
         }
-        _ => better("answers", "the terminal answers no question", "Choose a theme by name: its background cannot be asked for. The rest is taken from the environment"),
+        _ => better(
+            "answers",
+            "the terminal answers no question",
+            "Choose a theme by name: its background cannot be asked for. The rest is taken from the environment",
+        ),
     }
 }
 
@@ -68,9 +72,11 @@ fn colour(variable: &dyn Fn(&str) -> Option<String>, term: Option<&str>, answers
     match (variable("NO_COLOR"), variable("COLORTERM").as_deref(), term) {
         (Some(_), _, _) => fine("colour", "none: NO_COLOR is set"),
         (None, Some("truecolor" | "24bit"), _) => fine("colour", "16 million (COLORTERM)"),
-        (None, _, _) if said => {
-            better("colour", "the terminal says that it has 16 million, and COLORTERM does not", "Set COLORTERM=truecolor (over ssh: SendEnv and AcceptEnv COLORTERM)")
-        }
+        (None, _, _) if said => better(
+            "colour",
+            "the terminal says that it has 16 million, and COLORTERM does not",
+            "Set COLORTERM=truecolor (over ssh: SendEnv and AcceptEnv COLORTERM)",
+        ),
         (None, _, Some(term)) if term.contains("256color") || term.contains("direct") => {
             better("colour", "256", "If the terminal can do more, set COLORTERM=truecolor (over ssh: SendEnv and AcceptEnv COLORTERM)")
         }
@@ -81,7 +87,9 @@ fn colour(variable: &dyn Fn(&str) -> Option<String>, term: Option<&str>, answers
 fn locale(variable: &dyn Fn(&str) -> Option<String>) -> Finding {
     match variable("LC_ALL").or_else(|| variable("LC_CTYPE")).or_else(|| variable("LANG")) {
         Some(locale) if locale.to_lowercase().replace('-', "").contains("utf8") => fine("locale", locale),
-        Some(locale) => better("locale", format!("{locale} is not UTF-8: the console draws with ASCII alone"), "Set LANG=C.UTF-8 when the terminal shows UTF-8"),
+        Some(locale) => {
+            better("locale", format!("{locale} is not UTF-8: the console draws with ASCII alone"), "Set LANG=C.UTF-8 when the terminal shows UTF-8")
+        }
         None => better("locale", "not set: the console draws with ASCII alone", "Set LANG=C.UTF-8 when the terminal shows UTF-8"),
     }
 }
@@ -92,14 +100,20 @@ fn widths(answers: &Answers) -> Option<Finding> {
     let (what, wanted, got) = *widths.iter().find(|(_, wanted, got)| wanted != got).or_else(|| widths.first())?;
     Some(match (what, wanted == got) {
         (_, true) => fine("characters", "as wide as midwatch counts them"),
-        (what, false) if what.starts_with('é') => {
-            broken("characters", format!("{what} takes {got} columns: the terminal does not read UTF-8"), "Switch it to UTF-8, or set ascii = true in console.toml")
-        }
+        (what, false) if what.starts_with('é') => broken(
+            "characters",
+            format!("{what} takes {got} columns: the terminal does not read UTF-8"),
+            "Switch it to UTF-8, or set ascii = true in console.toml",
+        ),
         (what, false) if wanted == 1 => {
             let hint = "Set the terminal's ambiguous-width characters to narrow, or ascii = true in console.toml";
             broken("characters", format!("{what}, takes {got} columns, not {wanted}: rows would not line up"), hint)
         }
-        (what, false) => better("characters", format!("{what}, takes {got} columns, not {wanted}"), "Rows with such characters may not line up; a newer terminal counts as Unicode does"),
+        (what, false) => better(
+            "characters",
+            format!("{what}, takes {got} columns, not {wanted}"),
+            "Rows with such characters may not line up; a newer terminal counts as Unicode does",
+        ),
     })
 }
 
