@@ -73,6 +73,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Snapshot(_)
             | ToClient::Batch(_)
             | ToClient::Page(_)
+            | ToClient::WorldThen(_)
             | ToClient::Answer(_)
             | ToClient::Vitals(_)
             | ToClient::Pong(_) => {}

@@ -13,15 +13,16 @@ use super::settings::ServerEntry;
 use super::{Context, Failure};
 use crate::client::servers::Wishes;
 use crate::client::{Address, HistoryPage, Replica, ServerConfig, ServerIndex, Servers, Update};
-use crate::link::{OsRandom, Random};
+use crate::link::{OsRandom, Random, SystemClock};
 use crate::model::event::Event;
 use crate::model::id::{EventId, Person, RequestId};
 use crate::model::intent::{Intent, Request};
 use crate::model::time::{Span, Time};
 use crate::model::view::{Freshness, Seen, Sky};
-use crate::server::world_of;
-use crate::store::{Log, Page, SqliteLog};
-use crate::wire::{EventBytes, HistoryAsk, Outcome, Paging, Place};
+use crate::model::world::World;
+use crate::server::{Past, world_of};
+use crate::store::{Log, Page, Retention, SqliteLog};
+use crate::wire::{EventBytes, HistoryAsk, Outcome, Paging, Place, ProblemCode};
 
 /// The embedded server's socket, in its folder.
 pub const SOCKET: &str = "server.sock";
@@ -43,6 +44,8 @@ pub struct Asked {
     pub welcomed: Option<Time>,
     /// Why it could not be reached, in words not yet cleaned.
     pub failed: Option<String>,
+    /// Why it does not say how things were, when `--at` asks for that.
+    pub refused: Option<String>,
 }
 
 impl Asked {
@@ -64,6 +67,8 @@ pub struct Ask {
     offline: Option<SqliteLog>,
     /// The number of the last ask for a page of history.
     asks: u64,
+    /// Everything as it was then.
+    at: Option<Time>,
 }
 
 /// A page of one server's timeline.
@@ -152,9 +157,9 @@ impl Ask {
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
         let asked = configs
             .into_iter()
-            .map(|config| Asked { config, embedded: embedded.is_some(), replica: Replica::default(), welcomed: None, failed: None })
+            .map(|config| Asked { config, embedded: embedded.is_some(), replica: Replica::default(), welcomed: None, failed: None, refused: None })
             .collect();
-        Ok(Ask { servers, asked, person, embedded, offline: None, asks: 0 })
+        Ok(Ask { servers, asked, person, embedded, offline: None, asks: 0, at: context.at()? })
     }
 
     /// Waits for what comes next, and takes it in.
@@ -185,6 +190,64 @@ impl Ask {
             asked.failed = Some(format!("no answer within {} s", PATIENCE.as_secs()));
         }
         self.read_from_disk().await;
+        if let Some(at) = self.at {
+            self.look_back(at).await;
+        }
+    }
+
+    /// The time that is looked at: now, or what `--at` says.
+    pub fn moment(&self) -> Time {
+        self.at.unwrap_or_else(now)
+    }
+
+    /// Each server's world gives place to the one that it had then.
+    async fn look_back(&mut self, at: Time) {
+        if let Some(log) = self.offline.take() {
+            let past = Past::new(Arc::new(log), Retention::default(), Arc::new(SystemClock));
+            let then = past.at(at).await.map(|then| (then.world, then.known_from)).map_err(|error| error.to_string());
+            self.then(ServerIndex(0), then);
+            return;
+        }
+        let mut waiting = Vec::new();
+        for place in 0..self.asked.len() {
+            if self.asked.get(place).is_some_and(|asked| asked.replica.world.is_some()) {
+                self.asks += 1;
+                match self.servers.handle.world_at(ServerIndex(place), self.asks, at) {
+                    Ok(()) => waiting.push((ServerIndex(place), self.asks)),
+                    Err(_) => self.then(ServerIndex(place), Err("it has too much to do".to_owned())),
+                }
+            }
+        }
+        let until = tokio::time::Instant::now() + PATIENCE * 3;
+        while !waiting.is_empty() {
+            let Ok(Some((server, update))) = tokio::time::timeout_at(until, self.next()).await else { break };
+            let then = match update {
+                Update::Then(then) if waiting.contains(&(server, then.id)) => Ok((then.world, then.known_from)),
+                Update::Problem(problem) if waiting.iter().any(|(of, id)| *of == server && problem.id.is_none_or(|named| named == *id)) => {
+                    Err(if problem.code == ProblemCode::Malformed { "its version cannot tell how things were".to_owned() } else { problem.words })
+                }
+                Update::Disconnected { why, .. } => Err(why),
+                _ => continue,
+            };
+            waiting.retain(|(of, _)| *of != server);
+            self.then(server, then);
+        }
+        for (server, _) in waiting {
+            self.then(server, Err(format!("no answer within {} s", (PATIENCE * 3).as_secs())));
+        }
+    }
+
+    fn then(&mut self, server: ServerIndex, then: Result<(Option<Arc<World>>, Option<Time>), String>) {
+        let Some(asked) = self.asked.get_mut(server.0) else { return };
+        (asked.replica.world, asked.refused) = match then {
+            Ok((Some(world), _)) => (Some(world), None),
+            Ok((None, Some(from))) => {
+                let from = from.zoned(&jiff::tz::TimeZone::system());
+                (None, Some(format!("{} knows its past from {} on", asked.config.name, from.strftime("%a %-d %b %Y %H:%M"))))
+            }
+            Ok((None, None)) => (None, Some(format!("{} holds no events yet", asked.config.name))),
+            Err(why) => (None, Some(format!("{} does not say how things were: {why}", asked.config.name))),
+        };
     }
 
     /// The embedded server does not run: what it knew is on the disk, and is shown with its age.
@@ -274,6 +337,9 @@ impl Ask {
         let at = Instant::now();
         let seen = self.heard().filter_map(|(_, asked)| {
             let world = asked.replica.world.clone()?;
+            if self.at.is_some() {
+                return Some(Seen { name: asked.config.name.clone(), world, freshness: Freshness::Live { age: Span::ZERO } });
+            }
             // Read from the disk, it is as old as the last that was written.
             let written = self.offline.is_some().then(|| now().since(world.recorded));
             let age = asked.replica.fresh.map(|fresh| Span::from(fresh.age(at))).or(written);
@@ -299,6 +365,11 @@ impl Ask {
     /// Says who could not be reached; fails when anybody could not.
     pub fn all_reached(&self) -> Result<(), Failure> {
         let failed: Vec<&Asked> = self.asked.iter().filter(|asked| asked.failed.is_some() && asked.replica.world.is_none()).collect();
+        let refused: Vec<&String> = self.asked.iter().filter_map(|asked| asked.refused.as_ref()).collect();
+        if let [first, more @ ..] = refused.as_slice() {
+            more.iter().for_each(|words| output::complain(&format!("midwatch: {words}")));
+            return Err(Failure::failed((*first).clone(), "Choose a later time with --at"));
+        }
         let words = |asked: &Asked| format!("{}: {}", asked.config.name, asked.failed.as_deref().unwrap_or_default());
         match failed.as_slice() {
             [] => Ok(()),

@@ -137,6 +137,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
             request_id: Box::new(random),
         },
         initial: Pane::Now,
+        at: context.at()?,
         themes,
         theme_chosen: chosen.is_some(),
         notify: settings.notify,

@@ -49,6 +49,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::{Argument, Direction, When};
+use crate::model::time::Time;
+
 pub use failure::{Failure, FailureKind};
 pub use places::Places;
 
@@ -84,6 +87,9 @@ pub struct Global {
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,
+    /// Everything as it was then: 3am, "yesterday 3am", -2h, 2026-11-20T03:00; for the console and what lists
+    #[arg(long, global = true, value_name = "TIME", allow_hyphen_values = true)]
+    pub at: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -117,6 +123,13 @@ pub enum Verb {
     Man(man::Args),
 }
 
+impl Verb {
+    /// Whether `--at` means something to it.
+    fn looks_back(&self) -> bool {
+        matches!(self, Verb::Now(_) | Verb::Today(_) | Verb::Alerts(_) | Verb::Systems(_) | Verb::Open(_) | Verb::Demo(_))
+    }
+}
+
 /// What a subcommand is given beside its own arguments.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -133,6 +146,16 @@ impl Context {
     /// What it says.
     pub fn settings(&self) -> Result<settings::Settings, Failure> {
         settings::Settings::load(&self.console_config(), self.global.config.is_some())
+    }
+
+    /// The time that `--at` names: the past alone.
+    pub fn at(&self) -> Result<Option<Time>, Failure> {
+        let Some(text) = &self.global.at else { return Ok(None) };
+        let present = ask::now();
+        let bad = |why: String| Failure::usage(format!("--at: {why}"), "Write it like 3am, \"yesterday 3am\", -2h or \"2026-11-20 03:00\"");
+        let when = When::read(text).map_err(bad)?;
+        let at = when.resolve(&present.zoned(&jiff::tz::TimeZone::system()), Direction::Back).ok_or_else(|| bad("the calendar has no such time".to_owned()))?;
+        if at > present { Err(bad(format!("{at} lies ahead"))) } else { Ok(Some(at)) }
     }
 
     /// With `--read-only`, nothing is changed.
@@ -160,6 +183,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let (Some(_), Some(option)) = (&cli.verb, cli.console.given()) {
         return Err(Failure::usage(format!("{option} is for the console, not for this subcommand"), "`midwatch source test` takes addresses of its own"));
+    }
+    if context.global.at.is_some() && !cli.verb.as_ref().is_none_or(Verb::looks_back) {
+        return Err(Failure::usage("--at is for looking, not for this subcommand", "The console, `now`, `today`, `alerts` and `systems` take it"));
     }
     match cli.verb {
         None => console::run(cli.console, &context),

@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 }
 
 fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
-    let (sky, at) = (ask.sky(), ask::now());
+    let (sky, at) = (ask.sky(), ask.moment());
     let all = rows::all(&sky, at);
     let now = Now::of(&sky, &all);
     let mut out = Output::new();

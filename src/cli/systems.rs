@@ -90,7 +90,7 @@ struct SystemLine<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let at = ask::now();
+    let at = context.at()?.unwrap_or_else(ask::now);
     let filter = rows::filter(args.filter.as_deref(), at)?;
     ask::block_on(async {
         let mut ask = Ask::connect(context, 0)?;

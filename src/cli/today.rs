@@ -36,7 +36,7 @@ struct TodayLine<'a> {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let (at, zone) = (ask::now(), TimeZone::system());
+    let (at, zone) = (context.at()?.unwrap_or_else(ask::now), TimeZone::system());
     let from = match &args.since {
         Some(text) => time(text, at, &zone)?,
         None => at.zoned(&zone).start_of_day().map(|start| Time::from(start.timestamp())).unwrap_or(at),

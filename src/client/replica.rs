@@ -15,7 +15,7 @@ use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::time::Span;
 use crate::model::world::World;
-use crate::wire::{Outcome, Problem, SnapshotReason, ToClient, Welcome};
+use crate::wire::{Outcome, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
 
 /// What happens between a console and one server.
 #[derive(Clone, Debug)]
@@ -62,6 +62,8 @@ pub enum Update {
         /// And there is no more in the log.
         complete: bool,
     },
+    /// The answer to [`ServersHandle::world_at`](super::ServersHandle::world_at).
+    Then(WorldThen),
     Problem(Problem),
 }
 
@@ -119,6 +121,9 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Page(page) => Update::History { id: page.id, page: HistoryPage::read(page.events), last: page.last, complete: page.complete },
         ToClient::Answer(answer) => Update::Answered { request: answer.id, outcome: answer.result },
         ToClient::Vitals(vitals) => Update::Vitals(vitals.observations),
+        // A past that is another server's is none (F3).
+        ToClient::WorldThen(then) if then.world.as_ref().is_none_or(|world| world.origin == origin) => Update::Then(then),
+        ToClient::WorldThen(_) => return None,
         ToClient::Problem(problem) => Update::Problem(problem),
         ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
     })
@@ -141,7 +146,7 @@ pub struct Replica {
 impl Replica {
     pub fn apply(&mut self, update: &Update) {
         match update {
-            Update::Connecting { .. } | Update::Vitals(_) | Update::Answered { .. } | Update::History { .. } | Update::Problem(_) => {}
+            Update::Connecting { .. } | Update::Vitals(_) | Update::Answered { .. } | Update::History { .. } | Update::Then(_) | Update::Problem(_) => {}
             Update::Connected(welcome) => {
                 self.welcome = Some(welcome.clone());
                 self.connected = true;

@@ -10,7 +10,8 @@ use super::replica::{self, Update};
 use crate::link::connection::LinkFull;
 use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TcpDial, UnixDial};
 use crate::model::intent::Request;
-use crate::wire::{Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer};
+use crate::model::time::Time;
+use crate::wire::{Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -159,6 +160,12 @@ impl ServersHandle {
     /// As [`ServersHandle::history`].
     pub fn search(&self, server: ServerIndex, ask: SearchAsk) -> Result<(), LinkFull> {
         self.link(server)?.send(ToServer::Search(ask))
+    }
+
+    /// The world as it was. Comes as [`Update::Then`] with this number, or as a problem that bears it;
+    /// while the server is away the ask is dropped.
+    pub fn world_at(&self, server: ServerIndex, id: u64, at: Time) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::WorldAt(WorldAsk { id, at }))
     }
 
     /// Does not wait out the backoff.

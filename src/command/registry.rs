@@ -124,12 +124,12 @@ commands! {
     ShowTimeline, "show-timeline", Search, On(SUBJECTS), Shown, Looks, "Shows the timeline of the selected system.";
     ShowSystem, "show-system", Search, On(SUBJECTS), Shown, Looks, "Shows the selected system in the tree.";
 
-    GoTo(Option<When>), "go-to", Time, Everywhere, Shown, Looks, "Goes to a time on the timeline, like 3am, -2h or fri 14:00.";
+    GoTo(Option<When>), "go-to", Time, Everywhere, Shown, Looks, "Goes to a time, like 3am, -2h or fri 14:00: every pane shows how things were then.";
     Live, "live", Time, Everywhere, Shown, Looks, "Comes back to the present, and follows it.";
-    HourBack, "hour-back", Time, Everywhere, Hidden, Looks, "Goes back an hour.";
-    HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour.";
-    DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day.";
-    DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day.";
+    HourBack, "hour-back", Time, Everywhere, Hidden, Looks, "Goes back an hour, in every pane.";
+    HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour, in every pane.";
+    DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day, in every pane; in Today, tells the day before.";
+    DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day, in every pane; in Today, tells the day after.";
     BookmarkSet, "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, or takes the bookmark away.";
     BookmarkNext, "bookmark-next", Time, On(&[Pane::Timeline]), Hidden, Looks, "Goes to the next bookmark.";
 

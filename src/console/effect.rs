@@ -17,6 +17,11 @@ pub enum Effect {
         before: Option<(Time, EventId)>,
         most: usize,
     },
+    /// How things were on one server at a time.
+    LookBack {
+        server: usize,
+        at: Time,
+    },
     Copy(String),
     /// Open a link with the desktop's opener.
     Open(String),

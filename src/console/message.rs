@@ -81,7 +81,22 @@ pub enum News {
         entries: Vec<Entry>,
         complete: bool,
     },
+    /// How things were at a time; without a world, why that is not known.
+    Then {
+        at: Time,
+        then: Result<Arc<World>, PastRefusal>,
+    },
     Problem(Arc<str>),
+}
+
+/// Why a server does not tell how things were.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PastRefusal {
+    /// It knows its past from there on.
+    KnownFrom(Time),
+    /// It holds nothing at all.
+    Nothing,
+    Other(Arc<str>),
 }
 
 /// An event on the timeline, understood when it is shown.

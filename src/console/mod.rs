@@ -18,6 +18,7 @@ pub mod sight;
 pub mod state;
 pub mod theme;
 pub mod timeline;
+pub mod travel;
 
 mod draw;
 mod update;

@@ -32,6 +32,8 @@ pub struct Options {
     pub setup: Setup,
     /// The pane that it begins with.
     pub initial: Pane,
+    /// Where all panes go as soon as the servers have answered.
+    pub at: Option<Time>,
     /// For themes that are chosen later.
     pub themes: Themes,
     /// The user chose a theme: the background does not decide.
@@ -70,6 +72,8 @@ pub struct Runtime {
     stale: bool,
     asks: u64,
     asked: std::collections::BTreeMap<u64, usize>,
+    /// Asks for how things were: of whom, and when.
+    looking: std::collections::BTreeMap<u64, (usize, Time)>,
     /// The terminal has answered all that it was asked.
     answered: bool,
     between: Between,
@@ -106,6 +110,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         stale: true,
         asks: 0,
         asked: Default::default(),
+        looking: Default::default(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),
         light: false,
@@ -114,6 +119,10 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.state.themes = options.themes;
     runtime.state.size = (width, height);
     runtime.state.pane = options.initial;
+    if let Some(at) = options.at {
+        // Nobody is connected yet: each server is asked when it comes.
+        runtime.state.travel(at);
+    }
     let outcome = runtime.go(feed, signals, arriving).await;
     let owes = !runtime.answered;
     runtime.terminal.end(owes);

@@ -22,6 +22,7 @@ use super::pending::{Pending, Undo};
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::Timeline;
+use super::travel::{Away, Going};
 
 /// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
 pub const REST: Span = Span::from_millis(80);
@@ -70,7 +71,13 @@ pub struct State {
     /// A past is being brought in.
     pub arriving: Option<Arriving>,
     pub size: (u16, u16),
+    /// The time that is shown: the present, unless away.
     pub now: Time,
+    /// What the wall's clock says, wherever the panes are.
+    pub present: Time,
+    /// All panes are at another time.
+    pub away: Option<Away>,
+    pub(super) going: Option<Going>,
     /// Time since the console began, which no clock change moves.
     pub mono: Span,
     /// All open alerts, made anew when something changed.
@@ -84,6 +91,8 @@ pub struct State {
     selected_at: Span,
     /// The worlds changed since the rows were made.
     pub dirty: bool,
+    /// Another world is shown: the rows are not put off.
+    pub(super) anew: bool,
     /// What making the rows took, and when they were made: in a storm they are made less often.
     made_at: Span,
     made_in: Span,
@@ -144,6 +153,9 @@ impl State {
             arriving: None,
             size: (80, 24),
             now,
+            present: now,
+            away: None,
+            going: None,
             mono: Span::ZERO,
             rows: Vec::new(),
             made: 0,
@@ -152,6 +164,7 @@ impl State {
             selected: None,
             selected_at: Span::ZERO,
             dirty: true,
+            anew: false,
             made_at: Span::ZERO,
             made_in: Span::ZERO,
             zoomed: false,
@@ -181,7 +194,7 @@ impl State {
         if self.said.len() >= 200 {
             self.said.pop_front();
         }
-        self.said.push_back(Said { at: self.now, mono: self.mono, tone, words: words.into() });
+        self.said.push_back(Said { at: self.present, mono: self.mono, tone, words: words.into() });
     }
 
     /// The message that is still to be shown.
@@ -252,15 +265,18 @@ impl State {
     /// Brings everything derived up to date before a frame. Returns whether there is more to do soon.
     pub fn settle(&mut self, clock: impl Fn() -> Span) {
         // Folding away the cost of a storm: rows are made at most a quarter of the time.
+        self.arrive();
         let due = self.made_at.micros() + self.made_in.micros() * 4 <= self.mono.micros();
-        if self.dirty && due {
+        if self.dirty && (due || std::mem::take(&mut self.anew)) {
             let began = clock();
-            for (seen, link) in self.sky.servers.iter_mut().zip(&self.links) {
-                seen.freshness = match link.age(self.mono) {
-                    Some(age) if link.is_live(self.mono) => Freshness::Live { age },
-                    Some(age) => Freshness::Stale { age },
-                    None => Freshness::Never,
-                };
+            if self.away.is_none() {
+                for (seen, link) in self.sky.servers.iter_mut().zip(&self.links) {
+                    seen.freshness = match link.age(self.mono) {
+                        Some(age) if link.is_live(self.mono) => Freshness::Live { age },
+                        Some(age) => Freshness::Stale { age },
+                        None => Freshness::Never,
+                    };
+                }
             }
             self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone());
             self.rows = rows(&self.sky, self.now);
@@ -305,6 +321,9 @@ impl State {
         let shown = self.detail.as_ref().map(|detail| detail.alert);
         let mut soon: Option<Span> = None;
         let mut at = |span: Span| soon = Some(soon.map_or(span, |s: Span| s.min(span)));
+        if let Some(span) = self.arrives() {
+            at(span);
+        }
         if self.timeline.is_searching() {
             at(Span::ZERO);
         }

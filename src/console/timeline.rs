@@ -96,6 +96,19 @@ impl Timeline {
         }
     }
 
+    /// The events of one server that happened by then, as far as they are here and can be read. Nothing:
+    /// these are more than `most`.
+    pub fn held_by(&self, server: usize, at: Time, most: usize) -> Option<Vec<Arc<Event>>> {
+        let until = self.slots.partition_point(|slot| slot.at <= at);
+        let of = || self.slots.iter().take(until).filter(move |slot| slot.server == server);
+        if of().nth(most).is_some() { None } else { Some(of().filter_map(Slot::event).collect()) }
+    }
+
+    /// When the first event of one server happened that is held.
+    pub fn first_of(&self, server: usize) -> Option<Time> {
+        self.slots.iter().find(|slot| slot.server == server).map(|slot| slot.at)
+    }
+
     pub fn filter(&self) -> Option<&Filter> {
         self.filter.as_ref()
     }

@@ -163,6 +163,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Snapshot(_) => "a snapshot",
         ToClient::Batch(_) => "a batch",
         ToClient::Page(_) => "a page",
+        ToClient::WorldThen(_) => "a past world",
         ToClient::Answer(_) => "an answer",
         ToClient::Ack(_) => "an acknowledgement",
         ToClient::Vitals(_) => "vitals",

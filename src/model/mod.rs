@@ -23,4 +23,4 @@ pub mod words;
 pub mod world;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -331,7 +331,7 @@ fn p9_a_clock_that_goes_back_never_takes_recorded_along() {
 
 /// What may come in, in any order.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     See(u8, u8, u8),
     Tick,
     Keepalive(u8),
@@ -343,7 +343,7 @@ enum Step {
     Wait(u16),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3_u8, 0..3_u8, 0..4_u8).prop_map(|(a, c, s)| Step::See(a, c, s)),
         1 => Just(Step::Tick),
@@ -366,7 +366,7 @@ fn check(n: u8) -> &'static str {
 }
 
 /// Plays the steps on one origin; the log of everything that it answered.
-fn play(origin: u8, steps: &[Step]) -> (World, Vec<Event>) {
+pub(crate) fn play(origin: u8, steps: &[Step]) -> (World, Vec<Event>) {
     let mut p = Primary::new(World::new(Origin([origin; 16]), Incarnation(1)), Rules::default(), T0);
     let (mut now, mut log) = (0_i64, Vec::new());
     for step in steps {

@@ -16,6 +16,7 @@ use super::hub::{Hub, QueueLimits};
 use super::intake;
 use super::listen::{Listen, Listener};
 use super::metrics::{Metrics, count};
+use super::past::Past;
 use super::session::{Limits, Shared};
 use super::source::Sources;
 use crate::link::{Clock, OsRandom, Random, SystemClock};
@@ -150,6 +151,7 @@ impl Server {
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
+            past: Arc::new(Past::new(parts.log.clone(), config.retention(), parts.clock.clone())),
             log: parts.log,
             clock: parts.clock,
             metrics,

@@ -603,7 +603,7 @@ async fn first_landing(flights: &mut VecDeque<Flight>) -> Result<(), StoreError>
 }
 
 /// An event as the log keeps it.
-fn row(event: &Event) -> Result<Row, String> {
+pub(super) fn row(event: &Event) -> Result<Row, String> {
     Ok(Row {
         sequence: event.id.sequence,
         at: event.at,

@@ -32,7 +32,7 @@ pub(super) fn checkpoint(world: &World) -> Result<bytes::Bytes, String> {
     frame.finish().map(Into::into).map_err(|error| error.to_string())
 }
 
-fn read_checkpoint(bytes: &[u8]) -> Result<World, String> {
+pub(super) fn read_checkpoint(bytes: &[u8]) -> Result<World, String> {
     let frame = zstd::Decoder::with_buffer(bytes).map_err(|error| error.to_string())?;
     let checkpoint: Checkpoint<World> = rmp_serde::from_read(BufReader::with_capacity(BUFFER, frame)).map_err(|error| error.to_string())?;
     if checkpoint.version > CHECKPOINT_VERSION {
@@ -90,7 +90,7 @@ pub async fn world_of(log: &dyn Log) -> Result<World, StoreError> {
     Ok(world)
 }
 
-fn fold_row(world: &mut Option<World>, row: &Row, origin: crate::model::id::Origin) {
+pub(super) fn fold_row(world: &mut Option<World>, row: &Row, origin: crate::model::id::Origin) {
     match EventBytes(row.bytes.clone()).decode() {
         Ok(event) => fold(world.get_or_insert_with(|| World::new(origin, event.id.incarnation)), &event),
         Err(error) => tracing::warn!(sequence = row.sequence.0, %error, "an event of the log cannot be read by this version; it is kept"),

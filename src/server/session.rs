@@ -17,6 +17,7 @@ use super::asks::Asks;
 use super::core::{Core, Input};
 use super::hub::{Hub, Publication, Subscription, VitalsFrame, message};
 use super::metrics::{Metrics, count, drop_one};
+use super::past::Past;
 use super::resume;
 use crate::link::Clock;
 use crate::model::filter::{Filter, OnServer};
@@ -28,7 +29,7 @@ use crate::trust::{TokenKind, Tokens};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
     Ack, Answer, Encoding, EventBytes, Hello, Outcome, PROTOCOL, Ping, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer, Welcome,
-    WireError,
+    WireError, WorldAsk, WorldThen,
 };
 
 /// What a server lets one connection do.
@@ -68,6 +69,7 @@ pub struct Shared {
     pub core: Core,
     pub hub: Arc<Hub>,
     pub log: Arc<dyn Log>,
+    pub past: Arc<Past>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub tokens: Tokens,
@@ -304,6 +306,10 @@ impl Session {
             (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
             (ToServer::History(ask), Role::Console) => self.asks.history(&mut self.wire, &ask).await,
             (ToServer::Search(ask), Role::Console) => self.asks.search(&mut self.wire, &ask).await,
+            (ToServer::WorldAt(ask), Role::Console) => {
+                self.look_back(ask);
+                Ok(())
+            }
             (ToServer::Do(request), Role::Console) => {
                 let core = self.wire.shared.core.clone();
                 self.replies.push(Box::pin(async move {
@@ -341,6 +347,7 @@ impl Session {
                 ToServer::Subscribe(_)
                 | ToServer::History(_)
                 | ToServer::Search(_)
+                | ToServer::WorldAt(_)
                 | ToServer::Do(_)
                 | ToServer::Agent(_)
                 | ToServer::Observe(_)
@@ -348,6 +355,17 @@ impl Session {
                 role,
             ) => self.wire.problem(ProblemCode::Forbidden, None, format!("the role `{}` may not say that", role.word())).await,
         }
+    }
+
+    /// The world as it was: made beside everything else, in this session's own task.
+    fn look_back(&mut self, WorldAsk { id, at }: WorldAsk) {
+        let past = self.wire.shared.past.clone();
+        self.replies.push(Box::pin(async move {
+            match past.at(at).await {
+                Ok(then) => ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world: then.world }),
+                Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
+            }
+        }));
     }
 
     /// An agent speaks for itself alone.

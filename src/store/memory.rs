@@ -13,12 +13,9 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::words::Words;
-use super::{Answer, Head, Health, Log, Page, Retention, Row, StoreError};
+use super::{Answer, Head, Health, Log, Page, Retention, Row, StoreError, spacing};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
-
-/// Checkpoints that are held.
-const CHECKPOINTS: usize = 3;
 
 #[derive(Clone)]
 pub struct MemoryLog {
@@ -228,6 +225,12 @@ impl Log for MemoryLog {
         ready(Ok(rows.take(most).cloned().collect()))
     }
 
+    fn late(&self, after: Sequence, until: Time, most: usize) -> Answer<Vec<Row>> {
+        let state = self.state();
+        let rows = state.rows.range(after.0.saturating_add(1)..).map(|(_, row)| row).filter(|row| row.at <= until);
+        ready(Ok(rows.take(most).cloned().collect()))
+    }
+
     fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()> {
         let head = self.head().sequence;
         if at > head {
@@ -240,13 +243,23 @@ impl Log for MemoryLog {
         state.checkpoints.retain(|(held, _)| *held != at);
         state.checkpoints.push((at, world));
         state.checkpoints.sort_by_key(|(at, _)| *at);
-        let surplus = state.checkpoints.len().saturating_sub(CHECKPOINTS);
-        state.checkpoints.drain(..surplus);
+        let held: Vec<_> = state.checkpoints.iter().map(|(at, world)| (*at, u64::try_from(world.len()).unwrap_or(u64::MAX))).collect();
+        let gone = spacing::surplus(&held, self.head().base);
+        state.checkpoints.retain(|(at, _)| !gone.contains(at));
         ready(Ok(()))
     }
 
     fn checkpointed(&self) -> Answer<Option<(Sequence, Bytes)>> {
         ready(Ok(self.state().checkpoints.last().cloned()))
+    }
+
+    fn checkpoints(&self) -> Answer<Vec<Sequence>> {
+        let base = self.head().base;
+        ready(Ok(self.state().checkpoints.iter().map(|(at, _)| *at).filter(|at| at.next() >= base).collect()))
+    }
+
+    fn checkpoint_at(&self, at: Sequence) -> Answer<Option<Bytes>> {
+        ready(Ok(self.state().checkpoints.iter().find(|(held, _)| *held == at).map(|(_, world)| world.clone())))
     }
 
     fn prune(&self, retention: Retention, now: Time) -> Answer<u64> {

@@ -8,6 +8,7 @@ pub mod memory;
 mod retention;
 #[cfg(test)]
 mod rows;
+mod spacing;
 pub mod sqlite;
 pub mod transfer;
 mod words;
@@ -84,11 +85,21 @@ pub trait Log: Send + Sync + 'static {
     /// The newest rows whose text holds all of these words (prefixes count), before a place; includes what the index has not reached yet.
     fn search(&self, words: &str, before: Option<(Time, Sequence)>, most: usize) -> Answer<Vec<Row>>;
 
-    /// Keeps a world's encoding as of `at`; the newest few are held.
+    /// Rows after `after` by sequence whose `at` lies at or before `until`, in the order of their
+    /// sequences, at most `most` of them: what was heard of later.
+    fn late(&self, after: Sequence, until: Time, most: usize) -> Answer<Vec<Row>>;
+
+    /// Keeps a world's encoding as of `at`. The newest few are held, and some older ones at even distances.
     fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()>;
 
     /// The newest checkpoint.
     fn checkpointed(&self) -> Answer<Option<(Sequence, Bytes)>>;
+
+    /// The places of all checkpoints from which the log goes on without a gap, oldest first.
+    fn checkpoints(&self) -> Answer<Vec<Sequence>>;
+
+    /// The checkpoint at this place. Nothing: there is none, or it is not what was written.
+    fn checkpoint_at(&self, at: Sequence) -> Answer<Option<Bytes>>;
 
     /// Deletes what `retention` no longer keeps, never beyond the newest checkpoint; says how many went.
     fn prune(&self, retention: Retention, now: Time) -> Answer<u64>;

@@ -133,6 +133,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         }
         ToClient::Batch(b) => ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag }),
         ToClient::Page(p) => ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete }),
+        ToClient::WorldThen(then) => ToClient::WorldThen(then),
         ToClient::Answer(answer) => ToClient::Answer(answer),
         ToClient::Ack(ack) => ToClient::Ack(ack),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),

@@ -22,6 +22,8 @@ pub enum ToServer {
     Subscribe(Subscribe),
     History(HistoryAsk),
     Search(SearchAsk),
+    /// The world as it was at a time. Answered by [`WorldThen`] with the same number.
+    WorldAt(WorldAsk),
     /// A person's or pipeline's request. Answered by [`Answer`] with the request's id.
     Do(Request),
     Agent(Introduction),
@@ -127,6 +129,12 @@ pub struct SearchAsk {
     pub limit: u32,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorldAsk {
+    pub id: u64,
+    pub at: Time,
+}
+
 /// An agent says what it runs and what machine it is on. Answered by [`Ack`] with the same number.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Introduction {
@@ -162,6 +170,7 @@ pub enum ToClient<E = EventBytes> {
     Snapshot(Snapshot<E>),
     Batch(Batch<E>),
     Page(Page<E>),
+    WorldThen(WorldThen),
     Answer(Answer),
     Ack(Ack),
     Vitals(Vitals),
@@ -240,6 +249,20 @@ pub struct Page<E = EventBytes> {
     pub last: bool,
     /// There is no more that way in the log: its start (or end) was reached. Only with `last`.
     pub complete: bool,
+}
+
+/// The world as its events say that it was at a time: everything recorded by then, and everything recorded
+/// later that happened by then.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct WorldThen {
+    pub id: u64,
+    pub at: Time,
+    /// The past is known from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_from: Option<Time>,
+    /// None: the time lies before what is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world: Option<Arc<World>>,
 }
 
 /// The answer to [`ToServer::Do`].

@@ -30,6 +30,30 @@ fn a_pipeline_records_a_change_and_the_timeline_has_it() {
 }
 
 #[test]
+fn everything_as_it_was_then_and_a_refusal_that_says_how_far_back_that_is_known() {
+    let home = Home::new();
+    let server = home.serve();
+    home.ok(&["change", "--system", "shop", "deploy 4f3a2c"]);
+    let then = lines(&home.ok(&["events", "--json", "kind:change"]))[0]["recorded"].as_str().unwrap().to_owned();
+    home.ok(&["change", "--system", "shop", "deploy 5b1d70"]);
+    let today = home.ok(&["--at", &then, "today", "--since", "1h"]);
+    // The moment's own events count; what came after it does not.
+    assert!(!today.contains("5b1d70") && home.ok(&["today", "--since", "1h"]).contains("5b1d70"), "{today}");
+    assert!(home.ok(&["--at", &then, "systems"]).contains("shop"));
+    let ran = home.run(&["--at", "-2h", "now"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.contains("knows its past from") && !ran.out.contains("nothing needs you"), "{ran:?}");
+    let ran = home.run(&["--at", "soonish", "now"]);
+    assert!(ran.code == 2 && ran.err.contains("soonish"), "{ran:?}");
+    let ran = home.run(&["--at", "-1s", "change", "--system", "a", "b"]);
+    assert!(ran.code == 2 && ran.err.contains("not for this subcommand"), "{ran:?}");
+    server.stop();
+    // The same from the disk.
+    assert!(home.ok(&["--at", &then, "systems"]).contains("shop"));
+    assert_eq!(home.run(&["--at", "-2h", "now"]).code, 1);
+}
+
+#[test]
 fn read_only_refuses_before_anything_is_asked() {
     let home = Home::new();
     for args in [&["change", "--system", "a", "b"] as &[&str], &["ack", "deadbeef"], &["note", "system", "a", "b"], &["resolve", "x", "--all"]] {

@@ -8,4 +8,5 @@ mod night;
 mod overlays;
 mod screens;
 mod stress;
+mod travel;
 mod words;

@@ -10,6 +10,7 @@ use midwatch::console::sight::Link;
 use midwatch::console::state::{Setup, State};
 use midwatch::console::theme::{Depth, Theme};
 use midwatch::model::event::{Event, Link as Web};
+use midwatch::model::fold::fold;
 use midwatch::model::id::{Incarnation, Origin, RequestId};
 use midwatch::model::intent::{Intent, Request};
 use midwatch::model::labels::Labels;
@@ -106,6 +107,20 @@ impl Told {
         self.asks(by, at, Intent::Change { system: system.parse().unwrap(), title: title.into(), text: "".into(), version: None, links: Vec::new() });
     }
 
+    /// What its events say was so at a time.
+    pub fn at(&self, at: Time) -> World {
+        let known = &self.primary.world;
+        let mut world = World { name: known.name.clone(), ..World::new(known.origin, known.incarnation) };
+        self.log.iter().filter(|event| event.recorded <= at || event.at <= at).for_each(|event| fold(&mut world, event));
+        world
+    }
+
+    /// The server as it was then.
+    pub fn then(&self, at: Time) -> Told {
+        let primary = Primary { world: self.at(at), ..self.primary.clone() };
+        Told { primary, log: self.log.iter().filter(|event| event.recorded <= at).cloned().collect() }
+    }
+
     /// What a console gets on its first connection.
     pub fn snapshot(&self) -> Vec<News> {
         let entries = self.log.iter().map(|event| Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(Arc::new(event.clone())) });
@@ -171,6 +186,8 @@ pub struct Desk {
     pub state: State,
     pub effects: Vec<Effect>,
     pub mono: Span,
+    /// When it began to look.
+    pub began: Time,
 }
 
 impl Desk {
@@ -189,7 +206,7 @@ impl Desk {
                 RequestId([next; 16])
             }),
         };
-        let mut desk = Desk { state: State::new(setup, NOW), effects: Vec::new(), mono: Span::from_secs(1) };
+        let mut desk = Desk { state: State::new(setup, NOW), effects: Vec::new(), mono: Span::from_secs(1), began: NOW };
         desk.state.size = (width, height);
         desk
     }
@@ -207,7 +224,7 @@ impl Desk {
     }
 
     pub fn tell(&mut self, message: Message) {
-        self.state.clock(NOW.plus(self.mono), self.mono);
+        self.state.clock(self.began.plus(self.mono), self.mono);
         let effects = self.state.update(message);
         self.effects.extend(effects);
         self.settle();
@@ -227,7 +244,7 @@ impl Desk {
     /// Time passes; nothing else happens.
     pub fn wait(&mut self, span: Span) {
         self.mono = Span::from_micros(self.mono.micros() + span.micros());
-        self.tell(Message::Tick(NOW.plus(self.mono)));
+        self.tell(Message::Tick(self.began.plus(self.mono)));
         self.settle();
     }
 

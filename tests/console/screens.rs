@@ -4,7 +4,7 @@ use super::night::{Desk, NOW};
 use midwatch::console::message::{Message, News};
 use midwatch::model::time::Span;
 
-const PANES: [(&str, &str); 6] = [("now", "1"), ("today", "2"), ("timeline", "3"), ("alerts", "4"), ("systems", "8"), ("servers", "0")];
+pub const PANES: [(&str, &str); 6] = [("now", "1"), ("today", "2"), ("timeline", "3"), ("alerts", "4"), ("systems", "8"), ("servers", "0")];
 
 #[test]
 fn every_pane_in_every_size() {

@@ -4,6 +4,7 @@
 mod golden;
 mod limits;
 mod open;
+mod past;
 mod proxy;
 mod refusals;
 mod resume;

@@ -14,6 +14,13 @@ use super::canvas::{Canvas, Words};
 
 pub fn top(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.paint(area, Role::Bar);
+    if let Some([at, back, missing]) = state.whereabouts(canvas.glyphs().clock) {
+        // The whole line says that this is not now.
+        canvas.paint(Rect { height: 1, ..area }, Role::BarPast);
+        canvas.words(area.x + 1, area.y, area.width.saturating_sub(2), &[(at, Role::BarPast), (back, Role::BarPast), (missing, Role::BarPast)]);
+        tabs(state, canvas, Rect { y: area.y + 1, height: 1, ..area });
+        return;
+    }
     let clock = clock(state, area.width);
     let clock_room = text::width(&clock).min(area.width);
     let mut words: Words = Vec::new();
@@ -195,7 +202,7 @@ fn hints(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let useful = useful(state.pane);
     let known: Vec<(String, &str)> = useful
         .iter()
-        .filter(|(command, _)| command.entry().is_available(state.pane, state.read_only))
+        .filter(|(command, _)| command.entry().is_available(state.pane, state.read_only || state.is_away()))
         .filter_map(|(command, word)| state.keymap.key_for(&layers, command).map(|keys| (crate::console::keymap::key::write_sequence(&keys), *word)))
         .collect();
     let styles = [canvas.style(Role::Key), canvas.style(Role::Hint)];

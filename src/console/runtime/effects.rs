@@ -5,12 +5,31 @@ use std::io::Write;
 use super::{ConsoleError, Ends, Runtime};
 use crate::client::{HistoryAsk, Paging, Place, ServerIndex};
 use crate::console::effect::Effect;
-use crate::console::message::{Message, Outcome};
+use crate::console::message::{Message, News, Outcome, PastRefusal};
 use crate::console::screen::ask;
 use crate::console::state::Tone;
+use crate::model::time::Time;
 use crate::model::words::counted;
 
 impl Runtime {
+    fn look_back(&mut self, server: usize, at: Time) {
+        self.asks += 1;
+        let id = self.asks;
+        let news = match &self.servers {
+            Some(servers) => match servers.handle.world_at(ServerIndex(server), id, at) {
+                Ok(()) => {
+                    self.looking.retain(|_, (of, _)| *of != server);
+                    self.looking.insert(id, (server, at));
+                    return;
+                }
+                Err(_) => News::Then { at, then: Err(PastRefusal::Other("it has too much to do; try again".into())) },
+            },
+            None => News::Then { at, then: self.state.fold_held(server, at) },
+        };
+        // What is here already needs no link; it has no effects of its own.
+        self.state.update(Message::Server(server, news));
+    }
+
     pub(super) async fn effect(&mut self, effect: Effect) -> Result<Ends, ConsoleError> {
         match effect {
             Effect::Send { server, request } => {
@@ -32,6 +51,7 @@ impl Runtime {
                     Some(Err(_)) | None => self.state.timeline.lost(server),
                 }
             }
+            Effect::LookBack { server, at } => self.look_back(server, at),
             Effect::Copy(text) => self.copy(&text)?,
             Effect::Open(url) => self.open(&url),
             Effect::Edit { text } => self.edit(&text).await?,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Runtime, wall};
-use crate::client::{HistoryPage, Outcome, SnapshotReason, Update};
-use crate::console::message::{Decode, Entry, Lazy, Message, News};
+use crate::client::{HistoryPage, Outcome, Problem, ProblemCode, SnapshotReason, Update};
+use crate::console::message::{Decode, Entry, Lazy, Message, News, PastRefusal};
 use crate::model::event::Event;
 use crate::model::id::EventId;
 use crate::model::time::Span;
@@ -57,7 +57,7 @@ impl Runtime {
                 if last {
                     self.asked.remove(&id);
                 }
-                let origin = self.state.sky.server(server).map(|seen| seen.world.origin).unwrap_or_default();
+                let origin = self.state.live().server(server).map(|seen| seen.world.origin).unwrap_or_default();
                 let incarnation = self.incarnations.get(server).copied().unwrap_or_default();
                 let broken = page.broken;
                 let page = Arc::new(Page(page));
@@ -72,9 +72,33 @@ impl Runtime {
                 news.extend(unreadable(broken));
                 news
             }
+            Update::Then(then) => {
+                self.looking.remove(&then.id);
+                let known = match (then.world, then.known_from) {
+                    (Some(world), _) => Ok(world),
+                    (None, Some(from)) => Err(PastRefusal::KnownFrom(from)),
+                    (None, None) => Err(PastRefusal::Nothing),
+                };
+                vec![News::Then { at: then.at, then: known }]
+            }
+            Update::Problem(problem) if self.looks_back(server, &problem).is_some() => {
+                let asked = self.looks_back(server, &problem).and_then(|id| self.looking.remove(&id));
+                // One that cannot read the question is older than it.
+                let old = problem.id.is_none();
+                let why = if old { "this server's version cannot tell how things were".to_owned() } else { problem.words };
+                asked.map(|(_, at)| News::Then { at, then: Err(PastRefusal::Other(why.into())) }).into_iter().collect()
+            }
             Update::Problem(problem) => vec![News::Problem(problem.words.into())],
         };
         news.into_iter().map(|news| Message::Server(server, news)).collect()
+    }
+}
+
+impl Runtime {
+    /// The look back that a problem answers.
+    fn looks_back(&self, server: usize, problem: &Problem) -> Option<u64> {
+        let asked = self.looking.iter().find(|(id, (of, _))| *of == server && problem.id.is_none_or(|named| named == **id));
+        asked.map(|(id, _)| *id).filter(|_| problem.id.is_some() || problem.code == ProblemCode::Malformed)
     }
 }
 

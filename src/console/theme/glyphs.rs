@@ -25,6 +25,7 @@ pub struct Glyphs {
     /// Points at a suspect.
     pub pointer: &'static str,
     pub arrow: &'static str,
+    /// Stands before a time that is not now.
     pub clock: &'static str,
     pub good: &'static str,
     pub bad: &'static str,
@@ -65,7 +66,7 @@ impl Glyphs {
         marked: "✱",
         pointer: "◀",
         arrow: "→",
-        clock: "◷",
+        clock: "⏱",
         good: "✓",
         bad: "✗",
         bookmark: "◈",

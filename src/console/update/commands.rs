@@ -92,14 +92,14 @@ impl State {
                 self.overlay = Some(Overlay::Ask(Ask::new(Purpose::GoTo, "", offers)));
             }
             Command::GoTo(Some(when)) => match self.resolve(when, Direction::Back) {
-                Ok(at) => self.go_to_time(at),
+                Ok(at) => return self.travel(at),
                 Err(why) => self.say(Tone::Wrong, why),
             },
-            Command::Live => self.live(),
-            Command::HourBack => self.shift(Span::from_hours(1), true),
-            Command::HourForward => self.shift(Span::from_hours(1), false),
-            Command::DayBack => self.shift(Span::from_days(1), true),
-            Command::DayForward => self.shift(Span::from_days(1), false),
+            Command::Live => self.go_live(),
+            Command::HourBack => return self.shift(Span::from_hours(1), true),
+            Command::HourForward => return self.shift(Span::from_hours(1), false),
+            Command::DayBack => return self.shift_day(true),
+            Command::DayForward => return self.shift_day(false),
             Command::BookmarkSet => {
                 if let Some(place) = self.panes.timeline.here(&self.sight())
                     && !self.panes.timeline.bookmarks.remove(&place)
@@ -359,7 +359,10 @@ impl State {
         }
     }
 
-    fn live(&mut self) {
+    fn go_live(&mut self) {
+        if self.is_away() || self.going.is_some() {
+            return self.come_back();
+        }
         match self.pane {
             Pane::Timeline => self.panes.timeline.follow(),
             Pane::Today => self.panes.today.day(-self.panes.today.back),
@@ -371,25 +374,30 @@ impl State {
         }
     }
 
-    fn shift(&mut self, by: Span, back: bool) {
-        if self.pane == Pane::Today {
-            self.panes.today.day(if back { 1 } else { -1 });
-            return;
-        }
+    /// From the time that is shown; on a timeline of now, from the event that is selected.
+    fn shift(&mut self, by: Span, back: bool) -> Vec<Effect> {
         let from = match self.pane {
-            Pane::Timeline => self.panes.timeline.here(&self.sight()).map_or(self.now, |(at, _)| at),
-            _ => self.now,
+            Pane::Timeline if !self.is_away() => self.panes.timeline.here(&self.sight()).map_or(self.now, |(at, _)| at),
+            _ => self.moment(),
         };
-        self.go_to_time(if back { from.minus(by) } else { from.plus(by) });
+        self.travel(if back { from.minus(by) } else { from.plus(by) })
     }
 
-    /// Shows the timeline at a moment.
-    pub(super) fn go_to_time(&mut self, at: Time) {
-        self.show(Pane::Timeline);
+    fn shift_day(&mut self, back: bool) -> Vec<Effect> {
+        if self.pane == Pane::Today && !self.is_away() {
+            self.panes.today.day(if back { 1 } else { -1 });
+            return Vec::new();
+        }
+        self.shift(Span::from_days(1), back)
+    }
+
+    /// Takes the timeline to a moment, wherever one is.
+    pub(in crate::console) fn show_place(&mut self, at: Time) {
         let mut panes = std::mem::take(&mut self.panes);
         let sight = self.sight();
-        let row = sight.timeline.find((at, crate::model::id::EventId::default()));
-        panes.timeline.select(&sight, row, row >= sight.timeline.len());
+        // The last event that had happened by then.
+        let row = sight.timeline.find((at.plus(Span::from_micros(1)), crate::model::id::EventId::default()));
+        panes.timeline.select(&sight, row.saturating_sub(1), false);
         self.panes = panes;
         let oldest = self.timeline.slot(0).map(|slot| slot.at);
         if oldest.is_some_and(|oldest| at < oldest) && self.timeline.has_more() {

@@ -17,8 +17,8 @@ use super::state::{State, Tone};
 impl State {
     /// The wall clock, and the one that never jumps.
     pub fn clock(&mut self, now: Time, mono: Span) {
-        // Ages tick by the minute; rows follow.
-        if now.secs().div_euclid(60) != self.now.secs().div_euclid(60) {
+        // Ages tick by the minute; rows follow, unless they are those of another time.
+        if now.secs().div_euclid(60) != self.present.secs().div_euclid(60) && !self.is_away() {
             self.dirty = true;
         }
         // A server falls silent without a word: when one does, everything about it is redrawn.
@@ -26,7 +26,10 @@ impl State {
         if live(mono) != live(self.mono) {
             self.dirty = true;
         }
-        self.now = now;
+        self.present = now;
+        if !self.is_away() {
+            self.now = now;
+        }
         self.mono = mono;
     }
 
@@ -87,6 +90,10 @@ impl State {
         if !typing && !entry.is_available(self.pane, self.read_only) {
             let why = if self.read_only && entry.changes_the_world() { "this console only reads" } else { "not in this pane" };
             self.say(Tone::Plain, format!("{}: {why}", entry.name));
+            return Vec::new();
+        }
+        if self.is_away() && entry.changes_the_world() {
+            self.say(Tone::Plain, format!("{}: not in the past; . comes back to the live world, where things can be done", entry.name));
             return Vec::new();
         }
         let mut effects = self.perform(command);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::console::effect::Effect;
-use crate::console::message::News;
+use crate::console::message::{News, PastRefusal};
 use crate::console::sight::LinkState;
 use crate::console::state::{State, Tone};
+use crate::console::travel::Then;
 use crate::model::event::Event;
 use crate::model::fold::fold;
 use crate::model::intent::Refusal;
@@ -32,10 +33,14 @@ impl State {
                 if link.environment.is_none() {
                     link.environment = environment;
                 }
+                let known = link.known;
                 self.pending.link_up(server);
                 self.dirty = true;
                 if was_lost {
                     self.say(Tone::Fine, format!("{name} answers again"));
+                }
+                if known {
+                    return self.came(server);
                 }
             }
             News::Lost { why, retry } => {
@@ -43,6 +48,7 @@ impl State {
                 link.state = LinkState::Lost { why: why.clone(), retry };
                 self.pending.link_down(server);
                 self.timeline.lost(server);
+                self.went_away(server);
                 self.dirty = true;
                 if was_up {
                     self.say(Tone::Wrong, format!("{name} is lost: {why}. What you see of it is how it was"));
@@ -52,7 +58,7 @@ impl State {
                 link.heard = Some((mono, Span::ZERO));
                 link.known = true;
                 link.remark = why.clone();
-                if let Some(seen) = self.sky.servers.get_mut(server) {
+                if let Some(seen) = self.live_mut().servers.get_mut(server) {
                     seen.world = world;
                 }
                 // Another life of the log: what was held of it is not its past.
@@ -63,6 +69,7 @@ impl State {
                 if let Some(why) = why {
                     self.say(Tone::Wrong, format!("{name}: {why}"));
                 }
+                return self.came(server);
             }
             News::Events { events, lag } => return self.events(server, &events, lag),
             News::Claim { lag } => {
@@ -85,6 +92,15 @@ impl State {
                 }
             }
             News::Older { entries, complete } => self.timeline.add_older(server, entries, complete),
+            News::Then { at, then } => {
+                let then = match then {
+                    Ok(world) => Then::World(world),
+                    Err(PastRefusal::KnownFrom(from)) => Then::Unknown(format!("knows its past from {} on", self.day_and_time(from)).into()),
+                    Err(PastRefusal::Nothing) => Then::Unknown("holds no events yet".into()),
+                    Err(PastRefusal::Other(why)) => Then::Unknown(why),
+                };
+                self.then(server, at, then);
+            }
             News::Problem(words) => self.say(Tone::Wrong, format!("{name}: {words}")),
         }
         Vec::new()
@@ -95,7 +111,7 @@ impl State {
         if let Some(link) = self.links.get_mut(server) {
             link.heard = Some((mono, lag));
         }
-        if let Some(seen) = self.sky.servers.get_mut(server) {
+        if let Some(seen) = self.live_mut().servers.get_mut(server) {
             let world = Arc::make_mut(&mut seen.world);
             events.iter().for_each(|event| fold(world, event));
         }

@@ -176,7 +176,7 @@ impl State {
                 return self.verb(&Verbal::Assign { to }, &alerts.clone());
             }
             Purpose::GoTo => match self.time_of(&text, Direction::Back) {
-                Ok(at) => self.go_to_time(at),
+                Ok(at) => return self.travel(at),
                 Err(why) => {
                     ask.error = Some(why);
                     self.overlay = Some(Overlay::Ask(ask));
@@ -193,7 +193,7 @@ impl State {
     }
 
     pub(super) fn resolve(&self, when: When, direction: Direction) -> Result<crate::model::time::Time, String> {
-        when.resolve(&self.now.zoned(&self.zone), direction).ok_or_else(|| "the calendar has no such time".to_owned())
+        when.resolve(&self.present.zoned(&self.zone), direction).ok_or_else(|| "the calendar has no such time".to_owned())
     }
 
     /// Esc.

@@ -374,6 +374,18 @@ impl Log for SqliteLog {
         self.ask(&self.pages, |reader, _| reader.checkpointed())
     }
 
+    fn late(&self, after: Sequence, until: Time, most: usize) -> Answer<Vec<Row>> {
+        self.ask(&self.pages, move |reader, _| reader.late(after, until, most))
+    }
+
+    fn checkpoints(&self) -> Answer<Vec<Sequence>> {
+        self.ask(&self.pages, |reader, _| reader.checkpoints())
+    }
+
+    fn checkpoint_at(&self, at: Sequence) -> Answer<Option<Bytes>> {
+        self.ask(&self.pages, move |reader, _| reader.checkpoint_at(at))
+    }
+
     fn prune(&self, retention: Retention, now: Time) -> Answer<u64> {
         self.job(|answer| Job::Prune { retention, now, answer })
     }

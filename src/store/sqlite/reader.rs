@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, OptionalExtension};
 
 use super::error::{DAMAGED_HINT, is_damage, reading};
 use super::folder::INDEX;
@@ -218,6 +218,44 @@ impl Reader {
                 Some(at) => Err(StoreError::Damaged { path, why: format!("the checkpoint at event {at} is not what was written"), hint: DAMAGED_HINT.into() }),
                 None => Ok(None),
             })
+        })
+    }
+
+    /// The places of the checkpoints from which the log goes on, oldest first.
+    pub(super) fn checkpoints(&mut self) -> Result<Vec<Sequence>, StoreError> {
+        self.snapshot(|conn| {
+            let base: Option<i64> = conn.query_row("SELECT min(seq) FROM events", [], |row| row.get(0))?;
+            let mut select = conn.prepare_cached("SELECT at FROM checkpoints ORDER BY at")?;
+            let places: Vec<i64> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(Ok(places.into_iter().filter(|at| base.is_none_or(|base| base <= at.saturating_add(1))).map(|at| Sequence(from_sql(at))).collect()))
+        })
+    }
+
+    /// One checkpoint, if it is what was written.
+    pub(super) fn checkpoint_at(&mut self, at: Sequence) -> Result<Option<Bytes>, StoreError> {
+        self.snapshot(|conn| {
+            let mut select = conn.prepare_cached("SELECT crc, world FROM checkpoints WHERE at = ?1")?;
+            let found = select.query_row([to_sql(at.0)], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
+            Ok(Ok(found.filter(|(crc, world)| schema::crc32(world) == *crc).map(|(_, world)| world.into())))
+        })
+    }
+
+    /// What was recorded after a place and happened at or before a time. The index on `at` holds a twentieth
+    /// of what the rows do: it is read from the front, unless much less lies behind the place.
+    pub(super) fn late(&mut self, after: Sequence, until: Time, most: usize) -> Result<Vec<Row>, StoreError> {
+        let head = self.shared.head();
+        let behind = head.sequence.0.saturating_sub(after.0);
+        let before = after.0.saturating_sub(head.base.0);
+        let by = if behind.saturating_mul(20) < before { "NOT INDEXED" } else { "INDEXED BY events_at" };
+        self.snapshot(|conn| {
+            let mut out = Gathered::default();
+            let chosen = format!("SELECT seq FROM events {by} WHERE at <= ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+            let mut select = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM events WHERE seq IN ({chosen}) ORDER BY seq"))?;
+            let mut rows = select.query((until.micros(), to_sql(after.0), limit(most)))?;
+            while let Some(found) = rows.next()? {
+                out.add(found)?;
+            }
+            Ok(Ok(out.rows()))
         })
     }
 

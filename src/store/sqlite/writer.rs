@@ -18,7 +18,7 @@ use super::prune::Pruning;
 use super::{Shared, schema, to_sql};
 use crate::model::id::Sequence;
 use crate::model::time::Time;
-use crate::store::{Retention, Row, StoreError, goes_on};
+use crate::store::{Retention, Row, StoreError, goes_on, spacing};
 
 pub(super) type Answered<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -51,8 +51,6 @@ const GROUP_ROWS: usize = 8_192;
 const GROUP_BYTES: usize = 8 << 20;
 /// Pages of the write-ahead log (of 4 KiB) after which they are copied into the database.
 const WAL_PAGES: u64 = 2_000;
-/// Checkpoints of the world that are held.
-const CHECKPOINTS: i64 = 3;
 /// Under load, pruning takes one step in this time.
 const PRUNE_EVERY: Duration = Duration::from_millis(20);
 /// How often it is tried whether there is room again.
@@ -227,9 +225,14 @@ impl Writer {
                 schema::crc32(world),
                 world,
             ))?;
-            self.conn
-                .prepare_cached("DELETE FROM checkpoints WHERE at NOT IN (SELECT at FROM checkpoints ORDER BY at DESC LIMIT ?1)")?
-                .execute([CHECKPOINTS])?;
+            let held: Vec<(Sequence, u64)> = self
+                .conn
+                .prepare_cached("SELECT at, length(world) FROM checkpoints ORDER BY at")?
+                .query_map([], |row| Ok((Sequence(super::from_sql(row.get(0)?)), super::from_sql(row.get(1)?))))?
+                .collect::<Result<_, _>>()?;
+            for gone in spacing::surplus(&held, self.shared.head().base) {
+                self.conn.prepare_cached("DELETE FROM checkpoints WHERE at = ?1")?.execute([to_sql(gone.0)])?;
+            }
             self.conn.execute_batch("COMMIT")
         };
         keep().map_err(|error| self.failed(&error))
