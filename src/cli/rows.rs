@@ -9,9 +9,10 @@ use super::Failure;
 use super::output::Tone;
 use crate::model::event::Condition;
 use crate::model::filter::Filter;
+use crate::model::history::Days;
 use crate::model::id::{EventId, Fingerprint, Origin};
 use crate::model::severity::Severity;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
 use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, rows as alert_rows};
 use crate::model::view::graph::{Graph, Walker};
@@ -105,6 +106,9 @@ pub struct AlertLine<'a> {
     history: &'static str,
     history_words: String,
     /// The alert that it probably comes from, and why.
+=======
+    past: PastLine,
+>>>>>>> 6084131 (The past of a Prometheus is filled in on first contact, once, gently, going on after a restart)
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +219,84 @@ impl<'a> AlertLine<'a> {
             cause_origin: row.cause.as_ref().map(|cause| cause.direct.origin),
             cause_words: row.cause.as_ref().map(|cause| cause.words(sky)),
             suspects: Vec::new(),
+=======
+            past: PastLine::of(sky, row, now),
+            cause: row.cause.map(|cause| cause.alert),
+>>>>>>> 6084131 (The past of a Prometheus is filled in on first contact, once, gently, going on after a restart)
             fresh: row.fresh,
         })
+    }
+}
+
+/// The numbers behind an alert's history.
+#[derive(Serialize)]
+struct PastLine {
+    /// Whole days of the last 90 that are known.
+    known_days: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_since: Option<Time>,
+    /// The source that told of what lies before the server's own time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filled_in_from: Option<String>,
+    /// Before the present one.
+    episodes: u32,
+    days: u32,
+    nights: u32,
+    /// Closed episodes that the lengths are of.
+    cleared: u32,
+    by_itself: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    median: Option<Span>,
+    /// Nine of ten were no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nine_of_ten: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weekdays: Option<&'static str>,
+    /// From, to; on the clock of whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<[u8; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<EndedLine>,
+    usual: bool,
+    /// How often on each of the last 30 days, today last.
+    strip: Vec<u16>,
+    sentences: Vec<String>,
+}
+
+/// The last time that a person had a part in its end.
+#[derive(Serialize)]
+struct EndedLine {
+    at: Time,
+    by: String,
+    how: DeedKind,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    words: String,
+}
+
+impl PastLine {
+    fn of(sky: &Sky, row: &AlertRow, now: Time) -> PastLine {
+        let history = &row.history;
+        let any = history.lengths.count > 0;
+        PastLine {
+            known_days: history.known.days(),
+            known_since: history.known.since,
+            filled_in_from: history.known.filled.as_ref().map(|(source, _)| source.to_string()),
+            episodes: history.before,
+            days: history.days,
+            nights: history.habit.nights,
+            cleared: history.lengths.count,
+            by_itself: history.lengths.by_itself,
+            median: any.then_some(history.lengths.median),
+            nine_of_ten: any.then_some(history.lengths.most),
+            weekdays: history.habit.days.map(Days::word),
+            hours: history.habit.hours.map(|(from, to)| [from, to]),
+            last: history.last,
+            ended: history.ended.as_ref().map(|ended| EndedLine { at: ended.at, by: ended.by.to_string(), how: ended.kind, words: ended.words.to_string() }),
+            usual: history.usual,
+            strip: row.strip.iter().map(|cell| cell.map_or(0, |cell| cell.count)).collect(),
+            sentences: history.sentences(&sky.zone, now),
+        }
     }
 }

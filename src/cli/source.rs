@@ -54,11 +54,13 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
             let asked = match Source::new(source) {
                 Ok(mut source) => {
                     let name = source.id().to_string();
-                    source.explain(&mapping).await.map(|explanation| (name, explanation))
+                    let explanation = source.explain(&mapping).await;
+                    let remembers = source.remembers(ask::now()).await;
+                    explanation.map(|explanation| (name, explanation, remembers))
                 }
                 Err(error) => Err(error),
             };
-            let (name, explanation) = match asked {
+            let (name, explanation, remembers) = match asked {
                 Ok(asked) => asked,
                 Err(error) => {
                     unreachable = Some(Failure::unreachable(error.to_string(), ""));
@@ -77,6 +79,9 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
             for line in explanation.to_string().lines() {
                 out.line(line)?;
             }
+            if let Some(since) = remembers {
+                out.line(&remembered(since, ask::now()))?;
+            }
         }
         out.finish()?;
         match (unreachable, nowhere) {
@@ -86,6 +91,18 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
             (None, many) => Err(Failure::failed(format!("{} would land nowhere", counted(many, "alert")), "")),
         }
     })
+}
+
+/// How far back a Prometheus can tell of past episodes.
+fn remembered(since: crate::model::time::Time, now: crate::model::time::Time) -> String {
+    let (days, date) = (now.since(since).secs() / 86_400, since.zoned(&jiff::tz::TimeZone::system()).strftime("%-d %b %Y").to_string());
+    let reach = crate::model::history::REACH.secs() / 86_400;
+    match days {
+        days if days >= reach => format!("It remembers back to {date}, {days} days: episodes of the last {reach} are filled in on first contact"),
+        1 => format!("It remembers back to {date}, one day: its episodes are filled in on first contact"),
+        0 => "It remembers less than a day: history begins now".to_owned(),
+        days => format!("It remembers back to {date}, {days} days: the episodes of these are filled in on first contact"),
+    }
 }
 
 fn configured(args: &Test, config: Config) -> Result<Vec<SourceConfig>, Failure> {

@@ -13,7 +13,7 @@ use super::fold::fold;
 use super::id::{AgentId, EventId, SourceId};
 use super::intent::{Refusal, Request};
 use super::observation::{AgentHello, Observation};
-use super::report::Report;
+use super::report::{Memory, Report};
 use super::system::SystemSpec;
 use super::time::Time;
 use super::world::World;
@@ -68,6 +68,12 @@ impl Primary {
             events.extend(self.take(drafts, now));
         }
         events
+    }
+
+    /// What a source remembers from before it was watched: filled in, no news.
+    pub fn remember(&mut self, memory: &Memory, now: Time) -> Vec<Event> {
+        let drafts = decide::past::remembered(&self.world, &self.rules, memory, now);
+        self.take(drafts, now)
     }
 
     /// All silences that a source holds now.

@@ -10,6 +10,7 @@ use super::id::{CheckId, SourceId, SystemId};
 use super::labels::Labels;
 use super::severity::Severity;
 use super::time::Time;
+use super::world::Filled;
 
 /// One message or poll of one source.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,6 +38,16 @@ pub struct Reported {
     pub expr: Option<Arc<str>>,
     pub starts: Time,
     pub state: ReportedState,
+}
+
+/// What a source remembers of the time before it was watched here. Of each episode, `starts` is its
+/// beginning and its state is `Resolved`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Memory {
+    pub source: SourceId,
+    pub episodes: Vec<Reported>,
+    /// How far it has told with this.
+    pub filled: Filled,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@ use crate::model::event::{Draft, Silence};
 use crate::model::id::SourceId;
 use crate::model::intent::Refusal;
 use crate::model::primary::Primary;
-use crate::model::report::Report;
+use crate::model::report::{Memory, Report};
 use crate::model::time::Time;
 
 impl Core {
@@ -18,6 +18,10 @@ impl Core {
 impl intake::Core for Core {
     async fn report(&self, report: Report) -> Result<(), Unavailable> {
         self.take(Input::Report(report)).await
+    }
+
+    async fn remember(&self, memory: Memory) -> Result<(), Unavailable> {
+        self.take(Input::Remember(memory)).await
     }
 
     async fn record(&self, drafts: Vec<Draft>) -> Result<(), Unavailable> {

@@ -23,7 +23,7 @@ use crate::model::id::{AgentId, EventId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::primary::{Primary, Rules};
-use crate::model::report::Report;
+use crate::model::report::{Memory, Report};
 use crate::model::system::SystemSpec;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -38,6 +38,8 @@ pub enum Input {
     Hello(AgentHello),
     Keepalive(AgentId),
     Report(Report),
+    /// What a source remembers from before it was watched.
+    Remember(Memory),
     Silences {
         source: SourceId,
         silences: Vec<Silence>,
@@ -345,6 +347,7 @@ impl Task {
             }
             Input::Keepalive(agent) => self.primary.keepalive(&agent, now),
             Input::Report(report) => self.primary.report(&report, now),
+            Input::Remember(memory) => self.primary.remember(&memory, now),
             Input::Silences { source, silences } => self.primary.silences(&source, &silences, now),
             Input::SourceFailed { source, why } => self.primary.source_failed(&source, &why, now),
             Input::SourceRecovered(source) => self.primary.source_recovered(&source, now),

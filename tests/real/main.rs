@@ -9,6 +9,7 @@
 )]
 
 mod agent;
+mod backfill;
 mod console;
 mod daemon;
 mod demo;

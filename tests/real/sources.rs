@@ -17,11 +17,11 @@ use tempfile::TempDir;
 use crate::daemon::{Daemon, client, command, eventually, free_port};
 
 /// A server in this process, on a real port, with a real store.
-struct Midwatch {
-    running: Running,
+pub struct Midwatch {
+    pub running: Running,
     address: String,
     token: std::path::PathBuf,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Midwatch {
@@ -31,18 +31,24 @@ impl Midwatch {
 
     async fn configured(more: &str) -> Midwatch {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("name = \"test\"\nlisten = \"127.0.0.1:0\"\ndata = {:?}\n{more}", folder.path().join("data"));
+        let data = folder.path().join("data");
+        Midwatch { _folder: Some(folder), ..Midwatch::at(&data, more).await }
+    }
+
+    /// With its data where they stay.
+    pub async fn at(data: &Path, more: &str) -> Midwatch {
+        let text = format!("name = \"test\"\nlisten = \"127.0.0.1:0\"\ndata = {data:?}\n{more}");
         let server = Server::open(&Config::parse(&text, "test.toml").unwrap()).await.unwrap();
         let running = server.spawn();
         let Some(Listen::Tcp(address)) = &running.address else { panic!("not on TCP: {:?}", running.address) };
-        Midwatch { address: address.to_string(), token: folder.path().join("data/intake.token"), _folder: folder, running }
+        Midwatch { address: address.to_string(), token: data.join("intake.token"), _folder: None, running }
     }
 
-    async fn world(&self) -> World {
+    pub async fn world(&self) -> World {
         self.running.core.read(|primary| primary.world.clone()).await.unwrap()
     }
 
-    async fn open(&self) -> Vec<Alert> {
+    pub async fn open(&self) -> Vec<Alert> {
         self.world().await.open_alerts().map(|(_, alert)| alert.clone()).collect()
     }
 

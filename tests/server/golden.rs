@@ -6,13 +6,13 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use midwatch::model::event::{Actor, Change, Draft};
+use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
 use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
-use midwatch::model::world::World;
+use midwatch::model::world::{Filled, World};
 use midwatch::wire::codec::{Frame, decode_to_client, decode_to_server, encode};
 use midwatch::wire::*;
 
@@ -30,6 +30,18 @@ fn id(sequence: u64) -> EventId {
 fn event() -> EventBytes {
     let draft = Draft::new(at(), Actor::User("ci".into()), Change::of(Some("4f3a2c".into())), "deploy 4f3a2c").on("shop".parse().unwrap());
     EventBytes::of(&draft.severity(Severity::Info).stamp(id(42), at())).unwrap()
+}
+
+/// Of a source's past: an episode that was filled in, and how far it was.
+fn past() -> ToClient {
+    let source = Actor::Source("prom".into());
+    let episode = AlertPast { alert: Fingerprint([0x22; 16]), check: "Slow".into(), until: at().plus(Span::from_mins(6)) };
+    let episode = Draft::new(at(), source.clone(), episode, "Slow").on("shop".parse().unwrap()).severity(Severity::Warning).stamp(id(43), at());
+    let filled = Filled { from: at(), until: at().plus(Span::from_days(1)), complete: false, running: vec![(Fingerprint([0x22; 16]), at())] };
+    let told = SourcePast { source: "prom".into(), filled };
+    let told = Draft::new(at(), source, told, "the past of prom is filled in").severity(Severity::Debug).stamp(id(44), at());
+    let events = [episode, told].iter().map(|event| EventBytes::of(event).unwrap()).collect();
+    ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(44), events, lag: Span::ZERO })
 }
 
 fn observation() -> Observation {
@@ -168,6 +180,7 @@ fn golden_files_are_read_and_written_as_ever() {
     for (name, message) in to_client() {
         holds(name, &message, |frame| decode_to_client(frame).unwrap());
     }
+    holds("batch-past", &past(), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

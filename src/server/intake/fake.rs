@@ -6,7 +6,7 @@ use super::{Core, Unavailable};
 use crate::model::event::{Draft, Event, Silence};
 use crate::model::id::{Incarnation, Origin, SourceId};
 use crate::model::primary::{Primary, Rules};
-use crate::model::report::Report;
+use crate::model::report::{Memory, Report};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
@@ -56,6 +56,10 @@ impl Fake {
         self.state().full = full;
     }
 
+    pub fn world(&self) -> World {
+        self.state().primary.world.clone()
+    }
+
     pub fn events(&self) -> Vec<Event> {
         self.state().events.clone()
     }
@@ -73,6 +77,10 @@ impl Fake {
 impl Core for Fake {
     async fn report(&self, report: Report) -> Result<(), Unavailable> {
         self.write(|primary, now| primary.report(&report, now))
+    }
+
+    async fn remember(&self, memory: Memory) -> Result<(), Unavailable> {
+        self.write(|primary, now| primary.remember(&memory, now))
     }
 
     async fn record(&self, drafts: Vec<Draft>) -> Result<(), Unavailable> {

@@ -23,7 +23,7 @@ use axum::routing::{get, post};
 use crate::model::event::{Draft, Silence};
 use crate::model::id::SourceId;
 use crate::model::primary::Primary;
-use crate::model::report::Report;
+use crate::model::report::{Memory, Report};
 use crate::model::time::Time;
 use crate::server::mapping::{Cuts, Mapping};
 
@@ -33,6 +33,9 @@ pub use guard::Token;
 pub trait Core: Clone + Send + Sync + 'static {
     /// What a source says. Answered when it is durable.
     fn report(&self, report: Report) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// What a source remembers from before it was watched. Answered when it is durable.
+    fn remember(&self, memory: Memory) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
     /// Events that need no decision. Answered when they are durable.
     fn record(&self, drafts: Vec<Draft>) -> impl Future<Output = Result<(), Unavailable>> + Send;

@@ -71,6 +71,12 @@ impl<'a> Pairs<'a> {
         self
     }
 
+    /// All but these.
+    pub fn without(mut self, names: &[&str]) -> Pairs<'a> {
+        self.0.retain(|(name, _)| !names.contains(&&**name));
+        self
+    }
+
     /// Empty labels are absent ones.
     pub fn without_empty(mut self) -> Pairs<'a> {
         self.0.retain(|(_, value)| !value.is_empty());

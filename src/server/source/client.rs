@@ -43,6 +43,15 @@ pub(super) struct Answer {
     pub date: Option<Time>,
 }
 
+/// Why a source did not answer, and of what kind that is.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub error: PollError,
+    pub status: Option<u16>,
+    /// Less might be answered: it was too large, took too long, or the source said that it is too much.
+    pub too_much: bool,
+}
+
 /// Why a source could not be asked, in words for people: what went wrong and what to look at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -88,19 +97,30 @@ impl Client {
 
     /// `GET`s a path beneath the source's address.
     pub async fn get(&self, path: &str) -> Result<Answer, PollError> {
-        let request = self.authorized(self.http.get(self.address(path))).await?;
-        let failed = |error: reqwest::Error| PollError(format!("GET {}: {}", self.address(path), cause(&error)));
+        self.get_at_most(path, self.largest).await.map_err(|refused| refused.error)
+    }
+
+    /// The same, reading so many bytes at most; a refusal says of what kind it is.
+    pub async fn get_at_most(&self, path: &str, largest: usize) -> Result<Answer, Refused> {
+        let failed = |error: reqwest::Error| Refused {
+            error: PollError(format!("GET {}: {}", self.address(path), cause(&error))),
+            status: None,
+            too_much: error.is_timeout(),
+        };
+        let request = self.authorized(self.http.get(self.address(path))).await.map_err(|error| Refused { error, status: None, too_much: false })?;
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         if !status.is_success() {
-            return Err(PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), advice(status, response.headers()))));
+            let error = PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), advice(status, response.headers())));
+            return Err(Refused { error, status: Some(status.as_u16()), too_much: matches!(status.as_u16(), 413 | 422 | 503 | 504) });
         }
         let date =
             response.headers().get(header::DATE).and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok()).map(|date| Time::from(date.timestamp()));
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len().saturating_add(chunk.len()) > self.largest {
-                return Err(PollError(format!("GET {} answers with more than {} bytes, which is what is read", self.address(path), self.largest)));
+            if body.len().saturating_add(chunk.len()) > largest {
+                let error = PollError(format!("GET {} answers with more than {largest} bytes, which is what is read", self.address(path)));
+                return Err(Refused { error, status: None, too_much: true });
             }
             body.extend_from_slice(&chunk);
         }

@@ -47,6 +47,13 @@ pub struct SourceConfig {
     /// Of a Prometheus: the labels that it adds to what it pushes. Asked from it unless given.
     #[serde(default)]
     pub external_labels: Option<BTreeMap<String, String>>,
+    /// Of a Prometheus: how far back its past is filled in on first contact. Zero: not at all.
+    #[serde(default = "default_backfill")]
+    pub backfill: Span,
+}
+
+const fn default_backfill() -> Span {
+    crate::model::history::REACH
 }
 
 fn default_interval() -> Span {
@@ -124,6 +131,7 @@ impl SourceConfig {
             token: None,
             token_file: None,
             external_labels: None,
+            backfill: default_backfill(),
         }
     }
 
@@ -169,6 +177,9 @@ impl SourceConfig {
         }
         if self.timeout < Span::from_millis(100) || self.timeout > Span::from_mins(5) {
             return Err(refuse("its `timeout` lies outside 100ms to 5m"));
+        }
+        if self.backfill > default_backfill() {
+            return Err(refuse("its `backfill` is longer than the 90 days that history looks back"));
         }
         if self.external_labels.is_some() && self.kind != SourceKind::Prometheus {
             return Err(refuse("`external_labels` belong to a source of kind prometheus"));
@@ -217,6 +228,7 @@ mod tests {
             ("url = 'http://am'\nusername = 'kim'", "needs `username` and one of"),
             ("url = 'http://am'\npassword = 'hunter22'", "needs `username` and one of"),
             ("url = 'http://am'\ninterval = '1ms'", "15s is gentle"),
+            ("url = 'http://am'\nbackfill = '91d'", "90 days"),
             ("url = 'http://am'\nexternal_labels = {a = 'b'}", "kind prometheus"),
         ] {
             let source = read(&format!("kind = 'alertmanager'\n{toml}"));

@@ -4,6 +4,7 @@
 //! long enough to know ("Decided" 5); what it said last stays as it was while it cannot be reached.
 
 mod alertmanager;
+mod backfill;
 mod client;
 mod config;
 mod prometheus;
@@ -27,6 +28,7 @@ use super::mapping::{Mapping, Raw};
 use crate::link::backoff::Backoff;
 use crate::link::clock::Random;
 use crate::model::event::Silence;
+use crate::model::history::REACH;
 use crate::model::id::SourceId;
 use crate::model::report::{Report, ReportedState};
 use crate::model::time::{Span, Time};
@@ -78,7 +80,7 @@ struct Listed<'a> {
 /// A source that can be asked.
 pub struct Source {
     config: SourceConfig,
-    client: Client,
+    client: Arc<Client>,
     id: SourceId,
     /// What Prometheus adds to what it pushes, and how many polls ago we asked.
     external: Option<(Vec<(String, String)>, u32)>,
@@ -89,7 +91,7 @@ pub struct Source {
 impl Source {
     /// Checks the configuration and sets up TLS; asks nothing yet.
     pub fn new(config: SourceConfig) -> Result<Source, PollError> {
-        let client = Client::new(&config)?;
+        let client = Arc::new(Client::new(&config)?);
         let id = config.id();
         let external = config.external_labels.clone().map(|labels| (labels.into_iter().collect(), 0));
         Ok(Source { config, client, id, external, answering: None })
@@ -104,6 +106,15 @@ impl Source {
         let listing = self.ask().await?;
         let read = self.read(&listing)?;
         Ok(mapping.explain(read.firing.into_iter().map(|listed| listed.raw)))
+    }
+
+    /// For `midwatch source test`: since when a Prometheus has samples, as far back as history looks.
+    /// `None`: it is none, or does not say.
+    pub async fn remembers(&self, now: Time) -> Option<Time> {
+        match self.config.kind {
+            SourceKind::Alertmanager => None,
+            SourceKind::Prometheus => backfill::remembers(&self.client, now, REACH).await,
+        }
     }
 
     async fn ask(&mut self) -> Result<Listing, PollError> {
@@ -164,8 +175,30 @@ impl Source {
         Ok((Report { source: self.id.clone(), at, alerts, complete: settled }, listing.silences, state))
     }
 
-    /// Polls for as long as it is let; every state goes to `states`.
-    pub async fn run<C: Core>(mut self, core: C, mapping: Arc<Mapping>, random: Arc<dyn Random>, states: watch::Sender<SourceState>) {
+    /// Polls for as long as it is let; every state goes to `states`. Beside that, once it has answered, its
+    /// past is filled in.
+    pub async fn run<C: Core>(self, core: C, mapping: Arc<Mapping>, random: Arc<dyn Random>, states: watch::Sender<SourceState>) {
+        let mut seen = states.subscribe();
+        let backfill = (self.config.kind == SourceKind::Prometheus).then(|| backfill::Backfill {
+            client: self.client.clone(),
+            source: self.id.clone(),
+            reach: self.config.backfill,
+            external: self.config.external_labels.clone().map(|labels| labels.into_iter().collect()),
+            core: core.clone(),
+            mapping: mapping.clone(),
+            random: random.clone(),
+        });
+        let past = async move {
+            if let Some(backfill) = backfill
+                && seen.wait_for(|state| state.answered.is_some()).await.is_ok()
+            {
+                backfill.run().await;
+            }
+        };
+        tokio::join!(self.poll_on(core, mapping, random, states), past);
+    }
+
+    async fn poll_on<C: Core>(mut self, core: C, mapping: Arc<Mapping>, random: Arc<dyn Random>, states: watch::Sender<SourceState>) {
         let interval = self.config.interval.duration();
         let mut backoff = Backoff::new(interval.saturating_mul(2), LONGEST_PAUSE.max(interval.saturating_mul(2)));
         let mut failures = 0_u32;

@@ -86,15 +86,20 @@ pub(super) async fn ask(client: &Client, external: Option<Vec<(String, String)>>
     let started = client.get("/api/v1/status/runtimeinfo").await.ok().and_then(|answer| data::<Runtime>(&answer.body).ok()).map(|runtime| runtime.start_time);
     let external = match external {
         Some(external) => external,
-        None => match client.get("/api/v1/status/config").await {
-            Ok(answer) => data::<Loaded>(&answer.body).map(|loaded| external_labels(&loaded.yaml)).unwrap_or_default(),
-            Err(_) => Vec::new(),
-        },
+        None => self::external(client).await,
     };
     Ok(Listing { body: rules.body, started, date: rules.date, silences: None, external })
 }
 
-fn data<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, PollError> {
+/// What it adds to what it pushes, as far as it tells.
+pub(super) async fn external(client: &Client) -> Vec<(String, String)> {
+    match client.get("/api/v1/status/config").await {
+        Ok(answer) => data::<Loaded>(&answer.body).map(|loaded| external_labels(&loaded.yaml)).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
+pub(super) fn data<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, PollError> {
     let wrong = |why: &str| PollError(format!("its answer is not one of Prometheus' HTTP API ({why}); is `url` that of a Prometheus?"));
     let envelope: Envelope<T> = serde_json::from_slice(body).map_err(|error| wrong(&error.to_string()))?;
     match envelope {

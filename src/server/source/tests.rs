@@ -134,7 +134,7 @@ async fn f6_redirects_and_endless_answers_are_refused() {
     assert!(error.contains("points to http://127.0.0.1:1/elsewhere") && error.contains("not followed"), "{error}");
     double.status.store(0, Ordering::SeqCst);
     double.lists(&format!("[{}]", " ".repeat(100_000)));
-    source.client = Client::new(&config).unwrap().reading_at_most(50_000);
+    source.client = Arc::new(Client::new(&config).unwrap().reading_at_most(50_000));
     let error = source.ask().await.err().unwrap().to_string();
     assert!(error.contains("more than 50000 bytes"), "{error}");
 }
