@@ -105,10 +105,8 @@ pub struct AlertLine<'a> {
     unrefreshed: Option<Time>,
     history: &'static str,
     history_words: String,
-    /// The alert that it probably comes from, and why.
-=======
     past: PastLine,
->>>>>>> 6084131 (The past of a Prometheus is filled in on first contact, once, gently, going on after a restart)
+    /// The alert that it probably comes from, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<Fingerprint>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,14 +213,11 @@ impl<'a> AlertLine<'a> {
             unrefreshed: row.unrefreshed,
             history: row.history.verdict.word(),
             history_words: row.history.words(now),
+            past: PastLine::of(sky, row, now),
             cause: row.cause.as_ref().map(|cause| cause.direct.alert),
             cause_origin: row.cause.as_ref().map(|cause| cause.direct.origin),
             cause_words: row.cause.as_ref().map(|cause| cause.words(sky)),
             suspects: Vec::new(),
-=======
-            past: PastLine::of(sky, row, now),
-            cause: row.cause.map(|cause| cause.alert),
->>>>>>> 6084131 (The past of a Prometheus is filled in on first contact, once, gently, going on after a restart)
             fresh: row.fresh,
         })
     }

@@ -39,7 +39,8 @@ fn past(now: i64) -> String {
     series(r#"alertname="Chronic",service="vault",severity="warning""#, &mut (1..=60).rev().map(|n| (now - n * DAY, now - n * DAY + 20 * 3_600)), 300);
     series(r#"alertname="Gone",service="shop",severity="critical""#, &mut (0..5).map(|n| (now - 30 * DAY + n * 720, now - 30 * DAY + n * 720 + 120)), 60);
     // What is only pending is no episode.
-    let pending = out.lines().filter(|line| line.contains("Weekly")).map(|line| line.replace("firing", "pending").replace("Weekly", "Never")).collect::<Vec<_>>();
+    let pending =
+        out.lines().filter(|line| line.contains("Weekly")).map(|line| line.replace("firing", "pending").replace("Weekly", "Never")).collect::<Vec<_>>();
     out.push_str(&pending.join("\n"));
     write!(out, "\n# TYPE up gauge\nup{{job=\"shop\"}} 1 {}\n# EOF\n", now - REMEMBERS).unwrap();
     out
@@ -49,10 +50,16 @@ async fn prometheus(folder: &Path, replica: &str, past: &str) -> (Daemon, u16) {
     std::fs::create_dir_all(folder).unwrap();
     let (port, data) = (free_port(), folder.join("data"));
     std::fs::write(folder.join("past.om"), past).unwrap();
-    let blocks = command("promtool", "prometheus").args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h"]).arg(folder.join("past.om")).arg(&data).output().unwrap();
+    let blocks = command("promtool", "prometheus")
+        .args(["tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=744h"])
+        .arg(folder.join("past.om"))
+        .arg(&data)
+        .output()
+        .unwrap();
     assert!(blocks.status.success(), "{}", String::from_utf8_lossy(&blocks.stderr));
     std::fs::write(folder.join("rules.yml"), RULES).unwrap();
-    let config = format!("global:\n  evaluation_interval: 1s\n  external_labels:\n    cluster: eu\n    prometheus_replica: {replica}\nrule_files: [rules.yml]\n");
+    let config =
+        format!("global:\n  evaluation_interval: 1s\n  external_labels:\n    cluster: eu\n    prometheus_replica: {replica}\nrule_files: [rules.yml]\n");
     std::fs::write(folder.join("prometheus.yml"), config).unwrap();
     let arguments = [
         format!("--config.file={}", folder.join("prometheus.yml").display()),

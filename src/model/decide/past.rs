@@ -55,5 +55,8 @@ fn knows(alert: &Alert, from: Time, until: Time) -> bool {
     }
     // Of what is older than the episodes that are kept, the days are known: whole days are told at once.
     let older = alert.past.len() >= World::PAST && alert.past.first().is_some_and(|oldest| until < oldest.from);
-    older && i32::try_from(day(from)).is_ok_and(|day| alert.days.binary_search_by_key(&day, |known| known.day).is_ok_and(|found| alert.days.get(found).is_some_and(|known| known.count > 0)))
+    older
+        && i32::try_from(day(from)).is_ok_and(|day| {
+            alert.days.binary_search_by_key(&day, |known| known.day).is_ok_and(|found| alert.days.get(found).is_some_and(|known| known.count > 0))
+        })
 }

@@ -126,13 +126,7 @@ pub(super) async fn slice(client: &Client, from: Time, to: Time) -> Result<bytes
 }
 
 /// What a slice says, joined by alert: series that differ in what does not identify are one.
-pub(super) fn read(
-    body: &[u8],
-    mapping: &Mapping,
-    external: &[(String, String)],
-    rules: &Rules,
-    steps: &mut Steps,
-) -> Result<Vec<Firing>, PollError> {
+pub(super) fn read(body: &[u8], mapping: &Mapping, external: &[(String, String)], rules: &Rules, steps: &mut Steps) -> Result<Vec<Firing>, PollError> {
     let matrix: Matrix<'_> = data(body)?;
     let mut out: BTreeMap<_, Firing> = BTreeMap::new();
     let series: Vec<(Pairs<'_>, Vec<Time>)> = matrix
@@ -220,7 +214,12 @@ mod tests {
         let slow = Pairs::of([("alertname", "Slow")]);
         let times = |gaps: &[i64]| {
             let mut now = 1_790_000_000;
-            gaps.iter().map(|gap| { now += gap; Time::from_secs(now) }).collect::<Vec<_>>()
+            gaps.iter()
+                .map(|gap| {
+                    now += gap;
+                    Time::from_secs(now)
+                })
+                .collect::<Vec<_>>()
         };
         assert_eq!(step(&slow, &times(&[15, 15, 15, 15]), None), Span::from_secs(15));
         assert_eq!(step(&slow, &times(&[60, 60, 60, 60]), None), Span::from_secs(60), "the rule was evaluated less often then");

@@ -171,10 +171,7 @@ impl<C: Core> Backfill<C> {
             *count += 1;
             *count <= MOST_A_DAY
         });
-        let episodes = episodes
-            .into_iter()
-            .map(|Episode { mapped, from, until, .. }| mapped.reported(from, ReportedState::Resolved { at: until }))
-            .collect();
+        let episodes = episodes.into_iter().map(|Episode { mapped, from, until, .. }| mapped.reported(from, ReportedState::Resolved { at: until })).collect();
         let memory = Memory { source: self.source.clone(), episodes, filled };
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         while let Err(error) = self.core.remember(memory.clone()).await {

@@ -57,7 +57,8 @@ impl Past {
                 .filter(|at| *at > to - wide && *at <= to)
                 .map(|at| format!("[{at},\"1\"]"))
                 .collect();
-            (!values.is_empty()).then(|| format!("{{\"metric\":{{\"__name__\":\"ALERTS\",\"alertstate\":\"firing\",{labels}}},\"values\":[{}]}}", values.join(",")))
+            (!values.is_empty())
+                .then(|| format!("{{\"metric\":{{\"__name__\":\"ALERTS\",\"alertstate\":\"firing\",{labels}}},\"values\":[{}]}}", values.join(",")))
         });
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{}]}}}}", series.collect::<Vec<_>>().join(",")).into_response()
     }
@@ -182,10 +183,10 @@ async fn a_restart_goes_on_where_it_stood() {
 async fn what_midwatch_saw_itself_is_not_told_again() {
     use crate::model::report::{Report, Reported};
     let scene = Scene::of(story()).await;
-    let mapped = scene.backfill("x").mapping.map(crate::server::mapping::Raw {
-        labels: crate::server::mapping::Pairs::of([("alertname", "Slow"), ("job", "shop")]),
-        ..Default::default()
-    });
+    let mapped = scene
+        .backfill("x")
+        .mapping
+        .map(crate::server::mapping::Raw { labels: crate::server::mapping::Pairs::of([("alertname", "Slow"), ("job", "shop")]), ..Default::default() });
     let report = |state: ReportedState, at: i64| Report {
         source: "am".into(),
         at: Time::from_secs(at),
@@ -193,7 +194,9 @@ async fn what_midwatch_saw_itself_is_not_told_again() {
         complete: false,
     };
     crate::server::intake::Core::report(&scene.core, report(ReportedState::Firing { until: None }, NOW - 7 * DAY)).await.unwrap();
-    crate::server::intake::Core::report(&scene.core, report(ReportedState::Resolved { at: Time::from_secs(NOW - 7 * DAY + 700) }, NOW - 7 * DAY + 700)).await.unwrap();
+    crate::server::intake::Core::report(&scene.core, report(ReportedState::Resolved { at: Time::from_secs(NOW - 7 * DAY + 700) }, NOW - 7 * DAY + 700))
+        .await
+        .unwrap();
     scene.backfill("prom").run().await;
     let slow = scene.alert("Slow");
     assert_eq!((slow.episodes, slow.past.len(), slow.past.iter().filter(|past| past.filled).count()), (12, 12, 11));
