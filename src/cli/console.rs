@@ -18,6 +18,7 @@ use crate::console::runtime::{self, ConsoleError, Feed, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
+use crate::console::views::View;
 use crate::link::{OsRandom, Random};
 use crate::model::id::{Person, RequestId};
 
@@ -118,6 +119,8 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let chosen = context.global.theme.clone().or(settings.theme).filter(|name| name != AUTO);
     let name = chosen.as_deref().unwrap_or(Themes::for_background(false));
     let theme = themes.load(name).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
+    // A mistake in them keeps nobody from the console: `config check` and the views that are missing tell.
+    let (views, _) = views(context)?;
     let random = {
         let random = OsRandom;
         move || {
@@ -139,10 +142,19 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         initial: Pane::Now,
         at: context.at()?,
         themes,
+        views,
+        views_file: Some(context.places.views()),
         theme_chosen: chosen.is_some(),
         notify: settings.notify,
         arriving: None,
     })
+}
+
+/// The saved views, and what is wrong with their file.
+pub fn views(context: &Context) -> Result<(Vec<View>, Vec<String>), Failure> {
+    let path = context.places.views();
+    let text = toml_file::read(&path)?.unwrap_or_default();
+    Ok(crate::console::views::read(&text, &path.display().to_string()))
 }
 
 /// The user's own themes, beside the console's configuration.

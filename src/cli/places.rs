@@ -36,6 +36,11 @@ impl Places {
         self.config.join("keymap.toml")
     }
 
+    /// The saved views.
+    pub fn views(&self) -> PathBuf {
+        self.config.join("views.toml")
+    }
+
     /// The user's own themes.
     pub fn themes(&self) -> PathBuf {
         self.config.join("themes")

@@ -121,6 +121,10 @@ commands! {
     PreviousError, "previous-error", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that is an error or worse.";
     Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything that has a name: alerts, systems, servers, panes; opens a copied link.";
     Palette(Option<Words>), "palette", Search, Everywhere, Hidden, Looks, "Runs any command by its name.";
+    Views(Option<Words>), "views", Search, Everywhere, Shown, Looks, "Lists the saved views, and shows the one that you choose.";
+    ViewSave(Words), "view-save", Search, Everywhere, Shown, Looks, "Saves pane, filter, grouping and order under a name.";
+    ViewRename(Words), "view-rename", Search, Everywhere, Shown, Looks, "Gives a saved view another name: `old -> new`.";
+    ViewRemove(Words), "view-remove", Search, Everywhere, Shown, Looks, "Removes a saved view.";
     ShowTimeline, "show-timeline", Search, On(SUBJECTS), Shown, Looks, "Shows the timeline of the selected system.";
     ShowSystem, "show-system", Search, On(SUBJECTS), Shown, Looks, "Shows the selected system in the tree.";
 

@@ -4,6 +4,8 @@ use crate::model::id::EventId;
 use crate::model::intent::Request;
 use crate::model::time::Time;
 
+use super::views::Change;
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// Ask a server; the outbox keeps it until it is answered.
@@ -36,6 +38,8 @@ pub enum Effect {
         path: String,
         lines: Vec<String>,
     },
+    /// Into the file of saved views.
+    Views(Change),
     /// Try servers that cannot be reached at once.
     Reconnect,
     Redraw,

@@ -19,6 +19,7 @@ pub mod state;
 pub mod theme;
 pub mod timeline;
 pub mod travel;
+pub mod views;
 
 mod draw;
 mod update;

@@ -3,8 +3,10 @@
 //! in it that knows the client.
 
 mod effects;
+pub mod keep;
 mod news;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -18,6 +20,7 @@ use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
 use super::theme::Themes;
+use super::views::View;
 use crate::client::Servers;
 use crate::command::Pane;
 use crate::model::time::{Span, Time};
@@ -36,6 +39,9 @@ pub struct Options {
     pub at: Option<Time>,
     /// For themes that are chosen later.
     pub themes: Themes,
+    /// Saved views, and the file that they are kept in.
+    pub views: Vec<View>,
+    pub views_file: Option<PathBuf>,
     /// The user chose a theme: the background does not decide.
     pub theme_chosen: bool,
     /// Bell and notification when something needs you.
@@ -86,6 +92,7 @@ pub struct Runtime {
 struct Rest {
     theme_chosen: bool,
     notify: bool,
+    views: Option<PathBuf>,
 }
 
 /// Runs the console until it is quit. The terminal is as it was, whatever the outcome.
@@ -96,7 +103,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let (width, height) = terminal.size();
     let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     let servers = options.setup.servers.len();
-    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify };
+    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, views: options.views_file };
     let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
@@ -117,6 +124,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         options: rest,
     };
     runtime.state.themes = options.themes;
+    runtime.state.views = options.views;
     runtime.state.size = (width, height);
     runtime.state.pane = options.initial;
     if let Some(at) = options.at {

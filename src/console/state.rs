@@ -23,6 +23,7 @@ use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::Timeline;
 use super::travel::{Away, Going};
+use super::views::View;
 
 /// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
 pub const REST: Span = Span::from_millis(80);
@@ -57,6 +58,8 @@ pub struct State {
     pub theme: Theme,
     /// The themes that one may choose from.
     pub themes: Themes,
+    /// Saved views, by name as their file has them.
+    pub views: Vec<View>,
     /// What there was before one began to choose.
     pub(super) theme_before: Option<Theme>,
     pub zone: TimeZone,
@@ -141,6 +144,7 @@ impl State {
             pressed: Pressed::default(),
             theme: setup.theme,
             themes: Themes::default(),
+            views: Vec::new(),
             theme_before: None,
             zone: setup.zone,
             me: setup.me,

@@ -218,3 +218,17 @@ fn follow_prints_what_happens_once() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn alerts_takes_a_saved_view() {
+    let home = Home::new();
+    let _serving = home.serve();
+    let folder = home.path().join(".config/midwatch");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("views.toml"), "[night]\nfilter = \"severity:critical\"\n[late]\npane = \"timeline\"\n").unwrap();
+    assert_eq!(home.ok(&["alerts", "--view", "night", "--count"]).trim(), "0");
+    let ran = home.run(&["alerts", "--view", "nigth"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("no view is called `nigth`") && ran.err.contains("Did you mean `night`?"), "{ran:?}");
+    assert!(home.run(&["alerts", "--view", "late"]).err.contains("one of Timeline, not of alerts"));
+}

@@ -256,6 +256,13 @@ impl Desk {
         self.wait(Span::from_millis(100));
     }
 
+    /// A command by its line, as the palette runs it.
+    pub fn run(&mut self, line: &str) {
+        self.press(":");
+        self.type_text(line);
+        self.press("Enter");
+    }
+
     pub fn type_text(&mut self, text: &str) {
         for c in text.chars() {
             self.tell(Message::Key(if c == ' ' { read_sequence("Space").unwrap()[0] } else { midwatch::console::keymap::Key::char(c) }));

@@ -1,17 +1,23 @@
 //! What floats above a pane: how it looks, and what it does to what is under it.
 
+use midwatch::command::{GroupBy, Pane, SortBy};
+use midwatch::console::effect::Effect;
+use midwatch::console::views::{Change, View};
+
 use super::night::Desk;
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 60)];
 
 /// What each overlay is opened with.
-const OVERLAYS: [(&str, &[&str]); 2] = [("palette", &[":", "s n o"]), ("theme", &[":", "t h e m e", "Enter"])];
+const OVERLAYS: [(&str, &[&str]); 4] =
+    [("palette", &[":", "s n o"]), ("theme", &[":", "t h e m e", "Enter"]), ("views", &["4", "w", "d i s k"]), ("find", &["f", "v a r"])];
 
 #[test]
 fn every_overlay_in_every_size() {
     for (width, height) in SIZES {
         for (name, keys) in OVERLAYS {
             let mut desk = Desk::on_the_night("midwatch", width, height);
+            desk.state.views = vec![view("disks at night"), view("mine")];
             for key in keys {
                 key.split(' ').for_each(|key| desk.press(key));
             }
@@ -59,4 +65,40 @@ fn a_theme_that_cannot_be_read_says_why_and_changes_nothing() {
     desk.shows("broken.toml:2:8: there is no colour `rde`; did you mean `red`?");
     desk.press("Enter");
     assert_eq!(desk.state.theme.name, "midwatch");
+}
+
+fn view(name: &str) -> View {
+    View { name: name.into(), pane: Pane::Alerts, filter: "severity:critical".into(), group: Some(GroupBy::System), sort: Some(SortBy::Age) }
+}
+
+#[test]
+fn a_view_is_saved_as_one_sees_it_and_brings_all_of_that_back() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.press("4");
+    desk.press("/");
+    desk.type_text("system:shop/**");
+    desk.press("Enter");
+    desk.press("b");
+    desk.press("w");
+    desk.shows("nothing is saved yet");
+    desk.type_text("the shop");
+    desk.press("Enter");
+    let Some(Effect::Views(Change::Save(saved))) = desk.effects.last().cloned() else { panic!("nothing was saved") };
+    assert_eq!((saved.name.as_str(), saved.pane, saved.filter.as_str(), saved.group), ("the shop", Pane::Alerts, "system:shop/**", Some(GroupBy::System)));
+    desk.press("Esc");
+    desk.press("1");
+    desk.press("w");
+    desk.type_text("shop");
+    desk.press("Enter");
+    assert_eq!(desk.state.pane, Pane::Alerts);
+    assert_eq!(desk.state.active_filter().as_deref(), Some("system:shop/**"));
+    assert_eq!(desk.state.panes.alerts.list.group, Some(GroupBy::System));
+    desk.run("view-rename the shop -> shop");
+    desk.run("views shop");
+    desk.shows("view shop: Alerts, system:shop/**, by system");
+    desk.run("view-remove shpo");
+    desk.shows("did you mean `shop`?");
+    desk.run("view-remove shop");
+    assert!(desk.state.views.is_empty());
+    assert!(matches!(desk.effects.last(), Some(Effect::Views(Change::Remove(name))) if name == "shop"));
 }

@@ -79,6 +79,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
             let (width, height) = (74.min(area.width), (u16::try_from(choose.all.len()).unwrap_or(10).min(14) + 4).min(area.height));
             float(canvas, Rect { x: area.right() - width, y: area.bottom() - height, width, height }, choose.of.title(), width, height)
         }
+        Of::Views => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
         Of::Commands | Of::Anything => float(canvas, area, choose.of.title(), 96, 18),
     };
     if inner.height < 3 {
@@ -90,6 +91,14 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
     canvas.right(inner.x, inner.y, inner.width, &count, Role::Muted);
     if let Some(error) = &choose.error {
         canvas.text(inner.x, inner.y + 1, inner.width, error, Role::MessageBad);
+    }
+    if choose.of == Of::Views && choose.error.is_none() {
+        let words = if choose.all.is_empty() {
+            "nothing is saved yet; type a name, Enter saves what you see"
+        } else {
+            "Enter shows it; another name saves what you see; :view-rename, :view-remove"
+        };
+        canvas.text(inner.x, inner.y + 1, inner.width, words, Role::Muted);
     }
     let rows = usize::from(inner.height - 2);
     let top = (choose.selected + 1).saturating_sub(rows);
@@ -103,6 +112,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
         let room = match choose.of {
             Of::Commands => name_room,
             Of::Anything => inner.width.saturating_sub(24),
+            Of::Views => (inner.width / 2).min(40),
             Of::Themes => 16,
         };
         let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };

@@ -27,6 +27,7 @@ pub enum Of {
     Anything,
     /// The one that is selected is shown at once.
     Themes,
+    Views,
 }
 
 impl Of {
@@ -35,6 +36,7 @@ impl Of {
             Of::Commands => "command",
             Of::Anything => "find",
             Of::Themes => "theme",
+            Of::Views => "saved views",
         }
     }
 }
@@ -57,6 +59,9 @@ pub enum Goal {
     Server(usize),
     Pane(Pane),
     Theme(String),
+    View(String),
+    /// What one sees, under this name.
+    SaveView(String),
 }
 
 impl Choose {
@@ -92,6 +97,9 @@ impl Choose {
             .collect();
         scored.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
         self.hits = scored.into_iter().map(|(_, place)| place).collect();
+        // What is there goes before what could be made.
+        let all = &self.all;
+        self.hits.sort_by_key(|hit| matches!(all.get(*hit), Some(Choice { goal: Goal::SaveView(_), .. })));
     }
 
     pub fn step(&mut self, by: isize) {

@@ -69,6 +69,7 @@ impl Runtime {
                     Err(error) => self.state.say(Tone::Wrong, format!("cannot write {path}: {error}")),
                 }
             }
+            Effect::Views(change) => self.keep_views(&change),
             Effect::Reconnect => {
                 for index in 0..self.state.links.len() {
                     if let Some(servers) = &self.servers {

@@ -81,6 +81,10 @@ impl State {
                 let text = words.map(|words| words.0).unwrap_or_default();
                 self.overlay = Some(Overlay::Choose(Choose::new(Of::Commands, &text, self.commands())));
             }
+            Command::Views(words) => self.views(words.map(|words| words.0)),
+            Command::ViewSave(Words(name)) => return self.save_view(&name),
+            Command::ViewRename(Words(names)) => return self.rename_view(&names),
+            Command::ViewRemove(Words(name)) => return self.remove_view(&name),
             Command::ShowTimeline => self.show_timeline(),
             Command::ShowSystem => {
                 if let Some(system) = self.subject() {
@@ -254,7 +258,7 @@ impl State {
         self.panes = panes;
     }
 
-    fn show(&mut self, pane: Pane) {
+    pub(super) fn show(&mut self, pane: Pane) {
         self.pane = pane;
         self.panes.opened = false;
         self.panes.detail_top = 0;
@@ -268,7 +272,7 @@ impl State {
     }
 
     /// The list that verbs and folds are about: that of Alerts there, else that of Now.
-    fn alert_list(&mut self) -> &mut crate::console::pane::alert_list::AlertList {
+    pub(super) fn alert_list(&mut self) -> &mut crate::console::pane::alert_list::AlertList {
         if self.pane == Pane::Alerts { &mut self.panes.alerts.list } else { &mut self.panes.now.list }
     }
 
@@ -592,6 +596,8 @@ impl State {
                 self.panes.servers.list.select(index, len, Some);
             }
             Goal::Pane(pane) => self.show(pane),
+            Goal::View(name) => self.run_view(&name),
+            Goal::SaveView(_) => {}
             Goal::Theme(name) => {
                 self.theme_before = None;
                 self.say(Tone::Plain, format!("theme {name} until the end; theme = \"{name}\" in console.toml keeps it"));

@@ -5,6 +5,7 @@ mod copying;
 mod news;
 mod prompts;
 mod verbs;
+mod views;
 
 use crate::command::Command;
 use crate::model::time::{Span, Time};

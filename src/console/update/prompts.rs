@@ -37,6 +37,15 @@ impl State {
     pub(super) fn retyped(&mut self) {
         match &mut self.overlay {
             Some(Overlay::Choose(choose)) => {
+                if choose.of == Of::Views {
+                    let text = choose.input.text().to_owned();
+                    let all = self.view_choices(&text);
+                    if let Some(Overlay::Choose(choose)) = &mut self.overlay {
+                        choose.all = std::sync::Arc::new(all);
+                        choose.search();
+                    }
+                    return;
+                }
                 choose.search();
                 self.preview();
             }
@@ -93,6 +102,7 @@ impl State {
                 match choose.chosen().map(|choice| choice.goal.clone()) {
                     // What cannot be shown cannot be kept.
                     Some(Goal::Theme(_)) if choose.error.is_some() => self.overlay = Some(Overlay::Choose(choose)),
+                    Some(Goal::SaveView(name)) => return self.save_view(&name),
                     Some(goal) => self.go_to_goal(goal),
                     None => self.overlay = Some(Overlay::Choose(choose)),
                 }
