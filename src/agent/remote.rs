@@ -76,6 +76,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::WorldThen(_)
             | ToClient::Answer(_)
             | ToClient::Vitals(_)
+            | ToClient::Health(_)
             | ToClient::Pong(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::ask::{self, Ask, Asked};
 use super::output::{Output, Tone};
 use super::{Context, Failure};
+use crate::model::health::Health;
 use crate::model::id::Origin;
 use crate::model::time::Time;
 use crate::model::words::counted;
@@ -37,6 +38,9 @@ struct ServerLine<'a> {
     systems: usize,
     agents: usize,
     alerts: usize,
+    /// How the server itself is; older ones do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'a Health>,
 }
 
 impl<'a> ServerLine<'a> {
@@ -54,6 +58,7 @@ impl<'a> ServerLine<'a> {
             systems: world.map_or(0, |world| world.systems.len()),
             agents: world.map_or(0, |world| world.agents.len()),
             alerts: world.map_or(0, |world| world.open.len()),
+            health: asked.replica.health.as_deref(),
         }
     }
 }
@@ -64,6 +69,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ask.worlds().await;
         let mut out = Output::new();
         let mut table = Vec::new();
+        let mut wrong: Vec<String> = Vec::new();
         for asked in &ask.asked {
             let line = ServerLine::of(asked);
             if args.json {
@@ -80,10 +86,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 Some(behind) => format!("its clock is {} s behind this one", behind.unsigned_abs()),
             };
             let said = if line.reached { numbers } else { line.why.unwrap_or_default().to_owned() };
+            for said in line.health.iter().flat_map(|health| &health.wrong) {
+                wrong.push(format!("{}: {}: {}. {}", line.server, said.severity, said.what, said.advice));
+            }
             let version = line.version.map(|version| format!("midwatch {version}")).unwrap_or_default();
             table.push(vec![(Tone::Strong, line.server.to_owned()), state, (Tone::Plain, said), (Tone::Muted, version), (Tone::Stale, clock)]);
         }
         out.table(&table)?;
+        for said in &wrong {
+            out.line(said)?;
+        }
         out.finish()?;
         ask.all_reached()
     })

@@ -11,6 +11,7 @@ use super::servers::ServerIndex;
 use crate::link::LinkEvent;
 use crate::model::event::Event;
 use crate::model::fold::fold;
+use crate::model::health::Health;
 use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::time::Span;
@@ -48,6 +49,8 @@ pub enum Update {
         fresh: Fresh,
     },
     Vitals(Vec<Observation>),
+    /// How the server itself is.
+    Health(Arc<Health>),
     /// A request was done or refused.
     Answered {
         request: RequestId,
@@ -124,6 +127,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         // A past that is another server's is none (F3).
         ToClient::WorldThen(then) if then.world.as_ref().is_none_or(|world| world.origin == origin) => Update::Then(then),
         ToClient::WorldThen(_) => return None,
+        ToClient::Health(health) => Update::Health(Arc::new(health)),
         ToClient::Problem(problem) => Update::Problem(problem),
         ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
     })
@@ -139,6 +143,8 @@ pub struct Replica {
     /// Nothing before the first snapshot.
     pub world: Option<Arc<World>>,
     pub fresh: Option<Fresh>,
+    /// How the server says it is itself; older ones do not say.
+    pub health: Option<Arc<Health>>,
     /// Events that could not be read.
     pub broken: u32,
 }
@@ -147,7 +153,9 @@ impl Replica {
     pub fn apply(&mut self, update: &Update) {
         match update {
             Update::Connecting { .. } | Update::Vitals(_) | Update::Answered { .. } | Update::History { .. } | Update::Then(_) | Update::Problem(_) => {}
+            Update::Health(health) => self.health = Some(health.clone()),
             Update::Connected(welcome) => {
+                self.health = None;
                 self.welcome = Some(welcome.clone());
                 self.connected = true;
                 self.why = None;

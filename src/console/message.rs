@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::model::event::Event;
+use crate::model::health::Health;
 use crate::model::id::{EventId, RequestId};
 use crate::model::intent::Refusal;
 use crate::model::observation::Observation;
@@ -72,6 +73,8 @@ pub enum News {
         lag: Span,
     },
     Latest(Vec<Observation>),
+    /// How the server itself is.
+    Health(Arc<Health>),
     Answer {
         request: RequestId,
         result: Result<(), Refusal>,

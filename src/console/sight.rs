@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::model::health::{Health, Wrong};
 use crate::model::id::Person;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
@@ -49,6 +50,8 @@ pub struct Link {
     pub known: bool,
     /// It is no server but a file that is read.
     pub is_file: bool,
+    /// How it says it is itself; older servers do not say.
+    pub health: Option<Arc<Health>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -74,6 +77,7 @@ impl Link {
             remark: None,
             known: false,
             is_file: false,
+            health: None,
         }
     }
 
@@ -86,6 +90,11 @@ impl Link {
     pub fn age(&self, mono: Span) -> Option<Span> {
         let (heard, lag) = self.heard?;
         Some(Span::from_micros(mono.micros().saturating_sub(heard.micros()).saturating_add(lag.micros())))
+    }
+
+    /// What is wrong with the server itself, the worst first; nothing while it is not heard: that is said already.
+    pub fn wrong(&self, mono: Span) -> &[Wrong] {
+        self.health.as_ref().filter(|_| self.is_live(mono)).map_or(&[], |health| &health.wrong)
     }
 
     pub fn is_live(&self, mono: Span) -> bool {

@@ -268,7 +268,12 @@ impl Link {
                 }
                 ToClient::Pong(pong)
             }
-            other @ (ToClient::Welcome(_) | ToClient::Page(_) | ToClient::WorldThen(_) | ToClient::Ack(_) | ToClient::Vitals(_)) => other,
+            other @ (ToClient::Welcome(_)
+            | ToClient::Page(_)
+            | ToClient::WorldThen(_)
+            | ToClient::Ack(_)
+            | ToClient::Vitals(_)
+            | ToClient::Health(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

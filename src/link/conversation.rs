@@ -167,6 +167,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Answer(_) => "an answer",
         ToClient::Ack(_) => "an acknowledgement",
         ToClient::Vitals(_) => "vitals",
+        ToClient::Health(_) => "health",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

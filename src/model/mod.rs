@@ -7,6 +7,7 @@ pub mod episode;
 pub mod event;
 pub mod filter;
 pub mod fold;
+pub mod health;
 pub mod history;
 pub mod id;
 pub mod intent;

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::config::{Config, ConfigError};
 use super::core::{self, Core, CoreParts, Pace};
+use super::health::{self, Disk, Monitor};
 use super::http;
 use super::hub::{Hub, QueueLimits};
 use super::intake;
@@ -52,6 +53,11 @@ pub struct Parts {
     pub limits: Limits,
     pub queue: QueueLimits,
     pub connections: usize,
+    /// The room where the data is; nobody knows in a simulation.
+    pub disk: Disk,
+    /// From where on the server is not well, and how often that is measured.
+    pub health: crate::model::health::Limits,
+    pub health_every: Duration,
 }
 
 impl Parts {
@@ -67,6 +73,9 @@ impl Parts {
             limits: Limits::default(),
             queue: QueueLimits { publications: 256, bytes: 8 << 20 },
             connections: 10_000,
+            disk: Arc::new(|| None),
+            health: crate::model::health::Limits::default(),
+            health_every: Duration::from_secs(5),
         }
     }
 }
@@ -81,6 +90,8 @@ pub struct Server {
     sources: Sources,
     core: Core,
     core_task: tokio::task::JoinHandle<()>,
+    /// Measures how the server is; ends with this value.
+    monitor: health::Task,
     connections: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
@@ -108,6 +119,7 @@ impl Server {
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
         parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
+        parts.disk = Arc::new(move || health::room(&data));
         Server::bind(config, parts).await
     }
 
@@ -148,6 +160,10 @@ impl Server {
             hint: None,
         })?;
         let polled = sources.watch();
+        let mut monitor = Monitor::new(parts.log.clone(), parts.clock.clone(), metrics.clone(), counts.clone(), polled.clone());
+        (monitor.disk, monitor.limits, monitor.every) = (parts.disk, parts.health, parts.health_every);
+        let refusals = counts.refusals.clone();
+        let (health, monitor) = monitor.start();
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
@@ -161,13 +177,15 @@ impl Server {
             name,
             env: config.env.clone(),
             claim_every,
+            health,
+            refusals,
             stopping: stops,
             alive,
         });
         let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
         let connections = Arc::new(Semaphore::new(parts.connections));
-        Ok(Server { listener: parts.listener, address, router, shared, sources, core, core_task, connections, stopping, ended })
+        Ok(Server { listener: parts.listener, address, router, shared, sources, core, core_task, monitor, connections, stopping, ended })
     }
 
     /// Where it listens; nowhere in a simulation.
@@ -223,8 +241,8 @@ impl Server {
 
     /// The last words are written and told, then everybody is sent home.
     async fn stop(self) {
-        let Server { listener, address: _, router, shared, sources, core, core_task, connections: _, stopping, mut ended } = self;
-        drop((listener, sources));
+        let Server { listener, address: _, router, shared, sources, core, core_task, monitor, connections: _, stopping, mut ended } = self;
+        drop((listener, sources, monitor));
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);

@@ -470,11 +470,12 @@ impl Task {
             }
         }
         self.parts.hub.send_vitals();
+        let waiting = self.flights.front().map_or(Span::ZERO, |flight| now.since(flight.recorded));
+        metrics::set(&self.parts.metrics.waiting_micros, waiting.micros().unsigned_abs());
         if at.duration_since(self.claimed) >= self.parts.pace.claim {
             self.claimed = at;
             let head = self.parts.hub.head();
             // What waits for the disk is not yet told: a reader should know how long.
-            let waiting = self.flights.front().map_or(Span::ZERO, |flight| now.since(flight.recorded));
             let refusing = self.trouble.as_ref().map_or(Span::ZERO, |trouble| at.duration_since(trouble.since).into());
             self.parts.hub.publish(Publication::new(self.primary.world.incarnation, head, head, Vec::new(), waiting.max(refusing)));
             self.measure();

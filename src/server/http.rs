@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -135,13 +135,27 @@ fn shown(request: &Parts<'_>, shared: &Shared) -> Result<Shown, Box<Response>> {
     match bearer(request.headers) {
         None if request.headers.contains_key(AUTHORIZATION) => Err(Box::new(unauthorized("the Authorization header must be `Bearer` and a token"))),
         None => Ok(Shown::Nothing),
-        Some(token) => shared.tokens.kind_of(token).map(Shown::Token).ok_or_else(|| Box::new(unauthorized("this token opens nothing here"))),
+        Some(token) => shared.tokens.kind_of(token).map(Shown::Token).ok_or_else(|| {
+            let from = sender(request.via, request.headers);
+            shared.refusals.say(shared.clock.now(), &from, request.route, StatusCode::UNAUTHORIZED, "this token opens nothing here");
+            Box::new(unauthorized("this token opens nothing here"))
+        }),
     }
 }
 
 struct Parts<'a> {
     headers: &'a HeaderMap,
     via: Option<Via>,
+    route: &'static str,
+}
+
+/// Who sent a request, for a line in the log: from where, and as what it names itself.
+pub(super) fn sender(via: Option<Via>, headers: &HeaderMap) -> String {
+    let from = via.map_or_else(|| "an unknown address".to_owned(), |via| via.to_string());
+    match headers.get(USER_AGENT).and_then(|name| name.to_str().ok()) {
+        Some(name) => format!("{from} ({})", name.chars().take(60).collect::<String>()),
+        None => from,
+    }
 }
 
 fn unauthorized(words: &str) -> Response {
@@ -155,7 +169,7 @@ async fn upgrade(
     slot: Option<axum::Extension<Slot>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let shown = match shown(&Parts { headers: &headers, via: via.map(|via| via.0) }, &shared) {
+    let shown = match shown(&Parts { headers: &headers, via: via.map(|via| via.0), route: PATH }, &shared) {
         Ok(shown) => shown,
         Err(response) => return *response,
     };
@@ -182,7 +196,7 @@ async fn upgrade(
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Option<axum::Extension<Via>>) -> Response {
-    match shown(&Parts { headers: &headers, via: via.map(|via| via.0) }, &shared) {
+    match shown(&Parts { headers: &headers, via: via.map(|via| via.0), route: "/metrics" }, &shared) {
         Ok(Shown::Owner | Shown::Token(_)) => {
             let text = shared.metrics.render(shared.log.head(), &shared.log.health()) + &(shared.more_metrics)();
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

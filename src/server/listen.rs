@@ -69,9 +69,18 @@ impl<'de> serde::Deserialize<'de> for Listen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Via {
     /// Anybody on this machine may be there.
-    Tcp,
+    Tcp(SocketAddr),
     /// The socket's owner alone.
     Owner,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Via::Tcp(peer) => peer.fmt(f),
+            Via::Owner => f.write_str("the socket"),
+        }
+    }
 }
 
 /// Takes connections.
@@ -101,9 +110,9 @@ impl Listener {
     /// The next connection. `None`: there will be no more.
     pub(super) async fn accept(&mut self) -> Option<io::Result<(Box<dyn Io>, Via)>> {
         match self {
-            Listener::Tcp(listener) => Some(listener.accept().await.map(|(stream, _)| {
+            Listener::Tcp(listener) => Some(listener.accept().await.map(|(stream, peer)| {
                 let _ = stream.set_nodelay(true);
-                (Box::new(stream) as Box<dyn Io>, Via::Tcp)
+                (Box::new(stream) as Box<dyn Io>, Via::Tcp(peer))
             })),
             Listener::Unix(listener, _) => loop {
                 match listener.accept().await {

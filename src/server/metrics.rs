@@ -27,6 +27,10 @@ pub struct Metrics {
     pub clock_behind_micros: AtomicU64,
     pub open_alerts: AtomicU64,
     pub unmapped: AtomicU64,
+    /// How long the oldest append has waited for the disk.
+    pub waiting_micros: AtomicU64,
+    /// What is wrong with the server itself.
+    pub wrong: AtomicU64,
     trouble: Mutex<Option<String>>,
 }
 
@@ -90,6 +94,7 @@ impl Metrics {
         line("frames_received_total", "counter", "Frames received.", of(&self.frames_in));
         line("frames_malformed_total", "counter", "Frames that could not be read.", of(&self.malformed));
         line("lag_seconds", "gauge", "From an event's recording until it was durable, the last time.", seconds(&self.lag_micros));
+        line("health_wrong", "gauge", "What is wrong with the server itself; `midwatch servers` says what.", of(&self.wrong));
         line("clock_behind_seconds", "gauge", "How far the wall clock is behind what was recorded.", seconds(&self.clock_behind_micros));
         out
     }

@@ -15,9 +15,11 @@ use tokio::time::Instant;
 
 use super::asks::Asks;
 use super::core::{Core, Input};
+use super::health::{self, HealthFrame};
 use super::hub::{Hub, Publication, Subscription, VitalsFrame, message};
 use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
+use super::refusals::Refusals;
 use super::resume;
 use crate::link::Clock;
 use crate::model::filter::{Filter, OnServer};
@@ -83,6 +85,8 @@ pub struct Shared {
     pub alive: tokio::sync::mpsc::Sender<()>,
     /// What others count, as text for `/metrics`.
     pub more_metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub health: watch::Receiver<Arc<HealthFrame>>,
+    pub refusals: Arc<Refusals>,
 }
 
 /// What a connection has shown so far.
@@ -114,7 +118,8 @@ pub async fn run(socket: WebSocket, shown: Shown, shared: Arc<Shared>) {
     let alive = shared.alive.clone();
     let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
     if let Some(hello) = greet(&mut wire, shown).await {
-        let session = Session { wire, hello, stream: None, asks: Asks::default(), replies: FuturesUnordered::new(), vitals: None, rate: Rate::default() };
+        let session =
+            Session { wire, hello, stream: None, asks: Asks::default(), replies: FuturesUnordered::new(), vitals: None, health: None, rate: Rate::default() };
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
     }
@@ -259,6 +264,7 @@ struct Session {
     asks: Asks,
     replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
     vitals: Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>,
+    health: Option<watch::Receiver<Arc<HealthFrame>>>,
     rate: Rate,
 }
 
@@ -274,6 +280,7 @@ impl Session {
                 rows = self.asks.next() => self.asks.answer(&mut self.wire, rows).await?,
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
                 frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
+                frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
@@ -411,6 +418,12 @@ impl Session {
         if let Some((changes, _)) = &mut self.vitals {
             changes.mark_changed();
         }
+        self.health = ask.health.then(|| self.wire.shared.health.clone());
+        if let Some(health) = &mut self.health {
+            // Before the snapshot: whoever asks once and goes has it too.
+            let frame = health.borrow_and_update().clone();
+            self.tell_health(&frame).await?;
+        }
         self.stream = None;
         let subscription = self.wire.shared.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
@@ -496,6 +509,13 @@ impl Session {
         let events =
             publication.rows.iter().filter(|row| matches(Some(filter), &self.wire.shared.name, &row.bytes)).map(|row| EventBytes(row.bytes.clone())).collect();
         self.batch(publication.from, publication.to, events, publication.lag).await
+    }
+
+    async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
+        match frame.message(self.wire.encoding) {
+            Some(message) => self.wire.send(message).await,
+            None => Ok(()),
+        }
     }
 
     async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {

@@ -136,6 +136,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::WorldThen(then) => ToClient::WorldThen(then),
         ToClient::Answer(answer) => ToClient::Answer(answer),
         ToClient::Ack(ack) => ToClient::Ack(ack),
+        ToClient::Health(health) => ToClient::Health(health),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Pong(ping) => ToClient::Pong(ping),
         ToClient::Problem(problem) => ToClient::Problem(problem),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event_bytes::EventBytes;
+use crate::model::health::Health;
 use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
 use crate::model::intent::{Refusal, Request};
 use crate::model::observation::{AgentHello, Observation};
@@ -91,6 +92,9 @@ pub struct Subscribe {
     /// Whether the latest observations are wanted ([`Vitals`]).
     #[serde(default)]
     pub vitals: bool,
+    /// Whether the server shall say how it is itself ([`Health`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health: bool,
 }
 
 /// Which way to page through the timeline, in the order of (`at`, sequence).
@@ -174,6 +178,8 @@ pub enum ToClient<E = EventBytes> {
     Answer(Answer),
     Ack(Ack),
     Vitals(Vitals),
+    /// How the server itself is: a lossy channel, in which the latest wins.
+    Health(Health),
     Pong(Ping),
     Problem(Problem),
 }

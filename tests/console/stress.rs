@@ -49,6 +49,33 @@ fn a_storm_does_not_move_the_selection_and_new_rows_are_counted_above() {
 }
 
 #[test]
+fn a_server_that_is_not_well_says_so_on_line_1_and_what_to_do_in_its_detail() {
+    use midwatch::model::health::{Health, Limits, Numbers, Room, judge};
+    for (width, height) in [(80, 24), (120, 36), (200, 60)] {
+        let mut desk = Desk::on_the_night("mono", width, height);
+        let numbers = Numbers { disk: Some(Room { free: 200 << 20, total: 100 << 30 }), ..Numbers::default() };
+        let tell = |numbers: Numbers| News::Health(Arc::new(Health { at: NOW, wrong: judge(&numbers, &Limits::default(), NOW), numbers }));
+        desk.hear(
+            0,
+            vec![
+                News::Connected { version: "0.1.0".into(), environment: None, skew: None, patience: Span::from_secs(15) },
+                News::Claim { lag: Span::ZERO },
+                tell(numbers),
+            ],
+        );
+        desk.wait(Span::from_millis(10));
+        let first = desk.screen().lines().next().unwrap().to_owned();
+        assert!(first.contains("infra ▲ disk"), "a sign and a word: {first}");
+        desk.press("0");
+        desk.shows("200 MiB of 100 GiB are free where the log is");
+        desk.shows("Make room there");
+        desk.hear(0, vec![tell(Numbers::default())]);
+        desk.hides("▲ disk");
+        desk.shows("✓ well");
+    }
+}
+
+#[test]
 fn one_event_from_1970_leaves_the_strip_its_night() {
     let (mut infra, shop) = night();
     for minute in 0..40 {

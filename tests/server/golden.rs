@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
+use midwatch::model::health::{Health, Numbers, Refused, Room, SourceHealth, Wrong};
 use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
@@ -61,6 +62,38 @@ fn observation() -> Observation {
     }
 }
 
+fn health() -> Health {
+    let source = SourceHealth {
+        name: "prometheus".into(),
+        answered: Some(at()),
+        failures: 4,
+        why: Some("connection refused".into()),
+        broken_rules: 1,
+        broken_rule: Some("Disk: parse error".into()),
+    };
+    let wrong = Wrong {
+        severity: Severity::Error,
+        word: "source".into(),
+        what: "prometheus has not answered for 3m: connection refused".into(),
+        advice: "Its alerts are shown as they were. `midwatch source test` tries it and says more".into(),
+    };
+    let numbers = Numbers {
+        queued: 2,
+        waiting: Span::from_secs(1),
+        unindexed: 12_000,
+        behind: Span::from_secs(30),
+        log_bytes: 1 << 30,
+        disk: Some(Room { free: 10 << 30, total: 100 << 30 }),
+        last_backup: Some(at()),
+        failing: Some("the disk is full".into()),
+        damage: Some("page 7 is damaged".into()),
+        sources: vec![source],
+        refused: 3,
+        last_refused: Some(Refused { at: at(), route: "POST /api/v2/alerts".into(), why: "this token is not one of the intakes'".into() }),
+    };
+    Health { at: at(), wrong: vec![wrong], numbers }
+}
+
 fn to_server() -> Vec<(&'static str, ToServer)> {
     let place = Place { at: at(), sequence: Sequence(42) };
     let hello = AgentHello {
@@ -84,6 +117,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 filter: Some("severity:warning+".into()),
                 history: 500,
                 vitals: true,
+                health: false,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000 })),
@@ -139,6 +173,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("answer", ToClient::Answer(Answer { id: RequestId([0x33; 16]), result: Outcome::Done(vec![id(43)]) })),
         ("ack", ToClient::Ack(Ack { id: 2, refused: Some(Refusal::new(RefusalCode::Unavailable, "the disk is full")) })),
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
+        ("health", ToClient::Health(health())),
         ("pong", ToClient::Pong(Ping { id: 9 })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]

@@ -73,6 +73,10 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Wor
         };
         words.push((format!(" {words_of_age}"), role));
     }
+    if let [worst, more @ ..] = link.wrong(state.mono) {
+        let others = if more.is_empty() { String::new() } else { format!(" +{}", more.len()) };
+        words.push((format!(" {} {}{others}", glyphs.severity(worst.severity), worst.word), Role::of_severity(worst.severity)));
+    }
     words
 }
 
@@ -97,6 +101,7 @@ fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             Pane::Now if state.needs.need_you > 0 => state.needs.need_you.to_string(),
             Pane::Alerts if !state.rows.is_empty() => state.rows.len().to_string(),
             Pane::Servers if state.links.iter().any(|link| !link.is_live(state.mono)) => canvas.glyphs().late.to_owned(),
+            Pane::Servers if state.links.iter().any(|link| !link.wrong(state.mono).is_empty()) => canvas.glyphs().warning.to_owned(),
             Pane::Now | Pane::Alerts | Pane::Servers | Pane::Today | Pane::Timeline | Pane::Systems => String::new(),
         };
         let current = pane == state.pane;

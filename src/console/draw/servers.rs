@@ -3,9 +3,11 @@
 use ratatui::layout::Rect;
 
 use crate::console::pane::{Split, servers};
+use crate::console::screen::text;
 use crate::console::sight::{Link, LinkState};
 use crate::console::state::State;
 use crate::console::theme::Role;
+use crate::model::health::Health;
 use crate::model::history::coarse;
 use crate::model::time::{Span, Time};
 
@@ -93,6 +95,9 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
             lines.push(vec![label("tried again"), (clock(state, *retry), Role::Text)]);
         }
     }
+    if let Some(health) = &link.health {
+        lines.extend(well(canvas, health, room));
+    }
     if let Some(environment) = &link.environment {
         let role = if environment.starts_with("prod") { Role::BarEnvironment } else { Role::Text };
         lines.push(vec![label("environment"), (environment.to_string(), role)]);
@@ -128,8 +133,10 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
             lines.push(vec![label("known since"), (since.zoned(&state.zone).strftime("%-d %b %Y %H:%M").to_string(), Role::Text)]);
         }
         for (name, source) in &world.sources {
+            let said = link.health.as_ref().and_then(|health| health.numbers.sources.iter().find(|source| *source.name == *name.as_str()));
+            let why = said.and_then(|source| source.why.as_ref()).map_or_else(String::new, |why| format!(": {why}"));
             let (words, role) = match source.failing_since {
-                Some(since) => (format!("cannot be reached since {}", clock(state, since)), Role::MessageBad),
+                Some(since) => (format!("cannot be reached since {}{why}", clock(state, since)), Role::MessageBad),
                 None => (format!("answers, {} silences", source.silences.len()), Role::Text),
             };
             lines.push(vec![label("source"), (format!("{name}  "), Role::Actor), (words, role)]);
@@ -147,6 +154,26 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
     for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
         canvas.words(x, y, room, line);
     }
+}
+
+/// How the server itself is: what is wrong and what to do, then the numbers.
+fn well(canvas: &Canvas<'_>, health: &Health, room: u16) -> Vec<Words> {
+    const WIDE: u16 = 16;
+    let label = |text: &str| (format!("{text:<16}"), Role::Muted);
+    let glyphs = canvas.glyphs();
+    let mut out: Vec<Words> = Vec::new();
+    if health.wrong.is_empty() {
+        out.push(vec![label("itself"), (format!("{} well", glyphs.good), Role::Fine)]);
+    }
+    for wrong in &health.wrong {
+        let role = Role::of_severity(wrong.severity);
+        let said = format!("{} {}: {}", glyphs.severity(wrong.severity), wrong.word, wrong.what);
+        let said = text::wrap(&said, room.saturating_sub(WIDE), 3, glyphs.ellipsis).into_iter().map(|line| (line, role));
+        let advice = text::wrap(&wrong.advice, room.saturating_sub(WIDE), 2, glyphs.ellipsis).into_iter().map(|line| (line, Role::Text));
+        out.extend((0..).zip(said.chain(advice)).map(|(row, line)| vec![label(if row == 0 { "itself" } else { "" }), line]));
+    }
+    out.push(vec![label("its log"), (health.numbers.sentence(health.at), Role::Text)]);
+    out
 }
 
 fn clock(state: &State, at: Time) -> String {

@@ -45,6 +45,7 @@ impl Runtime {
                 news.extend(unreadable(broken));
                 news
             }
+            Update::Health(health) => vec![News::Health(health)],
             Update::Vitals(observations) => vec![News::Latest(observations)],
             Update::Answered { request, outcome } => {
                 let result = match outcome {

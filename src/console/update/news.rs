@@ -28,6 +28,8 @@ impl State {
                 let was_lost = matches!(link.state, LinkState::Lost { .. }) && link.known;
                 link.state = LinkState::Up;
                 link.version = version;
+                // An older one says nothing, and what was said before the break counts no more.
+                link.health = None;
                 link.skew = skew;
                 link.patience = patience;
                 if link.environment.is_none() {
@@ -78,6 +80,7 @@ impl State {
                 self.dirty = self.dirty || was_live != link.is_live(mono);
             }
             News::Latest(_) => {}
+            News::Health(health) => link.health = Some(health),
             News::Answer { request, result } => {
                 let verb = self.pending.answered(&request);
                 self.dirty = true;

@@ -17,8 +17,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::guard::{Refused, Sender, body};
+use super::guard::{Refused, Sender, Why, body};
 use super::{Config, Core, Intake, json as bounded};
+use crate::model::clean::clean_line;
 use crate::model::event::{Actor, Change, Draft, Kind, Link, LogLine, Other};
 use crate::model::id::{SourceId, SystemId};
 use crate::model::severity::Severity;
@@ -89,14 +90,18 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
             Err(why) => {
                 bad += 1;
                 if faults.len() < FAULTS {
-                    faults.push(json!({ "line": number, "why": why }));
+                    faults.push(json!({ "line": number, "why": clean_line(&why) }));
                 }
             }
         }
     }
     if bad > 0 {
         let error = format!("nothing was taken: {bad} of {} events cannot be read", bad + drafts.len());
-        return Ok((StatusCode::BAD_REQUEST, Json(json!({ "error": error, "lines": faults }))).into_response());
+        let first = faults.first().map_or_else(String::new, |fault| format!(", line {}: {}", fault["line"], fault["why"].as_str().unwrap_or_default()));
+        let why = Why(format!("{error}{first}").into());
+        let mut answer = (StatusCode::BAD_REQUEST, Json(json!({ "error": error, "lines": faults }))).into_response();
+        answer.extensions_mut().insert(why);
+        return Ok(answer);
     }
     if drafts.is_empty() {
         return Err(Refused::bad(

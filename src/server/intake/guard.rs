@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{Core, Intake, Unavailable};
+use crate::model::clean::clean_line;
+use crate::server::listen::Via;
 
 /// A token that admits pushes. The token itself is not kept: only what it is compared by.
 #[derive(Clone)]
@@ -53,6 +55,10 @@ impl Sender {
 
 /// Lets a request in, or answers it.
 pub(super) async fn admit<C: Core>(State(intake): State<Intake<C>>, mut request: Request, next: Next) -> Response {
+    let via = request.extensions().get::<Via>().copied();
+    let from = crate::server::http::sender(via, request.headers());
+    // The path alone: what follows a `?` may be anything.
+    let route = format!("{} {}", request.method(), request.uri().path().chars().take(80).collect::<String>());
     let refused = match check(&intake, request.method(), request.headers()) {
         Ok(sender) => {
             request.extensions_mut().insert(sender);
@@ -65,10 +71,23 @@ pub(super) async fn admit<C: Core>(State(intake): State<Intake<C>>, mut request:
         Err(refused) => refused.into_response(),
     };
     intake.counts.refused.fetch_add(1, Ordering::Relaxed);
+    let why = refused.extensions().get::<Why>().map_or("the answer said why", |why| &why.0);
+    intake.counts.refusals.note(intake.core.now(), &from, &route, refused.status(), why);
     refused
 }
 
 fn check<C>(intake: &Intake<C>, method: &Method, headers: &HeaderMap) -> Result<Sender, Refused> {
+    let sender = known(intake, method, headers)?;
+    // Only those who may send are told how much.
+    if let Some(length) = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        && length > intake.config.largest
+    {
+        return Err(too_large(intake.config.largest));
+    }
+    Ok(sender)
+}
+
+fn known<C>(intake: &Intake<C>, method: &Method, headers: &HeaderMap) -> Result<Sender, Refused> {
     // No page in a browser has business here, and one can reach loopback ports of whoever looks at it.
     let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
     if headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none") {
@@ -76,11 +95,6 @@ fn check<C>(intake: &Intake<C>, method: &Method, headers: &HeaderMap) -> Result<
     }
     if *method != Method::GET && headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed bodies are not read; send it without Content-Encoding"));
-    }
-    if let Some(length) = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        && length > intake.config.largest
-    {
-        return Err(too_large(intake.config.largest));
     }
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(shown);
     let Some(shown) = shown else {
@@ -143,6 +157,10 @@ pub(super) async fn body<C>(intake: &Intake<C>, body: Body) -> Result<Bytes, Ref
     })
 }
 
+/// Why a request was refused, beside the answer: for those who count and log.
+#[derive(Clone)]
+pub(super) struct Why(pub Arc<str>);
+
 /// A request that is not done, in words; Alertmanager's clients expect them as a JSON text.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -168,7 +186,10 @@ impl From<Unavailable> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.why)).into_response();
+        // What it repeats of a request is harmless on the terminal that shows the answer.
+        let why = clean_line(&self.why).into_owned();
+        let mut response = (self.status, Json(&why)).into_response();
+        response.extensions_mut().insert(Why(why.into()));
         let headers = response.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"midwatch\""));

@@ -26,6 +26,7 @@ use crate::model::primary::Primary;
 use crate::model::report::{Memory, Report};
 use crate::model::time::Time;
 use crate::server::mapping::{Cuts, Mapping};
+use crate::server::refusals::Refusals;
 
 pub use guard::Token;
 
@@ -101,6 +102,8 @@ pub struct Counts {
     pub alerts: AtomicU64,
     pub events: AtomicU64,
     pub refused: AtomicU64,
+    /// What was refused lately, and by what words.
+    pub refusals: Arc<Refusals>,
     pub labels_dropped: AtomicU64,
     pub values_shortened: AtomicU64,
     pub texts_cut: AtomicU64,

@@ -54,13 +54,19 @@ impl Sources {
 #[derive(Clone, Debug, Default)]
 pub struct Watch(Vec<watch::Receiver<SourceState>>);
 
+impl Watch {
+    pub fn states(&self) -> Vec<SourceState> {
+        self.0.iter().map(|seen| seen.borrow().clone()).collect()
+    }
+}
+
 /// In the text format of Prometheus, for a page of metrics.
 impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return Ok(());
         }
-        let states: Vec<SourceState> = self.0.iter().map(|seen| seen.borrow().clone()).collect();
+        let states = self.states();
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         for (name, what, of) in [
             (

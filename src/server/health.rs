@@ -1,0 +1,169 @@
+//! How the server itself is: measured now and then, judged, and told to whoever wants to know. A lossy
+//! channel, like the latest observations: the latest wins, and a slow reader misses nothing but the past.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Message;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::hub::message;
+use super::intake::Counts;
+use super::metrics::{self, Metrics};
+use super::source::{SourceState, Watch};
+use crate::link::Clock;
+use crate::model::health::{Health, Limits, Numbers, Room, SourceHealth, Wrong, judge};
+use crate::model::time::Span;
+use crate::store::Log;
+use crate::wire::codec::encode;
+use crate::wire::{Encoding, EventBytes, ToClient};
+
+/// How the room on the data folder's file system is found; handed in, so that tests say what is left.
+pub type Disk = Arc<dyn Fn() -> Option<Room> + Send + Sync>;
+
+/// Numbers alone, with nothing newly wrong or right, are told this seldom.
+const NUMBERS_EVERY: Duration = Duration::from_secs(60);
+/// Sources that are told of, and how long their words may be.
+const MOST_SOURCES: usize = 200;
+const LONGEST_WORDS: usize = 300;
+
+/// What is told, encoded once for all who listen.
+pub struct HealthFrame {
+    pub health: Health,
+    frames: [OnceLock<Option<Message>>; 3],
+}
+
+impl HealthFrame {
+    fn new(health: Health) -> HealthFrame {
+        HealthFrame { health, frames: Default::default() }
+    }
+
+    pub fn message(&self, encoding: Encoding) -> Option<Message> {
+        let [json, plain, packed] = &self.frames;
+        let slot = match encoding {
+            Encoding::Json => json,
+            Encoding::MessagePack => plain,
+            Encoding::Zstd => packed,
+        };
+        slot.get_or_init(|| encode(&ToClient::<EventBytes>::Health(self.health.clone()), encoding).ok().map(message)).clone()
+    }
+}
+
+/// Ends when it is dropped.
+pub type Task = tokio::task::JoinSet<()>;
+
+/// Everything that is measured.
+pub struct Monitor {
+    pub log: Arc<dyn Log>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    pub counts: Arc<Counts>,
+    pub sources: Watch,
+    pub disk: Disk,
+    pub limits: Limits,
+    /// How often.
+    pub every: Duration,
+    behind_since: Mutex<Option<Instant>>,
+}
+
+impl Monitor {
+    pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, counts: Arc<Counts>, sources: Watch) -> Monitor {
+        let (disk, limits, every): (Disk, _, _) = (Arc::new(|| None), Limits::default(), Duration::from_secs(5));
+        Monitor { log, clock, metrics, counts, sources, disk, limits, every, behind_since: Mutex::new(None) }
+    }
+
+    fn measure(&self) -> Health {
+        let at = self.clock.now();
+        let health = self.log.health();
+        let mut behind_since = self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let many = health.unindexed > self.limits.unindexed;
+        *behind_since = many.then(|| behind_since.unwrap_or_else(Instant::now));
+        let behind = behind_since.map_or(Span::ZERO, |since| since.elapsed().into());
+        let (refused, last_refused) = self.counts.refusals.lately(at);
+        let numbers = Numbers {
+            queued: health.queued,
+            waiting: Span::from_micros(i64::try_from(self.metrics.waiting_micros.load(Ordering::Relaxed)).unwrap_or(i64::MAX)),
+            unindexed: health.unindexed,
+            behind,
+            log_bytes: health.bytes,
+            disk: (self.disk)(),
+            last_backup: health.last_backup,
+            failing: self.metrics.trouble().or(health.failing).map(|why| short(&why)),
+            damage: health.damage.map(|why| short(&why)),
+            sources: self.sources.states().iter().take(MOST_SOURCES).map(source).collect(),
+            refused,
+            last_refused,
+        };
+        Health { at, wrong: judge(&numbers, &self.limits, at), numbers }
+    }
+
+    /// Measures for as long as it is let. The first measure is there before this returns.
+    pub fn start(self) -> (watch::Receiver<Arc<HealthFrame>>, Task) {
+        let first = self.measure();
+        set_wrong(&self.metrics.wrong, &first.wrong);
+        let (sender, receiver) = watch::channel(Arc::new(HealthFrame::new(first)));
+        let mut task = Task::new();
+        task.spawn(async move {
+            let mut told = Instant::now();
+            loop {
+                tokio::time::sleep(self.every).await;
+                let health = self.measure();
+                set_wrong(&self.metrics.wrong, &health.wrong);
+                let last = sender.borrow().health.clone();
+                let due = told.elapsed() >= NUMBERS_EVERY && last.numbers != health.numbers;
+                if due || kinds(&last.wrong) != kinds(&health.wrong) {
+                    told = Instant::now();
+                    sender.send_replace(Arc::new(HealthFrame::new(health)));
+                }
+            }
+        });
+        (receiver, task)
+    }
+}
+
+/// What is wrong, apart from the numbers in its words, which change all the time.
+fn kinds(wrong: &[Wrong]) -> Vec<(&str, crate::model::severity::Severity)> {
+    wrong.iter().map(|wrong| (&*wrong.word, wrong.severity)).collect()
+}
+
+fn set_wrong(gauge: &AtomicU64, wrong: &[Wrong]) {
+    metrics::set(gauge, u64::try_from(wrong.len()).unwrap_or(u64::MAX));
+}
+
+fn source(state: &SourceState) -> SourceHealth {
+    SourceHealth {
+        name: short(&state.name),
+        answered: state.answered,
+        failures: state.failures,
+        why: state.error.as_deref().filter(|_| state.failures > 0).map(short),
+        broken_rules: u64::try_from(state.broken_rules.len()).unwrap_or(u64::MAX),
+        broken_rule: state.broken_rules.first().map(|rule| short(rule)),
+    }
+}
+
+fn short(words: &str) -> Arc<str> {
+    let clean: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_WORDS).collect();
+    clean.into()
+}
+
+/// The room on the file system of a folder.
+pub fn room(folder: &std::path::Path) -> Option<Room> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    // What an ordinary user may still take, of what ordinary users may take: as `df` shows it.
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    let total = used.saturating_add(stat.f_bavail).saturating_mul(stat.f_frsize);
+    (total > 0).then(|| Room { free: stat.f_bavail.saturating_mul(stat.f_frsize), total })
+}
+
+/// The next frame for one reader.
+pub async fn next(health: &mut Option<watch::Receiver<Arc<HealthFrame>>>) -> Arc<HealthFrame> {
+    match health {
+        Some(changes) => match changes.changed().await {
+            Ok(()) => changes.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
