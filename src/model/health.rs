@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn bytes_are_for_people() {
-        for (bytes, words) in [(0, "0 B"), (1_023, "1023 B"), (1_536, "1.5 KiB"), (200 << 20, "200 MiB"), (u64::MAX, "16384 PiB")] {
+        for (bytes, words) in [(0, "0 B"), (1_023, "1023 B"), (1_536, "1.5 KiB"), (200 << 20, "200 MiB"), (u64::MAX, "16383 PiB")] {
             assert_eq!(Bytes(bytes).to_string(), words);
         }
     }

@@ -169,7 +169,8 @@ async fn upgrade(
     slot: Option<axum::Extension<Slot>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let shown = match shown(&Parts { headers: &headers, via: via.map(|via| via.0), route: PATH }, &shared) {
+    let via = via.map(|via| via.0);
+    let shown = match shown(&Parts { headers: &headers, via, route: PATH }, &shared) {
         Ok(shown) => shown,
         Err(response) => return *response,
     };
@@ -183,6 +184,7 @@ async fn upgrade(
         let words = format!("this server speaks {SUBPROTOCOL}; the client offers something else\n");
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
+    let from = sender(via, &headers);
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(4 << 10)
@@ -190,7 +192,7 @@ async fn upgrade(
         .max_message_size(MAX_TO_SERVER)
         .max_frame_size(MAX_TO_SERVER)
         .on_upgrade(move |socket| async move {
-            session::run(socket, shown, shared).await;
+            session::run(socket, shown, &from, shared).await;
             drop(slot);
         })
 }

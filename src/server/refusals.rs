@@ -71,7 +71,50 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Arc;
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the log says while this runs.
+    fn logged(run: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let to = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to.clone()).finish();
+        tracing::subscriber::with_default(subscriber, run);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn lines_in_the_log_are_few_and_count_what_they_leave_out() {
+        let refusals = Refusals::default();
+        let lines = logged(|| {
+            for second in 0..100 {
+                refusals.say(Time::from_secs(1_000 + second), "127.0.0.1:4711 (curl)", "hello", StatusCode::UNAUTHORIZED, "this token opens nothing here");
+            }
+        });
+        assert_eq!(lines.lines().count(), 4, "{lines}");
+        let first = lines.lines().next().unwrap();
+        for part in ["127.0.0.1:4711 (curl)", "hello", "401", "this token opens nothing here", "others=0"] {
+            assert!(first.contains(part), "{part} in {first}");
+        }
+        assert!(lines.lines().skip(1).all(|line| line.contains("others=29")), "{lines}");
+        // A clock that was put back does not silence it.
+        assert!(!logged(|| refusals.say(Time::from_secs(500), "a", "b", StatusCode::UNAUTHORIZED, "c")).is_empty());
+    }
 
     #[test]
     fn what_was_refused_is_counted_for_ten_minutes() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use axum::http::StatusCode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -112,12 +113,13 @@ pub(super) struct Over;
 
 type Said = Result<(), Over>;
 
-pub async fn run(socket: WebSocket, shown: Shown, shared: Arc<Shared>) {
+/// `from`: who is on the other side, for a line in the log.
+pub async fn run(socket: WebSocket, shown: Shown, from: &str, shared: Arc<Shared>) {
     count(&shared.metrics.sessions);
     let stopping = shared.stopping.clone();
     let alive = shared.alive.clone();
     let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
-    if let Some(hello) = greet(&mut wire, shown).await {
+    if let Some(hello) = greet(&mut wire, shown, from).await {
         let session =
             Session { wire, hello, stream: None, asks: Asks::default(), replies: FuturesUnordered::new(), vitals: None, health: None, rate: Rate::default() };
         // Whichever way it ended, there is nobody to tell.
@@ -183,7 +185,7 @@ impl Wire {
 }
 
 /// Waits for the hello, and answers it. `None`: the connection ended, with words where there was somebody to hear them.
-async fn greet(wire: &mut Wire, shown: Shown) -> Option<Hello> {
+async fn greet(wire: &mut Wire, shown: Shown, from: &str) -> Option<Hello> {
     let limits = wire.shared.limits.clone();
     let frame = match tokio::time::timeout(limits.handshake, wire.next()).await {
         Ok(frame) => frame.ok()?,
@@ -208,16 +210,22 @@ async fn greet(wire: &mut Wire, shown: Shown) -> Option<Hello> {
             return None;
         }
     };
-    let shown = match (shown, hello.token.take()) {
+    let token = hello.token.take();
+    let wrong = token.is_some();
+    let shown = match (shown, token) {
         (Shown::Nothing, Some(token)) => wire.shared.tokens.kind_of(&token).map_or(Shown::Nothing, Shown::Token),
         (shown, _) => shown,
     };
     if !shown.opens(hello.role) {
         let words = match (hello.role, shown) {
             (Role::Peer, _) => "this version takes no peers".to_owned(),
+            (_, Shown::Nothing) if wrong => {
+                "this token opens nothing here; the right one is in the file `console.token` or `agent.token` in the server's data folder".to_owned()
+            }
             (_, Shown::Nothing) => "a token is needed: from the file `console.token` or `agent.token` in the server's data folder".to_owned(),
             (role, _) => format!("this token is not one for the role `{}`", role.word()),
         };
+        wire.shared.refusals.say(wire.shared.clock.now(), from, "hello", StatusCode::UNAUTHORIZED, &words);
         let _ = wire.problem(ProblemCode::Unauthorized, None, words).await;
         return None;
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use midwatch::server::Parts;
 use tokio_tungstenite::tungstenite;
 
 use crate::scene::{self, AGENT, CONSOLE, hear, hear_of, plain, port, say, serve};
@@ -147,4 +148,81 @@ async fn an_agent_speaks_for_itself_alone() {
     assert_eq!(hear_of(&mut socket, "ack").await, serde_json::json!({"id": 3}));
     let world = scene::world(&server).await;
     assert_eq!(world.open.len(), 1, "the observation opened an alert, durably, before it was acknowledged");
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_in_the_hello_leaves_a_line_in_the_log_without_it() {
+    // One thread runs test and server: what it logs comes here.
+    let lines = Lines::default();
+    let to = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || to.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = serve(Arc::new(scene::memory()), |_| {}).await;
+    for _ in 0..3 {
+        let mut socket = plain(&port(&server), &[("user-agent", "old-console")]).await.unwrap();
+        say(&mut socket, &HELLO.replace("\"name\"", "\"token\":\"sEcReT-of-somebody\",\"name\"")).await;
+        let problem = hear_of(&mut socket, "problem").await;
+        assert!(problem["words"].as_str().unwrap().contains("this token opens nothing here"), "{problem}");
+    }
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let refused: Vec<&str> = log.lines().filter(|line| line.contains("a request was refused")).collect();
+    assert_eq!(refused.len(), 1, "one line in half a minute: {log}");
+    for part in ["127.0.0.1:", "old-console", "hello", "401", "this token opens nothing here"] {
+        assert!(refused[0].contains(part), "{part} in {}", refused[0]);
+    }
+    assert!(!log.contains("sEcReT"), "{log}");
+}
+
+fn intake(parts: &mut Parts) {
+    parts.intakes = vec![midwatch::server::intake::Token::new("test", scene::INTAKE)];
+}
+
+#[tokio::test]
+async fn who_may_not_push_is_not_told_how_much_may_be_pushed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = serve(Arc::new(scene::memory()), intake).await;
+    let address = port(&server);
+    for (token, status) in [("wrong", "401"), (scene::INTAKE, "413")] {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head =
+            format!("POST /api/v2/alerts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 999999999\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        assert_eq!(answer.contains("larger than"), status == "413", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_repeats_no_character_that_turns_the_terminal_around() {
+    let server = serve(Arc::new(scene::memory()), intake).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (path, body) in [("/api/v2/alerts?active=may%E2%80%AEbe", None), ("/api/v1/events", Some(r#"{"title":"t","severity":"lo\u202eud\u001b[2J"}"#))] {
+        let url = format!("http://{}{path}", port(&server));
+        let request = match body {
+            Some(body) => http.post(url).body(body),
+            None => http.get(url),
+        };
+        let answer = request.bearer_auth(scene::INTAKE).send().await.unwrap();
+        assert_eq!(answer.status(), 400);
+        let words = answer.text().await.unwrap();
+        let said: serde_json::Value = serde_json::from_str(&words).unwrap();
+        assert!(!said.to_string().contains(['\u{202e}', '\u{1b}']), "{words}");
+        assert!(!words.contains(['\u{202e}', '\u{1b}']), "{words}");
+    }
 }

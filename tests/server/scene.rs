@@ -102,9 +102,17 @@ impl Console {
     }
 
     pub async fn until(&mut self, what: &str, mut fact: impl FnMut(&Console) -> bool) {
-        while !fact(self) {
-            tokio::time::timeout(Duration::from_secs(30), self.next()).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
-        }
+        self.until_within(Duration::from_secs(60), what, &mut fact).await;
+    }
+
+    /// The limit is one for the whole wait: claims come all the time, and a fact that never becomes true fails.
+    pub async fn until_within(&mut self, limit: Duration, what: &str, fact: &mut impl FnMut(&Console) -> bool) {
+        let wait = async {
+            while !fact(self) {
+                self.next().await;
+            }
+        };
+        tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
     }
 
     pub fn head(&self) -> u64 {
