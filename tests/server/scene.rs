@@ -41,6 +41,8 @@ pub async fn serve(log: Arc<dyn Log>, bend: impl FnOnce(&mut Parts)) -> Running 
 }
 
 pub async fn serve_on(listen: &Listen, log: Arc<dyn Log>, bend: impl FnOnce(&mut Parts)) -> Running {
+    // For the clients of the tests, whichever of them comes first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = Listener::bind(listen).await.unwrap();
     let mut parts = Parts::new(Arc::new(SystemClock), log, listener, tokens());
     parts.pace = pace();
