@@ -3,6 +3,7 @@
 
 mod golden;
 mod health;
+mod history;
 mod limits;
 mod open;
 mod past;

@@ -42,12 +42,14 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let below = Rect { x, y, width: room, height: area.bottom().saturating_sub(y) };
     if two {
         let half = below.width / 2;
-        let (left, right) = blocks;
+        let (mut left, right, rest) = blocks;
+        left.extend(rest);
         flow(canvas, &left, Rect { width: half.saturating_sub(2), ..below }, state.panes.detail_top);
         flow(canvas, &right, Rect { x: below.x + half, width: below.width - half, ..below }, state.panes.detail_top);
     } else {
-        let (mut all, right) = blocks;
+        let (mut all, right, rest) = blocks;
         all.extend(right);
+        all.extend(rest);
         flow(canvas, &all, below, state.panes.detail_top);
     }
 }
@@ -92,10 +94,12 @@ fn pad(text: &str, wide: usize) -> String {
     format!("{text}{}", " ".repeat(wide.saturating_sub(used)))
 }
 
-fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Vec<Block>, Vec<Block>) {
+fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Vec<Block>, Vec<Block>, Vec<Block>) {
     let glyphs = canvas.glyphs();
     let mut left = Vec::new();
     let mut right = Vec::new();
+    // What its past was: on the left, or last of all where there is one column.
+    let mut rest = Vec::new();
 
     let mut changed: Vec<Words> = Vec::new();
     let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
@@ -141,9 +145,15 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     }
     left.push(Block { title: "who did what", lines: did });
 
+    let mut past: Vec<Words> = Vec::new();
+    for sentence in &detail.history {
+        past.extend(text::wrap(sentence, room.saturating_sub(2), 2, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
+    }
+    rest.push(Block { title: "is it new, or always so", lines: past });
+
     if !detail.elsewhere.is_empty() {
         let lines = detail.elsewhere.iter().map(|words| vec![(words.clone(), Role::Text)]).collect();
-        left.push(Block { title: "the same check elsewhere", lines });
+        rest.push(Block { title: "the same check elsewhere", lines });
     }
     if !detail.past.is_empty() {
         let lines = detail
@@ -155,7 +165,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
                 vec![(pad(&ago(past.from, state.now), 10), Role::Muted), (format!("{} for {lasted}", past.severity), Role::Text)]
             })
             .collect();
-        left.push(Block { title: "earlier episodes", lines });
+        rest.push(Block { title: "earlier episodes", lines });
     }
 
     let mut why: Vec<Words> = Vec::new();
@@ -203,7 +213,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         let lines = text::wrap(&detail.about, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]).collect();
         right.push(Block { title: "what this is", lines });
     }
-    (left, right)
+    (left, right, rest)
 }
 
 /// A link by its name; where there is room, its address too.

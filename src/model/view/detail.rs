@@ -6,7 +6,7 @@ use super::Sky;
 use super::graph::{Graph, Walker};
 use super::suspect::{Changes, Suspect};
 use crate::model::event::{Condition, Link};
-use crate::model::history::ago;
+use crate::model::history::{Elsewhere, History, ago};
 use crate::model::id::{AlertRef, SystemRef};
 use crate::model::labels::Labels;
 use crate::model::severity::Severity;
@@ -33,7 +33,9 @@ pub struct Detail {
     pub changes: Vec<Suspect>,
     /// What people did and said about it or its system, newest first.
     pub deeds: Vec<DeedLine>,
-    /// The same check elsewhere: "blog/varnish 3 Oct: ttl too low, reverted".
+    /// Its past in sentences, with the numbers behind the verdict.
+    pub history: Vec<String>,
+    /// The same check elsewhere, all together and one by one: "blog/varnish 3 Oct: ttl too low, reverted".
     pub elsewhere: Vec<String>,
     pub owner: Arc<str>,
     pub contacts: Vec<Contact>,
@@ -88,6 +90,7 @@ pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
         said_by: alert.holders.iter().map(ToString::to_string).collect(),
         changes: Changes::of(sky, &graph).before(&mut Walker::new(&graph), reference, now),
         deeds: deeds(sky, reference, &system, now),
+        history: History::of(alert, &seen.world, &sky.zone, now).sentences(&sky.zone, now),
         elsewhere: elsewhere(sky, reference, alert, now),
         owner: sky.declared(server, &alert.system, |s| !s.spec.owner.is_empty()).map_or_else(|| "".into(), |s| s.spec.owner.clone()),
         contacts: sky.declared(server, &alert.system, |s| !s.spec.contacts.is_empty()).map(|s| s.spec.contacts.clone()).unwrap_or_default(),
@@ -162,12 +165,14 @@ fn did(deed: &Deed, here: bool) -> String {
 
 fn elsewhere(sky: &Sky, reference: AlertRef, alert: &Alert, now: Time) -> Vec<String> {
     let mut found: Vec<(Time, String)> = Vec::new();
+    let mut others: Vec<&Alert> = Vec::new();
     for (index, seen) in sky.servers.iter().enumerate() {
         for (fingerprint, other) in &seen.world.alerts {
             let same = seen.world.origin == reference.origin && *fingerprint == reference.alert;
             if same || other.check != alert.check || other.system == alert.system {
                 continue;
             }
+            others.push(other);
             let name = sky.name_of(index, &other.system);
             let said = seen.world.deeds.iter().rev().find(|deed| deed.alert == Some(*fingerprint) && !deed.withdrawn && !deed.text.is_empty());
             match (other.now, other.past.last()) {
@@ -181,5 +186,7 @@ fn elsewhere(sky: &Sky, reference: AlertRef, alert: &Alert, now: Time) -> Vec<St
         }
     }
     found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    found.into_iter().take(5).map(|(_, words)| words).collect()
+    // Of one other system its line says it all.
+    let together = Some(others).filter(|others| others.len() > 1).and_then(|others| Elsewhere::of(others.into_iter(), now).words());
+    together.into_iter().chain(found.into_iter().take(4).map(|(_, words)| words)).collect()
 }
