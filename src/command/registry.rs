@@ -119,7 +119,7 @@ commands! {
     PreviousHit, "previous-hit", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that matches.";
     NextError, "next-error", Search, On(LISTS), Hidden, Looks, "Goes to the next row that is an error or worse.";
     PreviousError, "previous-error", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that is an error or worse.";
-    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything that has a name: alerts, systems, servers, panes; opens a copied link.";
+    Find(Option<Words>), "find", Search, Everywhere, Shown, Looks, "Finds anything: systems, alerts, events, people, runbooks, commands, servers, views; opens a copied link.";
     Palette(Option<Words>), "palette", Search, Everywhere, Hidden, Looks, "Runs any command by its name.";
     Views(Option<Words>), "views", Search, Everywhere, Shown, Looks, "Lists the saved views, and shows the one that you choose.";
     ViewSave(Words), "view-save", Search, Everywhere, Shown, Looks, "Saves pane, filter, grouping and order under a name.";

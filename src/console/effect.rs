@@ -24,6 +24,12 @@ pub enum Effect {
         server: usize,
         at: Time,
     },
+    /// Events that hold these words, from a server's index.
+    Search {
+        server: usize,
+        words: String,
+        most: u32,
+    },
     Copy(String),
     /// Open a link with the desktop's opener.
     Open(String),

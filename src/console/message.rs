@@ -89,6 +89,11 @@ pub enum News {
         at: Time,
         then: Result<Arc<World>, PastRefusal>,
     },
+    /// What its index knows of these words, newest first.
+    Found {
+        words: Arc<str>,
+        entries: Vec<Entry>,
+    },
     Problem(Arc<str>),
 }
 

@@ -78,6 +78,8 @@ pub struct Runtime {
     stale: bool,
     asks: u64,
     asked: std::collections::BTreeMap<u64, usize>,
+    /// What the indexes were asked for.
+    searched: std::collections::BTreeMap<u64, std::sync::Arc<str>>,
     /// Asks for how things were: of whom, and when.
     looking: std::collections::BTreeMap<u64, (usize, Time)>,
     /// The terminal has answered all that it was asked.
@@ -117,6 +119,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         stale: true,
         asks: 0,
         asked: Default::default(),
+        searched: Default::default(),
         looking: Default::default(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),

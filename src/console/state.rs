@@ -23,6 +23,7 @@ use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::Timeline;
 use super::travel::{Away, Going};
+use super::update::find::Hunt;
 use super::views::View;
 
 /// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
@@ -58,6 +59,8 @@ pub struct State {
     pub theme: Theme,
     /// The themes that one may choose from.
     pub themes: Themes,
+    /// The search through events, while one finds anything.
+    pub(super) hunt: Hunt,
     /// Saved views, by name as their file has them.
     pub views: Vec<View>,
     /// What there was before one began to choose.
@@ -144,6 +147,7 @@ impl State {
             pressed: Pressed::default(),
             theme: setup.theme,
             themes: Themes::default(),
+            hunt: Hunt::default(),
             views: Vec::new(),
             theme_before: None,
             zone: setup.zone,
@@ -296,6 +300,7 @@ impl State {
         if self.timeline.is_searching() {
             self.timeline.work();
         }
+        self.hunt_on();
         let height = self.body_height();
         let mut panes = std::mem::take(&mut self.panes);
         if self.mono < BEGINNING {
@@ -328,8 +333,11 @@ impl State {
         if let Some(span) = self.arrives() {
             at(span);
         }
-        if self.timeline.is_searching() {
+        if self.timeline.is_searching() || self.is_hunting() {
             at(Span::ZERO);
+        }
+        if let Some(then) = self.hunt_asks_at() {
+            at(Span::from_micros((then.micros() - self.mono.micros()).max(0)));
         }
         if self.dirty {
             at(Span::from_micros(self.made_at.micros() + self.made_in.micros() * 4 - self.mono.micros()));

@@ -4,7 +4,14 @@ use midwatch::command::{GroupBy, Pane, SortBy};
 use midwatch::console::effect::Effect;
 use midwatch::console::views::{Change, View};
 
-use super::night::Desk;
+use std::sync::Arc;
+
+use midwatch::console::message::{Entry, Lazy, Message, News};
+use midwatch::model::event::{Actor, Draft, LogLine};
+use midwatch::model::id::{EventId, Incarnation, Origin, Sequence};
+use midwatch::model::time::Span;
+
+use super::night::{Desk, NOW, ago};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 60)];
 
@@ -101,4 +108,47 @@ fn a_view_is_saved_as_one_sees_it_and_brings_all_of_that_back() {
     desk.run("view-remove shop");
     assert!(desk.state.views.is_empty());
     assert!(matches!(desk.effects.last(), Some(Effect::Views(Change::Remove(name))) if name == "shop"));
+}
+
+#[test]
+fn find_reaches_every_kind_and_asks_the_servers_once_the_typing_rests() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.state.views = vec![view("flush night")];
+    desk.press("f");
+    desk.type_text("flush");
+    assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Search { .. })), "not at every key");
+    desk.wait(Span::from_millis(400));
+    desk.tell(Message::Tick(NOW));
+    let asked: Vec<usize> = desk
+        .effects
+        .iter()
+        .filter_map(|effect| if let Effect::Search { server, words, .. } = effect { (words == "flush").then_some(*server) } else { None })
+        .collect();
+    assert_eq!(asked, [0, 1], "each server, once");
+    for words in ["flushing varnish", "runbook of shop", "flush night"] {
+        desk.shows(words);
+    }
+    // What an index finds stands among the rest; what it found for other words does not.
+    let event = |sequence: u64, title: &str| {
+        let id = EventId { origin: Origin([2; 16]), incarnation: Incarnation(1), sequence: Sequence(sequence) };
+        let event = Arc::new(Draft::new(ago(9_000), Actor::Server, LogLine {}, title.to_owned()).stamp(id, ago(9_000)));
+        Entry { at: event.at, id, severity: event.severity, event: Lazy::Known(event) }
+    };
+    desk.tell(Message::Server(
+        1,
+        News::Found { words: "flush".into(), entries: vec![event(900_001, "cache flush long ago"), event(900_001, "cache flush long ago")] },
+    ));
+    desk.tell(Message::Server(1, News::Found { words: "flus".into(), entries: vec![event(900_002, "flushed too late")] }));
+    desk.shows("cache flush long ago");
+    desk.hides("flushed too late");
+    desk.press("C-u");
+    desk.type_text("deploy 4f3a2c");
+    desk.wait(Span::from_millis(100));
+    desk.shows("event, ");
+    desk.press("Enter");
+    assert_eq!(desk.state.pane, Pane::Timeline);
+    desk.press("f");
+    desk.type_text("kim");
+    desk.wait(Span::from_millis(100));
+    desk.shows("person, what they did");
 }

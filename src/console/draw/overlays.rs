@@ -6,7 +6,7 @@ use crate::console::keymap::key::write_sequence;
 use crate::console::keymap::layers_of;
 use crate::console::overlay::Confirm;
 use crate::console::overlay::ask::{Ask, Purpose};
-use crate::console::overlay::choose::{Choose, Of};
+use crate::console::overlay::choose::{Choose, Goal, Of};
 use crate::console::screen::text;
 use crate::console::state::{State, Tone};
 use crate::console::theme::Role;
@@ -109,14 +109,30 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
         if selected {
             canvas.text(inner.x, y, 1, canvas.glyphs().selected, Role::SelectionMark);
         }
+        if choose.of == Of::Anything {
+            let glyphs = canvas.glyphs();
+            let (glyph, role) = match &choice.goal {
+                Goal::Alert(_) => (glyphs.critical, Role::SeverityWarning),
+                Goal::System(_) => (glyphs.pointer, Role::Text),
+                Goal::Server(_) => (glyphs.live, Role::FreshnessLive),
+                Goal::Event(..) => (glyphs.dot, Role::Muted),
+                Goal::Person(_) => (glyphs.info, Role::Actor),
+                Goal::Web(_) => (glyphs.link, Role::Link),
+                Goal::Command(..) => (glyphs.arrow, Role::Key),
+                Goal::View(_) | Goal::SaveView(_) => (glyphs.bookmark, Role::Bookmark),
+                Goal::Pane(_) | Goal::Theme(_) => (glyphs.folded, Role::Muted),
+            };
+            canvas.text(inner.x + 2, y, 1, glyph, role);
+        }
+        let indent = if choose.of == Of::Anything { 2 } else { 0 };
         let room = match choose.of {
             Of::Commands => name_room,
-            Of::Anything => inner.width.saturating_sub(24),
+            Of::Anything => inner.width.saturating_sub(28),
             Of::Views => (inner.width / 2).min(40),
             Of::Themes => 16,
         };
         let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };
-        canvas.styled(inner.x + 2, y, room, &choice.text, style);
+        canvas.styled(inner.x + 2 + indent, y, room.saturating_sub(indent), &choice.text, style);
         canvas.text(inner.x + 3 + room, y, inner.width.saturating_sub(room + 3), &choice.note, Role::Muted);
     }
     Some(cursor)

@@ -7,7 +7,11 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::command::Pane;
 use crate::console::input::Input;
-use crate::model::id::{AlertRef, SystemRef};
+use crate::model::id::{AlertRef, EventId, SystemRef};
+use crate::model::time::Time;
+
+/// Events that are listed, the best ones.
+const EVENTS: usize = 200;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Choose {
@@ -16,6 +20,9 @@ pub struct Choose {
     pub all: Arc<Vec<Choice>>,
     /// Indices into `all`, best first.
     pub hits: Vec<usize>,
+    scores: Vec<(u32, usize)>,
+    /// How many of `all` were there from the start; events that match come after them.
+    named: usize,
     pub selected: usize,
     pub error: Option<String>,
 }
@@ -58,6 +65,11 @@ pub enum Goal {
     System(SystemRef),
     Server(usize),
     Pane(Pane),
+    Event(EventId, Time),
+    /// What somebody did.
+    Person(String),
+    /// An address for the browser.
+    Web(String),
     Theme(String),
     View(String),
     /// What one sees, under this name.
@@ -66,7 +78,8 @@ pub enum Goal {
 
 impl Choose {
     pub fn new(of: Of, text: &str, all: Vec<Choice>) -> Choose {
-        let mut choose = Choose { of, input: Input::new(text), all: Arc::new(all), hits: Vec::new(), selected: 0, error: None };
+        let mut choose = Choose { of, input: Input::new(text), all: Arc::new(all), hits: Vec::new(), scores: Vec::new(), named: 0, selected: 0, error: None };
+        choose.named = choose.all.len();
         choose.search();
         choose
     }
@@ -75,6 +88,10 @@ impl Choose {
     pub fn search(&mut self) {
         self.error = None;
         self.selected = 0;
+        if self.of == Of::Anything && self.all.len() > self.named {
+            Arc::make_mut(&mut self.all).truncate(self.named);
+        }
+        self.scores.clear();
         let text = self.input.text().trim();
         // What follows a command's name is its argument, not part of the name.
         let wanted = if self.of == Of::Commands { text.split_whitespace().next().unwrap_or("") } else { text };
@@ -96,7 +113,8 @@ impl Choose {
             })
             .collect();
         scored.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
-        self.hits = scored.into_iter().map(|(_, place)| place).collect();
+        self.hits = scored.iter().map(|(_, place)| *place).collect();
+        self.scores = scored;
         // What is there goes before what could be made.
         let all = &self.all;
         self.hits.sort_by_key(|hit| matches!(all.get(*hit), Some(Choice { goal: Goal::SaveView(_), .. })));
@@ -104,6 +122,35 @@ impl Choose {
 
     pub fn step(&mut self, by: isize) {
         self.selected = self.selected.saturating_add_signed(by).min(self.hits.len().saturating_sub(1));
+    }
+
+    /// Adds what matches of these; the selection stays on its row. What is there already is not added again.
+    pub fn add(&mut self, found: Vec<Choice>) {
+        let text = self.input.text().trim();
+        if text.is_empty() {
+            return;
+        }
+        let pattern = Pattern::parse(text, CaseMatching::Smart, Normalization::Smart);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        // Once there are many, only better ones are worth a place.
+        let least = self.scores.iter().filter(|(_, place)| *place >= self.named).nth(EVENTS - 1).map_or(0, |(score, _)| *score);
+        let kept = self.hits.get(self.selected).copied().filter(|_| self.selected > 0);
+        let mut more = false;
+        for choice in found {
+            let Some(score) = pattern.score(Utf32Str::new(&choice.text, &mut buffer), &mut matcher).filter(|score| *score > least) else { continue };
+            let known = self.all.get(self.named..).is_some_and(|events| events.iter().any(|other| other.goal == choice.goal));
+            if !known && self.all.len() < self.named + 4 * EVENTS {
+                self.scores.push((score, self.all.len()));
+                Arc::make_mut(&mut self.all).push(choice);
+                more = true;
+            }
+        }
+        if more {
+            self.scores.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
+            self.hits = self.scores.iter().map(|(_, place)| *place).collect();
+            self.selected = kept.and_then(|kept| self.hits.iter().position(|hit| *hit == kept)).unwrap_or(self.selected);
+        }
     }
 
     /// Selects the first choice that leads there.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{ConsoleError, Ends, Runtime};
-use crate::client::{HistoryAsk, Paging, Place, ServerIndex};
+use crate::client::{HistoryAsk, Paging, Place, SearchAsk, ServerIndex};
 use crate::console::effect::Effect;
 use crate::console::message::{Message, News, Outcome, PastRefusal};
 use crate::console::screen::ask;
@@ -52,6 +52,18 @@ impl Runtime {
                 }
             }
             Effect::LookBack { server, at } => self.look_back(server, at),
+            Effect::Search { server, words, most } => {
+                self.asks += 1;
+                let words: std::sync::Arc<str> = words.into();
+                let ask = SearchAsk { id: self.asks, words: words.clone(), before: None, limit: most };
+                // A server that cannot be asked adds nothing: what is held was looked through.
+                if self.servers.as_ref().is_some_and(|servers| servers.handle.search(ServerIndex(server), ask).is_ok()) {
+                    while self.searched.len() >= 64 {
+                        self.searched.pop_first();
+                    }
+                    self.searched.insert(self.asks, words);
+                }
+            }
             Effect::Copy(text) => self.copy(&text)?,
             Effect::Open(url) => self.open(&url),
             Effect::Edit { text } => self.edit(&text).await?,

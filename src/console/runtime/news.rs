@@ -69,7 +69,13 @@ impl Runtime {
                     event: Lazy::Later(page.clone(), index),
                 };
                 let entries = (0_u32..).zip(&page.0.entries).map(place).collect();
-                let mut news = vec![News::Older { entries, complete: complete && last }];
+                let mut news = match self.searched.get(&id).cloned() {
+                    Some(words) => vec![News::Found { words, entries }],
+                    None => vec![News::Older { entries, complete: complete && last }],
+                };
+                if last {
+                    self.searched.remove(&id);
+                }
                 news.extend(unreadable(broken));
                 news
             }

@@ -76,6 +76,7 @@ impl State {
             Command::Find(words) => {
                 let text = words.map(|words| words.0).unwrap_or_default();
                 self.overlay = Some(Overlay::Choose(Choose::new(Of::Anything, &text, self.everything())));
+                self.hunt();
             }
             Command::Palette(words) => {
                 let text = words.map(|words| words.0).unwrap_or_default();
@@ -596,6 +597,10 @@ impl State {
                 self.panes.servers.list.select(index, len, Some);
             }
             Goal::Pane(pane) => self.show(pane),
+            Goal::Event(id, at) => self.show_event(id, at),
+            Goal::Person(name) => self.show_person(&name),
+            // What asks for something outside is done where it was accepted.
+            Goal::Web(_) => {}
             Goal::View(name) => self.run_view(&name),
             Goal::SaveView(_) => {}
             Goal::Theme(name) => {
@@ -620,25 +625,6 @@ impl State {
                 goal: Goal::Command(entry.name, entry.argument.is_some_and(|argument| argument.required)),
             })
             .collect()
-    }
-
-    /// Everything that has a name: alerts, systems, servers, panes.
-    fn everything(&self) -> Vec<Choice> {
-        let mut out = Vec::new();
-        out.extend(self.rows.iter().map(|row| Choice {
-            text: format!("{}  {}", row.name, row.title),
-            note: format!("alert, {}", row.severity),
-            goal: Goal::Alert(row.alert),
-        }));
-        for (index, seen) in self.sky.servers.iter().enumerate() {
-            out.push(Choice { text: seen.name.to_string(), note: "server".to_owned(), goal: Goal::Server(index) });
-            for (id, system) in &seen.world.systems {
-                let note = if system.spec.title.is_empty() { "system".to_owned() } else { format!("system, {}", system.spec.title) };
-                out.push(Choice { text: self.sky.name_of(index, id), note, goal: Goal::System(SystemRef { origin: seen.world.origin, id: id.clone() }) });
-            }
-        }
-        out.extend(Pane::ALL.into_iter().map(|pane| Choice { text: pane.title().to_owned(), note: "pane".to_owned(), goal: Goal::Pane(pane) }));
-        out
     }
 
     /// Takes back the newest of one's own notes on what is selected.

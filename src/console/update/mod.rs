@@ -2,6 +2,7 @@
 
 mod commands;
 mod copying;
+pub mod find;
 mod news;
 mod prompts;
 mod verbs;
@@ -104,6 +105,10 @@ impl State {
 
     /// What the panes want from servers by themselves: older events above the timeline's top.
     fn wanted(&mut self) -> Vec<Effect> {
+        let hunted = self.hunt_wants();
+        if !hunted.is_empty() {
+            return hunted;
+        }
         if self.pane != crate::command::Pane::Timeline || !self.panes.timeline.wants_older {
             return Vec::new();
         }

@@ -94,6 +94,7 @@ impl State {
                     }
                 }
             }
+            News::Found { words, entries } => self.hunted(&words, &entries),
             News::Older { entries, complete } => self.timeline.add_older(server, entries, complete),
             News::Then { at, then } => {
                 let then = match then {

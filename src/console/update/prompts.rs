@@ -47,6 +47,7 @@ impl State {
                     return;
                 }
                 choose.search();
+                self.hunt();
                 self.preview();
             }
             Some(Overlay::Ask(ask)) => {
@@ -103,6 +104,14 @@ impl State {
                     // What cannot be shown cannot be kept.
                     Some(Goal::Theme(_)) if choose.error.is_some() => self.overlay = Some(Overlay::Choose(choose)),
                     Some(Goal::SaveView(name)) => return self.save_view(&name),
+                    Some(Goal::Web(url)) => return self.open(&[url], "runbook"),
+                    Some(Goal::Command(name, false)) => {
+                        return match Command::parse(name) {
+                            Ok(command) => self.run(command),
+                            Err(_) => Vec::new(),
+                        };
+                    }
+                    Some(Goal::Command(name, true)) => return self.run(Command::Palette(Some(crate::command::Words(format!("{name} "))))),
                     Some(goal) => self.go_to_goal(goal),
                     None => self.overlay = Some(Overlay::Choose(choose)),
                 }
