@@ -276,7 +276,7 @@ fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
     alert.links = event.links.clone();
     alert.expr = opened.expr.clone();
     alert.holders = vec![opened.by.clone()];
-    alert.now = Some(Open { episode: event.id, since: event.at, unrefreshed: None });
+    alert.now = Some(Open { episode: event.id, since: event.at, heard: Some(event.recorded), unrefreshed: None });
     alert.episodes = alert.episodes.saturating_add(1);
     alert.first = alert.first.min(event.at);
     if let Some(care) = &mut alert.care {

@@ -178,6 +178,9 @@ pub struct Open {
     /// The event that opened it.
     pub episode: EventId,
     pub since: Time,
+    /// When this server first heard of the episode, by its own clock. Absent: an older version's world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Time>,
     /// The source vouched for it until then, and has not repeated it.
     pub unrefreshed: Option<Time>,
 }

@@ -17,7 +17,7 @@ use super::episode::day;
 use super::event::{Actor, ClearReason};
 use super::id::SourceId;
 use super::time::{Span, Time};
-use super::world::{Alert, Ended, Past, World};
+use super::world::{Alert, Ended, Open, Past, World};
 
 pub use habit::{Days, Habit};
 pub use rules::{HistoryRules, rules_of};
@@ -73,6 +73,9 @@ pub struct History {
     pub ended: Option<Ended>,
     /// Whether that was the last time at all.
     pub ended_last: bool,
+    /// Its source says that it began at the first of these; here it was heard of only at the second, and
+    /// counts since then. Said when a day or more lies between.
+    pub hearsay: Option<(Time, Time)>,
     /// Nothing that one must look at: it is always so, or goes away by itself as it always has.
     pub usual: bool,
 }
@@ -156,19 +159,21 @@ impl History {
         let counted = recent().fold(0_u32, |sum, d| sum.saturating_add(u32::from(d.count)));
         let began_within = alert.now.is_some_and(|open| day(open.since) > horizon);
         let before = counted.saturating_sub(u32::from(began_within));
-        // While it is open it is there on every day since it began.
-        let days = match alert.now.map(|open| day(open.since).max(horizon + 1)) {
+        // While it is open it is there on every day since it began, as far as that counts.
+        let counted_since = alert.now.map(|open| counts_since(alert, &open, &known));
+        let days = match counted_since.map(|since| day(since).max(horizon + 1)) {
             Some(began) => recent().filter(|d| i64::from(d.day) < began).count().saturating_add(usize::try_from(day(now) - began + 1).unwrap_or(0)),
             None => recent().count(),
         };
         let days = u32::try_from(days).unwrap_or(u32::MAX);
         let age = alert.now.map_or(Span::ZERO, |open| now.since(open.since));
+        let counted_age = counted_since.map_or(Span::ZERO, |since| now.since(since));
         let lengths = Lengths::of(alert.past.iter().filter(|past| day(past.from) > horizon));
         let known_days = u32::try_from(known.days()).unwrap_or(0).saturating_add(1);
         let often = known_days >= rules.chronic_known && u64::from(days) * 100 >= u64::from(known_days) * u64::from(rules.chronic_days);
         let verdict = if alert.flapping {
             Verdict::Flapping
-        } else if often || (age >= rules.chronic_open && known_days >= rules.chronic_known) {
+        } else if often || (counted_age >= rules.chronic_open && known_days >= rules.chronic_known) {
             Verdict::Chronic
         } else if before == 0 {
             Verdict::New
@@ -198,9 +203,30 @@ impl History {
             habit: Habit::of(alert, zone, now),
             ended,
             ended_last,
+            hearsay: alert
+                .now
+                .zip(counted_since)
+                .filter(|(open, since)| since.since(open.since) >= Span::from_days(1))
+                .map(|(open, since)| (open.since, since)),
             usual,
         }
     }
+}
+
+/// From when an open episode counts. What an agent reports it saw itself, however late it could say so; a
+/// source's word that something began long ago counts from where that source's own past is known here,
+/// else from when the server heard of it.
+fn counts_since(alert: &Alert, open: &Open, known: &Known) -> Time {
+    let hearsay = !alert.holders.is_empty() && alert.holders.iter().all(|holder| matches!(holder, Actor::Source(_)));
+    if !hearsay {
+        return open.since;
+    }
+    let from = match (&known.filled, known.since, open.heard) {
+        (Some(_), Some(remembered), heard) => heard.map_or(remembered, |heard| remembered.min(heard)),
+        (_, _, Some(heard)) => heard,
+        (_, _, None) => open.since,
+    };
+    open.since.max(from)
 }
 
 /// The same check on other systems, all together.

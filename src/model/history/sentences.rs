@@ -50,6 +50,9 @@ impl History {
     /// The reasons in sentences, with their numbers; the reader's clock is that of `zone`.
     pub fn sentences(&self, zone: &TimeZone, now: Time) -> Vec<String> {
         let mut out = vec![self.how_often(now)];
+        if let Some((since, heard)) = self.hearsay {
+            out.push(format!("began {} by its source's word; heard of here since {}", date(since, zone, now), date(heard, zone, now)));
+        }
         out.extend(self.lengths.words());
         if let Some(ended) = &self.ended {
             let what = match (ended.kind, ended.words.is_empty()) {

@@ -151,6 +151,49 @@ fn thresholds_are_those_of_the_nearest_system_by_name() {
 }
 
 #[test]
+fn that_it_began_long_ago_is_hearsay_until_the_server_heard_of_it_or_the_source_remembers() {
+    let ago = |days: i64| NOW.minus(Span::from_days(days));
+    let server_for = |days: i64| {
+        let mut w = world();
+        tell(&mut w, ago(days), Actor::Server, crate::model::event::ServerStarted { version: "1".into(), name: "shop".into() }, "started");
+        w
+    };
+    let opened = |w: &mut World, by: Actor, at: Time, heard: Time| {
+        let kind = AlertOpened { alert: ALERT, check: "Slow".into(), by: by.clone(), condition: Condition::Problem, expr: None };
+        let id = EventId { origin: w.origin, incarnation: w.incarnation, sequence: w.head.next() };
+        fold(w, &Draft::new(at, by, kind, "slow").on(system()).stamp(id, heard));
+    };
+    let of = |w: &World, now: Time| History::of(w.alert(ALERT).unwrap(), w, &TimeZone::UTC, now);
+    let prom = Actor::Source("prom".into());
+
+    // The server has watched for ten days and hears of it now: its age alone says nothing.
+    let mut w = server_for(10);
+    opened(&mut w, prom.clone(), ago(30), NOW);
+    let history = of(&w, NOW);
+    assert_eq!((history.verdict, history.usual, history.days), (Verdict::New, false, 2));
+    assert_eq!(w.alert(ALERT).unwrap().now.unwrap().since, ago(30), "the source's word stays as it is");
+    assert_eq!(history.sentences(&TimeZone::UTC, NOW)[1], "began 22 Oct by its source's word; heard of here since 02:57");
+    // A week later it is so.
+    assert_eq!(of(&w, NOW.plus(Span::from_days(8))).verdict, Verdict::Chronic);
+
+    // The same with a source whose own past is known here.
+    let filled = Filled { from: ago(40), until: ago(10), complete: true, running: Vec::new() };
+    tell(&mut w, NOW, prom.clone(), crate::model::event::SourcePast { source: "prom".into(), filled }, "filled in");
+    let history = of(&w, NOW);
+    assert_eq!((history.verdict, history.hearsay), (Verdict::Chronic, None));
+
+    // An agent saw it itself, though it could not say so until now.
+    let mut w = server_for(10);
+    opened(&mut w, Actor::Agent("web-1".into()), ago(9), NOW);
+    assert_eq!((of(&w, NOW).verdict, of(&w, NOW).hearsay), (Verdict::Chronic, None));
+
+    // What came in minutes late is not worth a word.
+    let mut w = server_for(10);
+    opened(&mut w, prom, ago(8), ago(8).plus(Span::from_mins(20)));
+    assert_eq!((of(&w, NOW).verdict, of(&w, NOW).hearsay), (Verdict::Chronic, None));
+}
+
+#[test]
 fn a_source_that_remembers_makes_more_known_and_gaps_less() {
     let mut w = world();
     let ago = |days: i64| NOW.minus(Span::from_days(days));
