@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
+use super::loose::Loose;
 use super::observation::Facts;
 use super::severity::{Severity, Status};
 use super::system::SystemSpec;
@@ -162,7 +163,7 @@ macro_rules! kinds {
             fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<Kind, D::Error> {
                 match self.0 {
                     $( $name => $variant::deserialize(d).map(Kind::$variant), )*
-                    name => Value::deserialize(d).map(|data| Kind::Other(Other { kind: name.into(), data })),
+                    name => Loose::deserialize(d).map(|Loose(data)| Kind::Other(Other { kind: name.into(), data })),
                 }
             }
         }
@@ -467,10 +468,10 @@ impl<'de> Visitor<'de> for EventVisitor {
                 "request" => request = map.next_value()?,
                 "data" => match &name {
                     Some(name) => kind = Some(map.next_value_seed(KindNamed(name))?),
-                    None => early = Some(map.next_value()?),
+                    None => early = Some(map.next_value::<Loose>()?.0),
                 },
                 _ if extra.len() < 64 => {
-                    extra.insert(key.into_owned(), map.next_value()?);
+                    extra.insert(key.into_owned(), map.next_value::<Loose>()?.0);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -613,5 +614,34 @@ mod tests {
         assert_eq!(again.pointer("/data/home"), Some(&Value::from(2)));
         assert_eq!(again.pointer("/moon"), Some(&Value::from("full")));
         assert_eq!(again.pointer("/kind"), Some(&Value::from("match.result")));
+    }
+
+    #[test]
+    fn an_unknown_kind_s_binary_is_kept_as_hexadecimal_digits() {
+        #[derive(Serialize)]
+        struct Later<'a> {
+            id: EventId,
+            at: Time,
+            kind: &'a str,
+            title: &'a str,
+            data: BTreeMap<&'a str, Bin<'a>>,
+            seal: Bin<'a>,
+        }
+        struct Bin<'a>(&'a [u8]);
+        impl Serialize for Bin<'_> {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_bytes(self.0)
+            }
+        }
+        let id = opened().id;
+        let data = BTreeMap::from([("photo", Bin(&[0, 0xff, 0x1b])), ("empty", Bin(&[]))]);
+        let later = Later { id, at: Time::from_secs(1_790_000_000), kind: "door.opened", title: "door 3", data, seal: Bin(&[0xab]) };
+        let event: Event = rmp_serde::from_slice(&rmp_serde::to_vec_named(&later).unwrap()).unwrap();
+        let Kind::Other(other) = &event.kind else { panic!("{event:?}") };
+        assert_eq!((&*other.kind, &other.data), ("door.opened", &serde_json::json!({ "photo": "00ff1b", "empty": "" })));
+        assert_eq!(event.extra.get("seal"), Some(&Value::from("ab")));
+        // What is written here is read here again, and by JSON too.
+        assert_eq!(rmp_serde::from_slice::<Event>(&rmp_serde::to_vec_named(&event).unwrap()).unwrap(), event);
+        assert_eq!(serde_json::from_str::<Event>(&serde_json::to_string(&event).unwrap()).unwrap(), event);
     }
 }

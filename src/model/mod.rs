@@ -12,6 +12,7 @@ pub mod history;
 pub mod id;
 pub mod intent;
 pub mod labels;
+pub mod loose;
 pub mod nearest;
 pub mod observation;
 pub mod primary;

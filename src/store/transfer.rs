@@ -5,16 +5,16 @@
 //! lines as well. What comes in is read line by line, in bounded memory; a line that is no event is set
 //! aside and said, and the rest goes on.
 
-use std::fmt;
 use std::io::{self, BufRead, Write};
 
+use serde::Deserialize;
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Log, Row, StoreError};
 use crate::model::event::Event;
 use crate::model::id::Sequence;
+use crate::model::loose::Loose;
 use crate::model::time::Time;
 
 /// Bytes of a line at most. Larger than any event that a server takes.
@@ -119,82 +119,6 @@ fn loose(bytes: &[u8]) -> Result<Value, String> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
     reader.set_max_depth(DEEPEST);
     Loose::deserialize(&mut reader).map(|loose| loose.0).map_err(|error| error.to_string())
-}
-
-/// Any MessagePack as JSON; bytes become hexadecimal digits, keys of any kind text.
-struct Loose(Value);
-
-impl<'de> Deserialize<'de> for Loose {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Loose, D::Error> {
-        d.deserialize_any(LooseVisitor).map(Loose)
-    }
-}
-
-struct LooseVisitor;
-
-impl<'de> Visitor<'de> for LooseVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
-        Ok(v.into())
-    }
-
-    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-
-    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-
-    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
-        Ok(v.into())
-    }
-
-    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
-        Ok(v.into())
-    }
-
-    fn visit_bytes<E>(self, v: &[u8]) -> Result<Value, E> {
-        Ok(v.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, d: D) -> Result<Value, D::Error> {
-        d.deserialize_any(LooseVisitor)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, d: D) -> Result<Value, D::Error> {
-        d.deserialize_any(LooseVisitor)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut out = Vec::new();
-        while let Some(Loose(value)) = seq.next_element()? {
-            out.push(value);
-        }
-        Ok(out.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut out = Map::new();
-        while let Some((Loose(key), Loose(value))) = map.next_entry()? {
-            let key = if let Value::String(key) = key { key } else { key.to_string() };
-            out.insert(key, value);
-        }
-        Ok(out.into())
-    }
 }
 
 /// An event as the log keeps it.
