@@ -124,6 +124,22 @@ async fn either_of_a_pair_keeps_an_alert_open() {
 }
 
 #[tokio::test]
+async fn a_pair_without_a_replica_label_is_told_apart_by_its_tokens_alone() {
+    let server = serve_with(|_| {}).await;
+    let push = async |token: &str, ends: i64| {
+        let request = server.http.post(format!("{}/api/v2/alerts", server.base)).bearer_auth(token).body(json!([pushed("Down", ends)]).to_string());
+        assert_eq!(server.send(request).await.0, 200);
+        server.core.open().len()
+    };
+    // Each with its own token: either keeps it open.
+    assert_eq!((push("s3cret", 240).await, push("other", 240).await), (1, 1));
+    assert_eq!(push("s3cret", 0).await, 1, "{:?}", server.core.kinds());
+    assert_eq!(push("other", 0).await, 0);
+    // With one token they are one source: its latest word counts.
+    assert_eq!((push("other", 240).await, push("other", 240).await, push("other", 0).await), (1, 1, 0));
+}
+
+#[tokio::test]
 async fn odd_times_follow_alertmanager() {
     let server = serve().await;
     for (starts, ends, status, open) in [
