@@ -282,6 +282,26 @@ fn without_an_end_an_alert_resolves_after_the_timeout() {
 }
 
 #[test]
+fn a_beginning_in_the_far_future_is_not_believed_and_that_is_said() {
+    let mut p = primary();
+    let mut report = fired("prom-a", 0, ReportedState::Firing { until: Some(at(540)) });
+    report.alerts[0].starts = "9999-01-01T00:00:00Z".parse().unwrap();
+    p.report(&report, at(0));
+    let alert = only_open(&p);
+    assert_eq!(alert.now.unwrap().since, at(0));
+    assert_eq!(&*alert.text, "[the source's time 9999-01-01T00:00:00Z was not believed: it lies ahead of this server's clock]");
+    // Worse words keep the remark below them.
+    report.alerts[0].severity = Severity::Critical;
+    report.alerts[0].text = "much too hot".into();
+    p.report(&report, at(60));
+    assert!(only_open(&p).text.starts_with("much too hot\n[the source's time 9999-"), "{}", only_open(&p).text);
+    // An honest time is not remarked upon.
+    let mut p = primary();
+    p.report(&fired("prom-a", 0, ReportedState::Firing { until: Some(at(540)) }), at(0));
+    assert!(only_open(&p).text.is_empty());
+}
+
+#[test]
 fn of_a_pair_of_sources_any_that_fires_keeps_the_alert_open() {
     let mut p = primary();
     let until = Some(at(2_000));

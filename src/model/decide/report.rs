@@ -31,7 +31,7 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
         leases.push(Lease { by: by.clone(), until, resolves });
         match open {
             None => opened(rules, fingerprint, reported, by.clone(), known, now),
-            Some(alert) => again(vitals, fingerprint, alert, reported, by.clone(), plausible(report.at, now, rules)),
+            Some(alert) => again(vitals, fingerprint, alert, reported, text_of(reported, now, rules), by.clone(), plausible(report.at, now, rules)),
         }
     };
     let drafts = match reported.state {
@@ -46,6 +46,15 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
         },
     };
     (fingerprint, drafts)
+}
+
+/// Its text; below it, that its source's time was not believed, where that is so.
+fn text_of(reported: &Reported, now: Time, rules: &Rules) -> Arc<str> {
+    if plausible(reported.starts, now, rules) == reported.starts {
+        return reported.text.clone();
+    }
+    let remark = format!("[the source's time {} was not believed: it lies ahead of this server's clock]", reported.starts);
+    if reported.text.is_empty() { remark.into() } else { format!("{}\n{remark}", reported.text).into() }
 }
 
 fn opened(rules: &Rules, fingerprint: Fingerprint, reported: &Reported, by: Actor, known: Option<&Alert>, now: Time) -> Vec<Draft> {
@@ -65,7 +74,7 @@ fn opened(rules: &Rules, fingerprint: Fingerprint, reported: &Reported, by: Acto
         at,
         title: reported.title.clone(),
     };
-    let mut draft = opening.draft().text(reported.text.clone());
+    let mut draft = opening.draft().text(text_of(reported, now, rules));
     draft.links = reported.links.clone();
     if let Kind::AlertOpened(opened) = &mut draft.kind {
         opened.expr = reported.expr.clone();
@@ -83,7 +92,7 @@ fn opened(rules: &Rules, fingerprint: Fingerprint, reported: &Reported, by: Acto
     out
 }
 
-fn again(vitals: &mut Vitals, fingerprint: Fingerprint, alert: &Alert, reported: &Reported, by: Actor, now: Time) -> Vec<Draft> {
+fn again(vitals: &mut Vitals, fingerprint: Fingerprint, alert: &Alert, reported: &Reported, text: Arc<str>, by: Actor, now: Time) -> Vec<Draft> {
     let mut out = Vec::new();
     if !alert.holders.contains(&by) {
         let title = format!("{} says so too", by.name());
@@ -101,7 +110,7 @@ fn again(vitals: &mut Vitals, fingerprint: Fingerprint, alert: &Alert, reported:
     if worse || changed || reworded {
         vitals.reworded.insert(fingerprint, now);
         let draft = Draft::new(now, by, AlertChanged { alert: fingerprint, was: alert.severity }, reported.title.clone());
-        out.push(draft.on(alert.system.clone()).severity(reported.severity).text(reported.text.clone()));
+        out.push(draft.on(alert.system.clone()).severity(reported.severity).text(text));
     }
     out
 }

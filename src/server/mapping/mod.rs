@@ -156,6 +156,7 @@ impl Mapping {
             Some((_, text)) => block(&text, &mut cuts).into(),
             None => defaults::text(&raw, used, &mut cuts),
         };
+        let text = marked(text, cuts);
         let links = self.links(&raw, &rules);
         let expr = defaults::expression(&raw.generator);
         Mapped { system, check, severity, title, text, links, labels, expr, via, cuts }
@@ -168,7 +169,7 @@ impl Mapping {
         let (labels, kept) = bounded(&raw.labels);
         (cuts.labels, cuts.values) = kept;
         let title = one_line(raw.annotations.get("title").unwrap_or_default(), &mut cuts);
-        let text = block(raw.annotations.get("text").unwrap_or_default(), &mut cuts).into();
+        let text = marked(block(raw.annotations.get("text").unwrap_or_default(), &mut cuts).into(), cuts);
         Kept { title, text, labels, cuts }
     }
 
@@ -248,6 +249,26 @@ pub(super) fn head(text: &str, most: usize) -> &str {
         end = end.saturating_sub(1);
     }
     text.get(..end).unwrap_or_default()
+}
+
+/// A text with a last line that says what of the labels was cut.
+fn marked(text: Arc<str>, cuts: Cuts) -> Arc<str> {
+    let mut said = Vec::new();
+    match cuts.labels {
+        0 => {}
+        1 => said.push("1 more label cut".to_owned()),
+        many => said.push(format!("{many} more labels cut")),
+    }
+    match cuts.values {
+        0 => {}
+        1 => said.push("1 label's value shortened".to_owned()),
+        many => said.push(format!("{many} labels' values shortened")),
+    }
+    match (said.is_empty(), text.is_empty()) {
+        (true, _) => text,
+        (false, true) => format!("[{}]", said.join(", ")).into(),
+        (false, false) => format!("{text}\n[{}]", said.join(", ")).into(),
+    }
 }
 
 /// A title: one line, control characters and runs of space become one space, cut with a mark.

@@ -117,6 +117,7 @@ fn labels_by_the_thousand_are_cut_said_and_still_identify() {
     assert_eq!((one.labels.len(), one.labels.get("alertname")), (Labels::MOST, Some("Odd")));
     assert_eq!(one.cuts.labels, 5_002 - 63);
     assert!(one.labels.get(CUT).is_some_and(|mark| mark.starts_with("4939 labels dropped")));
+    assert!(one.text.ends_with("[4939 more labels cut]"), "{}", one.text);
     assert_ne!(one.labels, other.labels, "alerts that differ in a dropped label stay two");
     assert_eq!(one.labels, many("1").labels);
 }
