@@ -11,15 +11,15 @@ use super::embedded::{self, Sources};
 use super::places::make_private;
 use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
-use crate::client::{Address, ServerConfig, Servers, servers::Wishes};
+use crate::client::{Address, Kept, ServerConfig, Servers, keep, servers::Wishes};
 use crate::command::Pane;
 use crate::console::message::Arriving;
-use crate::console::runtime::{self, ConsoleError, Feed, Options};
+use crate::console::runtime::{self, ConsoleError, Feed, Keeping, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
 use crate::console::views::View;
-use crate::link::{OsRandom, Random};
+use crate::link::{FileOutbox, OsRandom, Outbox, Random};
 use crate::model::id::{Person, RequestId};
 
 /// Newest events that come with a server's snapshot; older ones are paged in when they are wanted.
@@ -52,9 +52,12 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let Chosen { configs, person, embedded } = chosen(context)?;
     let mut servers = if embedded.is_some() { Vec::new() } else { configs };
     for server in &mut servers {
-        let outbox = context.places.state.join("outbox").join(&*server.name);
+        let outbox = context.places.state.join("outbox").join(file_name(&server.name));
         make_private(&outbox)?;
         server.outbox = Some(outbox);
+        let heard = context.places.state.join("heard");
+        make_private(&heard)?;
+        server.heard = Some(heard.join(file_name(&server.name)));
     }
     if embedded.is_some() || !sources.is_empty() {
         let linger = if settings.stay { STAY } else { settings.linger };
@@ -71,24 +74,60 @@ pub fn needs_terminal() -> Result<(), Failure> {
     Err(Failure::usage("the console needs a terminal", "`midwatch now` and `midwatch --help` work without one"))
 }
 
+/// A server's name as a file's: what is no letter, digit, `-` or `_` as its number, so that no name leads
+/// out of the folder and no two are one.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c.to_string() } else { format!("%{:x}", u32::from(c)) }).collect()
+}
+
+/// What former consoles heard and asked for, and where the links go on.
+fn keeping(configs: &mut [ServerConfig]) -> Result<Vec<Option<Keeping>>, Failure> {
+    let mut out = Vec::with_capacity(configs.len());
+    for config in configs {
+        let (Some(path), Some(outbox)) = (&config.heard, &config.outbox) else {
+            out.push(None);
+            continue;
+        };
+        let kept = keep::load(path);
+        config.cursor = kept.as_ref().map(Kept::cursor);
+        let unsent = FileOutbox::open(outbox)
+            .map_err(|error| Failure::failed(format!("cannot read what is unsent in {}: {error}", outbox.display()), "Look at the folder's rights"))?
+            .waiting();
+        out.push(Some(Keeping { path: path.clone(), kept, unsent }));
+    }
+    Ok(out)
+}
+
 /// Opens the console on these servers, into which a past is perhaps being brought. Returns when it is quit.
-pub fn open(context: &Context, configs: Vec<ServerConfig>, person: Arc<str>, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
+pub fn open(context: &Context, mut configs: Vec<ServerConfig>, person: Arc<str>, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
     let links = configs.iter().map(|config| Link::new(config.name.clone(), words(&config.address).into(), config.env.clone())).collect();
+    let keeping = keeping(&mut configs)?;
     let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false };
     let connect = move || {
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Servers::connect(&configs, &wishes, &random)
     };
-    show(context, links, person, Feed::Servers(Box::new(connect)), arriving)
+    show_kept(context, links, person, Feed::Servers(Box::new(connect)), arriving, keeping)
 }
 
 /// Opens the console on anything that feeds it: servers begin with what is wrong now, files with what they hold.
 pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
+    show_kept(context, links, person, feed, arriving, Vec::new())
+}
+
+fn show_kept(
+    context: &Context,
+    links: Vec<Link>,
+    person: Arc<str>,
+    feed: Feed,
+    arriving: Option<watch::Receiver<Arriving>>,
+    keeping: Vec<Option<Keeping>>,
+) -> Result<(), Failure> {
     let initial = match &feed {
         Feed::Servers(_) => Pane::Now,
         Feed::News(_) => Pane::Timeline,
     };
-    let options = Options { initial, arriving, ..options(context, links, &person)? };
+    let options = Options { initial, arriving, keeping, ..options(context, links, &person)? };
     // The screen is the console's alone: what is logged meanwhile goes into a file.
     let _diverted = super::logging::into_file(&context.places.state.join("console.log"));
     crate::console::screen::terminal::report_panics(&context.places.embedded());
@@ -141,6 +180,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         },
         initial: Pane::Now,
         at: context.at()?,
+        keeping: Vec::new(),
         themes,
         views,
         views_file: Some(context.places.views()),

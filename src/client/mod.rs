@@ -4,10 +4,12 @@
 //! reader: one that is slow slows its own links, and a server then drops it to a snapshot.
 
 pub mod files;
+pub mod keep;
 pub mod page;
 pub mod replica;
 pub mod servers;
 
+pub use keep::{Keeper, Kept};
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
 pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};

@@ -67,13 +67,15 @@ pub struct ServerConfig {
     pub env: Option<Arc<str>>,
     /// Where requests wait on disk until they are answered; in memory without one.
     pub outbox: Option<PathBuf>,
+    /// Where what is heard of it is kept.
+    pub heard: Option<PathBuf>,
     /// Where a former life of this console stood.
     pub cursor: Option<Cursor>,
 }
 
 impl ServerConfig {
     pub fn new(name: &str, address: Address) -> ServerConfig {
-        ServerConfig { name: name.into(), address, token: None, env: None, outbox: None, cursor: None }
+        ServerConfig { name: name.into(), address, token: None, env: None, outbox: None, heard: None, cursor: None }
     }
 }
 

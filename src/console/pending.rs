@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::id::{AlertRef, RequestId};
+use crate::model::id::{AlertRef, Fingerprint, RequestId, SystemId};
 use crate::model::intent::Intent;
 use crate::model::time::Time;
 
@@ -61,6 +61,39 @@ impl Pending {
 
     pub fn iter(&self) -> impl Iterator<Item = (&RequestId, &Verb)> {
         self.verbs.iter()
+    }
+}
+
+/// What a request asks for, as its row shows it.
+pub fn word_of(intent: &Intent) -> &'static str {
+    match intent {
+        Intent::Acknowledge { .. } => "acknowledge",
+        Intent::Unacknowledge { .. } | Intent::WithdrawNote { .. } => "take back",
+        Intent::Snooze { .. } => "snooze",
+        Intent::Unsnooze { .. } => "wake",
+        Intent::Assign { .. } => "assign",
+        Intent::Resolve { .. } => "resolve",
+        Intent::DenyCause { .. } => "say not so of",
+        Intent::RestoreCause { .. } => "fold again",
+        Intent::NoteAlert { .. } | Intent::NoteSystem { .. } => "note",
+        Intent::Change { .. } => "record a change of",
+    }
+}
+
+/// The alert or the system that a request is about.
+pub fn subject_of(intent: &Intent) -> (Option<Fingerprint>, Option<SystemId>) {
+    match intent {
+        Intent::Acknowledge { alert, .. }
+        | Intent::Unacknowledge { alert, .. }
+        | Intent::Snooze { alert, .. }
+        | Intent::Unsnooze { alert, .. }
+        | Intent::Assign { alert, .. }
+        | Intent::Resolve { alert, .. }
+        | Intent::DenyCause { alert, .. }
+        | Intent::RestoreCause { alert, .. }
+        | Intent::NoteAlert { alert, .. } => (Some(*alert), None),
+        Intent::NoteSystem { system, .. } | Intent::Change { system, .. } => (None, Some(system.clone())),
+        Intent::WithdrawNote { .. } => (None, None),
     }
 }
 

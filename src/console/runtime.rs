@@ -3,6 +3,7 @@
 //! in it that knows the client.
 
 mod effects;
+mod heard;
 pub mod keep;
 mod news;
 
@@ -10,6 +11,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
+
+pub use heard::Keeping;
+use heard::Shelf;
 
 use super::effect::Effect;
 use super::message::{Arriving, Message, News};
@@ -23,12 +27,19 @@ use super::theme::Themes;
 use super::views::View;
 use crate::client::Servers;
 use crate::command::Pane;
+use crate::model::id::RequestId;
 use crate::model::time::{Span, Time};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
 /// What comes from servers within this time makes one frame.
 const GATHER: usize = 512;
+
+/// How often it is looked whether a request is in the outbox.
+const OUTBOX: Duration = Duration::from_millis(20);
+
+/// A request, of whom, on its way into the outbox.
+type Outgoing = (usize, RequestId, tokio::sync::oneshot::Receiver<std::io::Result<()>>);
 
 /// How the console was started.
 pub struct Options {
@@ -37,6 +48,8 @@ pub struct Options {
     pub initial: Pane,
     /// Where all panes go as soon as the servers have answered.
     pub at: Option<Time>,
+    /// For each server, where what is heard of it is kept, and what was.
+    pub keeping: Vec<Option<Keeping>>,
     /// For themes that are chosen later.
     pub themes: Themes,
     /// Saved views, and the file that they are kept in.
@@ -82,6 +95,8 @@ pub struct Runtime {
     searched: std::collections::BTreeMap<u64, std::sync::Arc<str>>,
     /// Asks for how things were: of whom, and when.
     looking: std::collections::BTreeMap<u64, (usize, Time)>,
+    shelf: Shelf,
+    outgoing: Vec<Outgoing>,
     /// The terminal has answered all that it was asked.
     answered: bool,
     between: Between,
@@ -121,6 +136,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         asked: Default::default(),
         searched: Default::default(),
         looking: Default::default(),
+        shelf: Shelf::default(),
+        outgoing: Vec::new(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),
         light: false,
@@ -130,11 +147,14 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.state.views = options.views;
     runtime.state.size = (width, height);
     runtime.state.pane = options.initial;
+    runtime.bring_back(options.keeping);
     if let Some(at) = options.at {
         // Nobody is connected yet: each server is asked when it comes.
         runtime.state.travel(at);
     }
     let outcome = runtime.go(feed, signals, arriving).await;
+    runtime.flush_outbox().await;
+    runtime.keep_heard(true);
     let owes = !runtime.answered;
     runtime.terminal.end(owes);
     outcome
@@ -235,6 +255,8 @@ impl Runtime {
                     return Ok(());
                 }
             }
+            self.look_at_outbox();
+            self.keep_heard(false);
             if self.stale && self.last_frame.is_none_or(|last| last.elapsed() >= FRAME) {
                 self.draw()?;
             }
@@ -250,6 +272,12 @@ impl Runtime {
         }
         if self.stale {
             sooner(self.last_frame.map_or(Duration::ZERO, |last| FRAME.saturating_sub(last.elapsed())));
+        }
+        if let Some(keeps) = self.keeps_at() {
+            sooner(keeps);
+        }
+        if !self.outgoing.is_empty() {
+            sooner(OUTBOX);
         }
         if let Some(soon) = self.state.soon() {
             sooner(soon.duration());

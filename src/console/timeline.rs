@@ -104,6 +104,13 @@ impl Timeline {
         if of().nth(most).is_some() { None } else { Some(of().filter_map(Slot::event).collect()) }
     }
 
+    /// The newest events of one server, oldest first, at most so many.
+    pub fn newest_of(&self, server: usize, most: usize) -> Vec<Arc<Event>> {
+        let mut events: Vec<_> = self.slots.iter().rev().filter(|slot| slot.server == server).take(most).filter_map(Slot::event).collect();
+        events.reverse();
+        events
+    }
+
     /// When the first event of one server happened that is held.
     pub fn first_of(&self, server: usize) -> Option<Time> {
         self.slots.iter().find(|slot| slot.server == server).map(|slot| slot.at)

@@ -171,7 +171,7 @@ impl State {
             };
             Seen { name: live.name.clone(), world, freshness }
         });
-        self.sky = Sky::new(seen.collect());
+        self.sky = Sky::new(seen.collect()).in_zone(self.zone.clone());
         self.dirty = true;
         self.anew = true;
     }

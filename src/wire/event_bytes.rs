@@ -43,11 +43,26 @@ impl Serialize for EventBytes {
 
 impl<'de> Deserialize<'de> for EventBytes {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<EventBytes, D::Error> {
-        if d.is_human_readable() {
-            EventBytes::of(&Event::deserialize(d)?).map_err(D::Error::custom)
-        } else {
-            d.deserialize_bytes(BorrowedVisitor).map(|borrowed| EventBytes(Bytes::copy_from_slice(borrowed.0)))
-        }
+        if d.is_human_readable() { EventBytes::of(&Event::deserialize(d)?).map_err(D::Error::custom) } else { d.deserialize_byte_buf(OwnedVisitor) }
+    }
+}
+
+/// From a frame in memory, and from a reader, which lends nothing for long.
+struct OwnedVisitor;
+
+impl Visitor<'_> for OwnedVisitor {
+    type Value = EventBytes;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an event's bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<EventBytes, E> {
+        Ok(EventBytes(Bytes::copy_from_slice(bytes)))
+    }
+
+    fn visit_byte_buf<E: serde::de::Error>(self, bytes: Vec<u8>) -> Result<EventBytes, E> {
+        Ok(EventBytes(bytes.into()))
     }
 }
 

@@ -11,14 +11,15 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use super::home::{Home, until};
 
 /// A console in a pseudo-terminal.
-struct Console {
+pub struct Console {
     child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
+    _master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
     screen: Arc<Mutex<vt100::Parser>>,
 }
 
 impl Console {
-    fn open(home: &Home, args: &[&str]) -> Console {
+    pub fn open(home: &Home, args: &[&str]) -> Console {
         let pty = native_pty_system().openpty(PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_midwatch"));
         command.args(args);
@@ -38,15 +39,31 @@ impl Console {
                 seen.lock().unwrap().process(&buffer[..read]);
             }
         });
-        Console { child, master: pty.master, screen }
+        let writer = pty.master.take_writer().unwrap();
+        Console { child, _master: pty.master, writer, screen }
     }
 
-    fn shows(&self, words: &str) -> bool {
+    pub fn shows(&self, words: &str) -> bool {
         self.screen.lock().unwrap().screen().contents().contains(words)
     }
 
-    fn quit(mut self) {
-        self.master.take_writer().unwrap().write_all(b":q\r").unwrap();
+    pub fn screen(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    pub fn keys(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Without a chance to say or write anything.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn quit(mut self) {
+        self.keys(":q\r");
         until("the console ends", || self.child.try_wait().unwrap().is_some());
     }
 }
@@ -62,7 +79,7 @@ fn servers(home: &Home) -> usize {
     processes.filter(|line| String::from_utf8_lossy(line).contains("--embedded") && String::from_utf8_lossy(line).contains(&mine)).count()
 }
 
-fn configure(home: &Home, text: &str) {
+pub fn configure(home: &Home, text: &str) {
     let folder = home.path().join(".config/midwatch");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("console.toml"), text).unwrap();

@@ -69,6 +69,10 @@ pub struct Serving {
 }
 
 impl Serving {
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Ends it in order.
     pub fn stop(mut self) {
         let mut child = self.child.take().unwrap();

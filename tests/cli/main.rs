@@ -15,4 +15,5 @@ mod codes;
 mod first;
 mod home;
 mod hostile;
+mod offline;
 mod verbs;

@@ -5,6 +5,7 @@
 mod bytes;
 mod keys;
 mod night;
+mod offline;
 mod overlays;
 mod screens;
 mod stress;

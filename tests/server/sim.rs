@@ -3,15 +3,17 @@
 //! clock and the random numbers are the test's own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use midwatch::agent::remote::RemoteUplink;
 use midwatch::agent::uplink::{Batch, Uplink};
-use midwatch::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update, Wishes};
+use midwatch::client::keep;
+use midwatch::client::{Address, Kept, Replica, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::dial::Dialling;
-use midwatch::link::{Clock, Dial, DialError, Io, Random, SeededRandom, SteadyClock};
+use midwatch::link::{Clock, Dial, DialError, FileOutbox, Io, Outbox, Random, SeededRandom, SteadyClock};
 use midwatch::model::id::{RequestId, Sequence};
 use midwatch::model::observation::{AgentHello, Observation};
 use midwatch::model::severity::Status;
@@ -100,6 +102,7 @@ async fn carry(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt +
 struct Watcher {
     servers: Servers,
     replica: Replica,
+    folder: PathBuf,
     to: Option<Sequence>,
     answers: BTreeMap<RequestId, Outcome>,
     snapshots: usize,
@@ -107,13 +110,37 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(door: &Door, random: &Arc<SeededRandom>) -> Watcher {
+    /// A console that begins with what is kept in this folder.
+    fn new(door: &Door, random: &Arc<SeededRandom>, folder: PathBuf) -> Watcher {
         let line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone() };
-        let config = ServerConfig::new("shop", Address::Unix("/nowhere".into()));
+        let kept = keep::load(&folder.join("heard"));
+        let cursor = kept.as_ref().map(Kept::cursor);
+        let config = ServerConfig { outbox: Some(folder.join("outbox")), cursor, ..ServerConfig::new("shop", Address::Unix("/nowhere".into())) };
         let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true };
         let handed: Arc<dyn Random> = random.clone();
         let servers = Servers::connect_by(&[config], vec![Arc::new(line.clone())], &wishes, &handed).unwrap();
-        Watcher { servers, replica: Replica::default(), to: None, answers: BTreeMap::new(), snapshots: 0, line }
+        let to = kept.as_ref().map(|kept| kept.world.head);
+        let replica = Replica { world: kept.map(|kept| kept.world), ..Replica::default() };
+        Watcher { servers, replica, folder, to, answers: BTreeMap::new(), snapshots: 0, line }
+    }
+
+    /// The console ends and begins anew, from what it kept last.
+    fn again(&mut self, door: &Door, random: &Arc<SeededRandom>, now: Time) {
+        self.drain();
+        // Killed now and then: then what stands there is older.
+        if random.below(3) > 0
+            && let Some(world) = self.replica.world.clone()
+        {
+            keep::save(&self.folder.join("heard"), &Kept { heard: now, world, events: Vec::new() }).unwrap();
+        }
+        let next = Watcher::new(door, random, self.folder.clone());
+        let before = std::mem::replace(self, next);
+        (self.answers, self.snapshots) = (before.answers, before.snapshots);
+    }
+
+    /// Nothing waits to be sent or answered.
+    fn is_done(&self) -> bool {
+        FileOutbox::open(&self.folder.join("outbox")).unwrap().waiting().is_empty()
     }
 
     /// Takes what has come, and holds every promise about it.
@@ -203,7 +230,8 @@ async fn one_night(seed: u64) -> (usize, usize) {
     let log = scene::memory();
     let door = Door::default();
     let mut server = Some(start(&door, &log, &handed).await);
-    let mut watchers = [Watcher::new(&door, &random), Watcher::new(&door, &random)];
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let mut watchers = [Watcher::new(&door, &random, folder.path().join("a")), Watcher::new(&door, &random, folder.path().join("b"))];
     let agent_line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone() };
     let end = Instant::now() + Duration::from_secs(120);
     let agent = tokio::spawn(agent(agent_line.clone(), handed.clone(), random.clone(), end));
@@ -213,7 +241,7 @@ async fn one_night(seed: u64) -> (usize, usize) {
         tokio::time::sleep(Duration::from_millis(random.below(1_500))).await;
         watchers.iter_mut().for_each(Watcher::drain);
         let who = if random.below(2) == 0 { 0 } else { 1 };
-        match random.below(20) {
+        match random.below(21) {
             0..=5 => {
                 let mut request = scene::note(&format!("note {}", asked.len()));
                 request.id = random.request_id();
@@ -229,6 +257,7 @@ async fn one_night(seed: u64) -> (usize, usize) {
             14 => log.hold(),
             15 | 16 => log.release(),
             17 => log.fail_next(StoreError::Write { path: "/var".into(), why: "no space left".into(), hint: "Make room".into() }),
+            19 => watchers[who].again(&door, &random, clock.now()),
             18 => clock.shift(-i64::try_from(random.below(3_000_000)).unwrap()),
             _ if random.below(4) == 0 => {
                 log.release();
@@ -253,8 +282,7 @@ async fn one_night(seed: u64) -> (usize, usize) {
         watchers.iter_mut().for_each(Watcher::drain);
         let world = server.core.durable().await.unwrap().world.clone();
         let all = |watcher: &Watcher| watcher.replica.world.as_ref().is_some_and(|own| own.head == world.head);
-        let answered = |id: &RequestId| watchers.iter().any(|watcher| watcher.answers.contains_key(id));
-        if watchers.iter().all(all) && asked.keys().all(answered) {
+        if watchers.iter().all(all) && watchers.iter().all(Watcher::is_done) {
             break world;
         }
         assert!(Instant::now() < deadline, "seed {seed}: healed, and still apart");

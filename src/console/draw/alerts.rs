@@ -219,7 +219,7 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
     x += columns.age + 1;
     if columns.history > 0 {
         let (words, role) = match (row.fresh, row.unrefreshed) {
-            (false, _) => ("as last heard".to_owned(), Role::FreshnessStale),
+            (false, _) => (last_heard(state, row, columns.history), Role::FreshnessStale),
             (true, Some(_)) => ("not repeated lately".to_owned(), Role::FreshnessLate),
             // Under its cause, why it stands there tells more than its own past.
             (true, None) if depth > 0 && row.cause.is_some() => (row.cause.as_ref().map_or_else(String::new, |cause| cause.short(&state.sky)), Role::Muted),
@@ -232,6 +232,13 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
     if columns.strip > 0 {
         strip(canvas, &row.strip, x, y, columns.strip);
     }
+}
+
+/// How old what is shown of it is, where there is room for that.
+fn last_heard(state: &State, row: &AlertRow, room: u16) -> String {
+    let words = "as last heard";
+    let age = state.sky.server(row.server).and_then(|seen| seen.freshness.age());
+    age.map(|age| format!("{words} {} ago", coarse(age))).filter(|long| text::width(long) <= room).unwrap_or_else(|| words.to_owned())
 }
 
 /// The last days, today at the right end.

@@ -33,11 +33,12 @@ impl Runtime {
     pub(super) async fn effect(&mut self, effect: Effect) -> Result<Ends, ConsoleError> {
         match effect {
             Effect::Send { server, request } => {
+                let id = request.id;
                 let kept = self.servers.as_ref().map(|servers| servers.handle.request(ServerIndex(server), request));
                 match kept {
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) => self.state.say(Tone::Wrong, "too many requests wait already; nothing was sent"),
-                    None => self.state.say(Tone::Wrong, "there is no server here to ask"),
+                    Some(Ok(kept)) => self.outgoing.push((server, id, kept)),
+                    Some(Err(_)) => self.state.not_kept(server, &id, "too many requests wait already"),
+                    None => self.state.not_kept(server, &id, "there is no server here to ask"),
                 }
             }
             Effect::Older { server, before, most } => {

@@ -4,6 +4,7 @@ mod commands;
 mod copying;
 pub mod find;
 mod news;
+mod offline;
 mod prompts;
 mod verbs;
 mod views;
