@@ -14,7 +14,7 @@ use super::{Context, Failure, keys, toml_file};
 use crate::client::{Address, Kept, ServerConfig, Servers, keep, servers::Wishes};
 use crate::command::Pane;
 use crate::console::message::Arriving;
-use crate::console::runtime::{self, ConsoleError, Feed, Keeping, Options};
+use crate::console::runtime::{self, ConsoleError, Echo, Feed, Keeping, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
@@ -45,7 +45,7 @@ impl Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    needs_terminal()?;
+    needs_terminal(context)?;
     let settings = context.settings()?;
     let sources = Sources { alertmanagers: args.alertmanager, prometheuses: args.prometheus };
     sources.check()?;
@@ -66,12 +66,17 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     open(context, servers, person, None)
 }
 
-/// The console is for a terminal; what is not one gets words.
-pub fn needs_terminal() -> Result<(), Failure> {
-    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+/// Frames are for a terminal; lines for anything.
+pub fn needs_terminal(context: &Context) -> Result<(), Failure> {
+    if is_linear(context) || (std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
         return Ok(());
     }
-    Err(Failure::usage("the console needs a terminal", "`midwatch now` and `midwatch --help` work without one"))
+    Err(Failure::usage("the console needs a terminal", "`midwatch --linear`, `midwatch now` and `midwatch --help` work without one"))
+}
+
+/// Lines instead of frames: asked for, or the terminal can do nothing else.
+fn is_linear(context: &Context) -> bool {
+    context.global.linear || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// A server's name as a file's: what is no letter, digit, `-` or `_` as its number, so that no name leads
@@ -153,7 +158,8 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let var = |name: &str| std::env::var(name).ok();
     let depth = Depth::detect(var);
     let settings = context.settings()?;
-    let ascii = settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
+    let linear = is_linear(context).then(|| Echo(!std::io::stdin().is_terminal()));
+    let ascii = linear.is_some() || settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
     let themes = Themes { depth, ascii, files: themes(context)? };
     let chosen = context.global.theme.clone().or(settings.theme).filter(|name| name != AUTO);
     let name = chosen.as_deref().unwrap_or(Themes::for_background(false));
@@ -186,6 +192,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         views_file: Some(context.places.views()),
         theme_chosen: chosen.is_some(),
         notify: settings.notify,
+        linear,
         arriving: None,
     })
 }

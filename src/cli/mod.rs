@@ -84,6 +84,9 @@ pub struct Global {
     /// The console's keys: default, vim, emacs, k9s, or a file of yours that lies over one of them
     #[arg(long, global = true, value_name = "NAME")]
     pub keymap: Option<PathBuf>,
+    /// The console in lines, for screen readers, bad lines and pipes; so it is too when TERM is dumb
+    #[arg(long, global = true)]
+    pub linear: bool,
     /// Refuse everything that would change something
     #[arg(long, global = true)]
     pub read_only: bool,

@@ -7,6 +7,7 @@
 pub mod effect;
 pub mod input;
 pub mod keymap;
+pub mod linear;
 pub mod list;
 pub mod message;
 pub mod overlay;

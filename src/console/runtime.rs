@@ -5,6 +5,7 @@
 mod effects;
 mod heard;
 pub mod keep;
+mod lines;
 mod news;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use heard::Keeping;
 use heard::Shelf;
 
 use super::effect::Effect;
+use super::linear::Linear;
 use super::message::{Arriving, Message, News};
 use super::overlay::Overlay;
 use super::screen::ask::Between;
@@ -59,9 +61,15 @@ pub struct Options {
     pub theme_chosen: bool,
     /// Bell and notification when something needs you.
     pub notify: bool,
+    /// Lines instead of frames; `echo`: what is read is repeated, since no terminal shows it.
+    pub linear: Option<Echo>,
     /// How much of a past that is being brought in has come.
     pub arriving: Option<watch::Receiver<Arriving>>,
 }
+
+/// Whether linear mode repeats what it reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Echo(pub bool);
 
 /// What feeds the console: servers, connected once the first frame stands, or files.
 pub enum Feed {
@@ -84,6 +92,7 @@ pub struct Runtime {
     screen: Screen,
     terminal: Terminal,
     decoder: Decoder,
+    linear: Option<Linear>,
     servers: Option<Servers>,
     incarnations: Vec<crate::model::id::Incarnation>,
     began: Instant,
@@ -116,7 +125,7 @@ struct Rest {
 pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     // First the signals: one that came between would end us with the terminal taken.
     let signals = Signals::listen().map_err(ConsoleError::Signals)?;
-    let terminal = Terminal::enter()?;
+    let terminal = if options.linear.is_some() { Terminal::lines()? } else { Terminal::enter()? };
     let (width, height) = terminal.size();
     let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     let servers = options.setup.servers.len();
@@ -127,6 +136,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         screen: Screen::new(width, height, abilities),
         terminal,
         decoder: Decoder::default(),
+        linear: options.linear.map(|echo| Linear::new(echo.0)),
         servers: None,
         incarnations: vec![Default::default(); servers],
         began: Instant::now(),
@@ -146,6 +156,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.state.themes = options.themes;
     runtime.state.views = options.views;
     runtime.state.size = (width, height);
+    runtime.prepare_lines();
     runtime.state.pane = options.initial;
     runtime.bring_back(options.keeping);
     if let Some(at) = options.at {
@@ -155,7 +166,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let outcome = runtime.go(feed, signals, arriving).await;
     runtime.flush_outbox().await;
     runtime.keep_heard(true);
-    let owes = !runtime.answered;
+    runtime.end_lines();
+    let owes = !runtime.answered && runtime.linear.is_none();
     runtime.terminal.end(owes);
     outcome
 }
@@ -172,7 +184,9 @@ impl Runtime {
     async fn go(&mut self, feed: Feed, mut signals: Signals, mut arriving: Option<watch::Receiver<Arriving>>) -> Result<(), ConsoleError> {
         // The first frame stands before anything is asked of anybody.
         self.draw()?;
-        self.terminal.write(QUERIES.as_bytes())?;
+        if self.linear.is_none() {
+            self.terminal.write(QUERIES.as_bytes())?;
+        }
         let (bytes_in, mut bytes) = mpsc::channel(64);
         self.terminal.read(move |read| bytes_in.blocking_send(read).is_ok())?;
         let (mut updates, mut news) = match feed {
@@ -185,6 +199,7 @@ impl Runtime {
             }
             Feed::News(news) => (None, Some(news)),
         };
+        let mut listening = true;
         loop {
             let wake = self.wake();
             let messages = tokio::select! {
@@ -193,10 +208,19 @@ impl Runtime {
                     Signal::End | Signal::Hangup => return Ok(()),
                     other => self.signal(other)?,
                 },
-                read = bytes.recv() => match read {
+                read = bytes.recv(), if listening => match read {
+                    Some(read) if self.linear.is_some() => {
+                        self.read_lines(read);
+                        Vec::new()
+                    }
                     Some(Ok(read)) => {
                         let inputs = self.decoder.feed(&read);
                         self.inputs(inputs)
+                    }
+                    // All was read; what was asked for is still to be answered.
+                    None if self.linear.is_some() => {
+                        listening = false;
+                        Vec::new()
                     }
                     // Nobody is there any more: end without a word.
                     Some(Err(_)) | None => return Ok(()),
@@ -257,6 +281,9 @@ impl Runtime {
             }
             self.look_at_outbox();
             self.keep_heard(false);
+            if self.lines().await? {
+                return Ok(());
+            }
             if self.stale && self.last_frame.is_none_or(|last| last.elapsed() >= FRAME) {
                 self.draw()?;
             }
@@ -280,6 +307,9 @@ impl Runtime {
             sooner(OUTBOX);
         }
         if let Some(soon) = self.state.soon() {
+            sooner(soon.duration());
+        }
+        if let Some(soon) = self.linear.as_ref().and_then(|linear| linear.soon(&self.state)) {
             sooner(soon.duration());
         }
         let mono = self.mono();
@@ -306,6 +336,7 @@ impl Runtime {
     fn signal(&mut self, signal: Signal) -> Result<Vec<Message>, ConsoleError> {
         Ok(match signal {
             Signal::End | Signal::Hangup => Vec::new(),
+            Signal::Resize if self.linear.is_some() => Vec::new(),
             Signal::Resize => {
                 let (width, height) = self.terminal.size();
                 self.screen.resize(width, height);
@@ -315,6 +346,7 @@ impl Runtime {
                 self.suspend()?;
                 vec![Message::Resumed]
             }
+            Signal::Continue if self.linear.is_some() => vec![Message::Resumed],
             Signal::Continue => {
                 self.terminal.reenter()?;
                 self.screen.reenter();
@@ -361,6 +393,9 @@ impl Runtime {
         let mono = self.mono();
         self.state.clock(wall(), mono);
         let began = self.began;
+        if self.linear.is_some() {
+            return self.say_lines();
+        }
         self.state.settle(|| Span::from(began.elapsed()));
         let state = &self.state;
         let bytes = self.screen.draw(|buffer| state.draw(buffer));

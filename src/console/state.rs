@@ -74,6 +74,10 @@ pub struct State {
     /// Which event each of our requests became: a note can only be taken back by its event.
     pub became: BTreeMap<RequestId, EventId>,
     pub said: VecDeque<Said>,
+    /// How many messages there ever were: some are forgotten.
+    pub said_count: u64,
+    /// Lines are written instead of frames: every verb is asked about, and details stand in one column.
+    pub linear: bool,
     /// A past is being brought in.
     pub arriving: Option<Arriving>,
     pub size: (u16, u16),
@@ -158,6 +162,8 @@ impl State {
             undo: Vec::new(),
             became: BTreeMap::new(),
             said: VecDeque::new(),
+            said_count: 0,
+            linear: false,
             arriving: None,
             size: (80, 24),
             now,
@@ -202,6 +208,7 @@ impl State {
         if self.said.len() >= 200 {
             self.said.pop_front();
         }
+        self.said_count += 1;
         self.said.push_back(Said { at: self.present, mono: self.mono, tone, words: words.into() });
     }
 

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod keys;
+mod linear;
 mod night;
 mod offline;
 mod overlays;

@@ -11,3 +11,4 @@
 mod doctor;
 mod hostile;
 mod lifecycle;
+mod lines;

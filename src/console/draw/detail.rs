@@ -37,7 +37,7 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let mut y = area.y + u16::from(area.height > 12 && !state.panes.opened);
     canvas.heading(x, y, room, &heading);
     y += 1;
-    let two = room >= 96;
+    let two = room >= 96 && !state.linear;
     let blocks = blocks(state, detail, canvas, if two { room / 2 } else { room });
     let below = Rect { x, y, width: room, height: area.bottom().saturating_sub(y) };
     if two {
@@ -208,7 +208,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     if how.is_empty() {
         how.push(vec![("no runbook or dashboard is known".into(), Role::Muted)]);
     }
-    right.push(Block { title: "how it is done here   r d open", lines: how });
+    right.push(Block { title: if state.linear { "how it is done here" } else { "how it is done here   r d open" }, lines: how });
     if !detail.about.is_empty() {
         let lines = text::wrap(&detail.about, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]).collect();
         right.push(Block { title: "what this is", lines });

@@ -65,11 +65,12 @@ impl Runtime {
                     self.searched.insert(self.asks, words);
                 }
             }
+            Effect::Copy(text) if self.linear.is_some() => self.tell(&text),
             Effect::Copy(text) => self.copy(&text)?,
             Effect::Open(url) => self.open(&url),
             Effect::Edit { text } => self.edit(&text).await?,
             Effect::Notify(words) => {
-                if self.options.notify {
+                if self.options.notify && self.linear.is_none() {
                     let sequence = ask::notify("midwatch", &words, self.between);
                     self.terminal.write(sequence.as_bytes())?;
                 }
@@ -91,7 +92,10 @@ impl Runtime {
                 }
                 self.state.say(Tone::Plain, "trying all servers again");
             }
-            Effect::Redraw => self.screen.forget(),
+            Effect::Redraw => {
+                self.screen.forget();
+                self.list_lines();
+            }
             Effect::Suspend => self.suspend()?,
             Effect::Quit => return Ok(true),
         }

@@ -51,6 +51,8 @@ pub enum TerminalError {
 #[derive(Debug)]
 pub struct Terminal {
     tty: File,
+    /// Where it is written to, when that is not where it is read from: lines, of which no terminal is taken.
+    plain: Option<File>,
     gate: Arc<Gate>,
 }
 
@@ -68,12 +70,22 @@ impl Terminal {
             return Err(TerminalError::None(io::Error::from(io::ErrorKind::Unsupported)));
         }
         let tty = File::options().read(true).write(true).open("/dev/tty").map_err(TerminalError::None)?;
-        let terminal = Terminal { tty, gate: Arc::default() };
+        let terminal = Terminal { tty, plain: None, gate: Arc::default() };
         terminal.take()?;
         Ok(terminal)
     }
 
+    /// Standard input and output as they are, terminal or not: nothing is taken, no mode is changed.
+    pub fn lines() -> Result<Terminal, TerminalError> {
+        use std::os::fd::AsFd;
+        let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from).map_err(TerminalError::Setup);
+        Ok(Terminal { tty: own(io::stdin().as_fd())?, plain: Some(own(io::stdout().as_fd())?), gate: Arc::default() })
+    }
+
     fn take(&self) -> Result<(), TerminalError> {
+        if self.plain.is_some() {
+            return Ok(());
+        }
         let before = tcgetattr(&self.tty).map_err(|error| TerminalError::Setup(error.into()))?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -113,7 +125,8 @@ impl Terminal {
 
     /// Writes a frame, or one of the sequences of [`super::ask`], as a whole.
     pub fn write(&self, bytes: &[u8]) -> Result<(), TerminalError> {
-        (&self.tty).write_all(bytes).and_then(|()| (&self.tty).flush()).map_err(TerminalError::Lost)
+        let mut to = self.plain.as_ref().unwrap_or(&self.tty);
+        to.write_all(bytes).and_then(|()| to.flush()).map_err(TerminalError::Lost)
     }
 
     /// Columns and rows; 80 by 24 where the terminal does not know.

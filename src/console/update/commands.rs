@@ -641,7 +641,7 @@ impl State {
             seen.world.deeds.iter().rev().find(mine).map(|deed| (server, deed.event, deed.title.to_string()))
         });
         match found {
-            Some((server, note, what)) => self.ask_all("take back", vec![Asked { server, alert, what, intent: Intent::WithdrawNote { note }, inverse: None }]),
+            Some((server, note, what)) => self.at_once("take back", vec![Asked { server, alert, what, intent: Intent::WithdrawNote { note }, inverse: None }]),
             None => {
                 self.say(Tone::Plain, "there is no note of yours here");
                 Vec::new()

@@ -117,7 +117,14 @@ impl State {
                 }
                 Vec::new()
             }
-            Some(Overlay::Confirm(confirm)) => self.ask_all(confirm.word, confirm.then),
+            Some(Overlay::Confirm(confirm)) => {
+                // What is taken back after a question is taken back once.
+                let undoes = self.undo.last().is_some_and(|undo| confirm.then.iter().all(|asked| asked.what == undo.what));
+                if undoes && confirm.word == "take back" {
+                    self.undo.pop();
+                }
+                self.ask_all(confirm.word, confirm.then)
+            }
             Some(Overlay::Help { .. } | Overlay::Messages { .. }) | None => Vec::new(),
         }
     }

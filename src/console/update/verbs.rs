@@ -74,7 +74,7 @@ impl State {
             return Vec::new();
         }
         if let [_] = asked.as_slice() {
-            return self.ask_all(verb.word(), asked);
+            return self.at_once(verb.word(), asked);
         }
         let mut servers: Vec<usize> = asked.iter().map(|one| one.server).collect();
         servers.sort_unstable();
@@ -83,6 +83,18 @@ impl State {
         let hits = asked.iter().map(|one| one.what.clone()).collect();
         self.overlay =
             Some(Overlay::Confirm(Confirm { title: format!("{} {} alerts{places}", verb.word(), asked.len()), hits, top: 0, then: asked, word: verb.word() }));
+        Vec::new()
+    }
+
+    /// Asks for one thing, or for what belongs together: at once on a screen, where one sees what it hits; in
+    /// linear mode after a question.
+    pub(super) fn at_once(&mut self, word: &'static str, asked: Vec<Asked>) -> Vec<Effect> {
+        if !self.linear {
+            return self.ask_all(word, asked);
+        }
+        let mut hits: Vec<String> = asked.iter().map(|one| one.what.clone()).collect();
+        hits.dedup();
+        self.overlay = Some(Overlay::Confirm(Confirm { title: word.to_owned(), hits, top: 0, then: asked, word }));
         Vec::new()
     }
 
@@ -120,7 +132,7 @@ impl State {
         let Some((server, _)) = self.sky.of_origin(system.origin) else { return Vec::new() };
         let intent = Intent::NoteSystem { system: system.id.clone(), text: text.into() };
         let what = self.sky.name_of(server, &system.id);
-        self.ask_all("note", vec![Asked { server, alert: None, what, intent, inverse: None }])
+        self.at_once("note", vec![Asked { server, alert: None, what, intent, inverse: None }])
     }
 
     /// Sends all of these, and remembers how to take them back.
@@ -164,7 +176,7 @@ impl State {
     }
 
     pub(super) fn undo(&mut self) -> Vec<Effect> {
-        let Some(undo) = self.undo.pop() else {
+        let Some(undo) = self.undo.last().cloned() else {
             self.say(Tone::Plain, "there is nothing to take back");
             return Vec::new();
         };
@@ -177,9 +189,13 @@ impl State {
             }
         }
         if asked.is_empty() {
+            self.undo.pop();
             self.say(Tone::Plain, format!("{} has not arrived yet and cannot be taken back", undo.what));
             return Vec::new();
         }
-        self.ask_all("take back", asked)
+        if !self.linear {
+            self.undo.pop();
+        }
+        self.at_once("take back", asked)
     }
 }
