@@ -40,13 +40,14 @@ fn a_pipe_is_answered_line_by_line_and_ends_with_its_input() {
     assert!(output.status.success(), "{said}");
     for words in [
         "Timeline: 3 events",
-        "ERROR 21 Nov 02:41:00 hit rate 12 %",
+        "2. ERROR ",
+        "hit rate 12 %, by shop.log",
         "timeline> 2\n",
         "timeline event> filter error",
         "1 of 3 events",
         "alerts> nosuch\nthere is no command",
     ] {
-        assert!(said.replace("ERROR 02:41:00", "ERROR 21 Nov 02:41:00").contains(words), "{words}: {said}");
+        assert!(said.contains(words), "{words}: {said}");
     }
     assert!(said.ends_with('\n') && said.chars().all(|c| c == '\n' || !c.is_control()), "{said:?}");
 }

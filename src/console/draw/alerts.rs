@@ -279,7 +279,7 @@ fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
         let count = |n: usize, one: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") };
         (format!("All is well: no alert is open, every server answers, {} of {} report.", count(checks, "check"), count(agents, "machine")), Role::Fine)
     };
-    if known > 0 && area.height > 9 {
+    if known > 0 && area.height > 9 && !state.linear {
         let words = [("8", "what is watched, and how it is"), ("2", "what happened today, in words"), ("3", "every event"), ("?", "the keys")];
         for ((key, what), y) in words.into_iter().zip(area.y + 5..) {
             canvas.words(area.x + 2, y, area.width.saturating_sub(3), &[(format!("{key}  "), Role::Key), (what.to_owned(), Role::Muted)]);

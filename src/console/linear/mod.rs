@@ -447,6 +447,9 @@ impl Linear {
         if state.filter().is_some() {
             place.push_str(" filtered");
         }
+        if state.is_away() {
+            place.push_str(&format!(" as of {}", state.now.zoned(&state.zone).strftime("%a %-d %b %H:%M")));
+        }
         if state.panes.opened
             && let Some(name) = rows::name(state)
         {
@@ -549,15 +552,8 @@ fn sentence(name: &str) -> &'static str {
 /// Whether what comes of an effect is said by itself.
 const fn speaks(effect: &Effect) -> bool {
     match effect {
-        Effect::Copy(_)
-        | Effect::Open(_)
-        | Effect::Write { .. }
-        | Effect::Theme(_)
-        | Effect::Reconnect
-        | Effect::Quit
-        | Effect::Redraw
-        | Effect::Edit { .. } => true,
-        Effect::Send { .. } | Effect::Older { .. } | Effect::Notify(_) | Effect::Suspend => false,
+        Effect::Copy(_) | Effect::Open(_) | Effect::Write { .. } | Effect::Reconnect | Effect::Quit | Effect::Redraw | Effect::Edit { .. } => true,
+        Effect::Send { .. } | Effect::LookBack { .. } | Effect::Older { .. } | Effect::Notify(_) | Effect::Suspend => false,
     }
 }
 

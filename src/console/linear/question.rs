@@ -33,7 +33,7 @@ pub struct Answered {
 pub fn prompt(state: &State) -> Option<String> {
     Some(match state.overlay.as_ref()? {
         Overlay::Ask(ask) => ask.purpose.label(),
-        Overlay::Choose(choose) => choose.title.to_owned(),
+        Overlay::Choose(choose) => choose.of.title().to_owned(),
         Overlay::Confirm(_) => "yes or no".to_owned(),
         Overlay::Help { .. } | Overlay::Messages { .. } => return None,
     })
@@ -67,7 +67,7 @@ pub fn ask(state: &State) -> Asked {
             if let Some(error) = &choose.error {
                 lines.push(error.clone());
             }
-            lines.push(format!("{}? A number chooses, other words search, an empty line leaves it.", choose.title));
+            lines.push(format!("{}? A number chooses, other words search, an empty line leaves it.", choose.of.title()));
             let all = choose.hits.iter().filter_map(|hit| choose.all.get(*hit));
             choices(&mut lines, &mut all.map(|choice| format!("{}: {}", choice.text, choice.note)), choose.hits.len());
             if choose.hits.is_empty() {
