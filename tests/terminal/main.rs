@@ -12,3 +12,4 @@ mod doctor;
 mod hostile;
 mod lifecycle;
 mod lines;
+mod tmux;
