@@ -553,7 +553,13 @@ fn sentence(name: &str) -> &'static str {
 const fn speaks(effect: &Effect) -> bool {
     match effect {
         Effect::Copy(_) | Effect::Open(_) | Effect::Write { .. } | Effect::Reconnect | Effect::Quit | Effect::Redraw | Effect::Edit { .. } => true,
-        Effect::Send { .. } | Effect::Views(_) | Effect::LookBack { .. } | Effect::Older { .. } | Effect::Notify(_) | Effect::Suspend => false,
+        Effect::Send { .. }
+        | Effect::Search { .. }
+        | Effect::Views(_)
+        | Effect::LookBack { .. }
+        | Effect::Older { .. }
+        | Effect::Notify(_)
+        | Effect::Suspend => false,
     }
 }
 
