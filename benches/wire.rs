@@ -88,7 +88,7 @@ async fn bulk() {
         for round in 0..3 {
             let before = rss_kib("self");
             let begun = Instant::now();
-            servers.handle.history(ServerIndex(0), HistoryAsk { id: round, page: Paging::After(None), limit: EVENTS }).unwrap();
+            servers.handle.history(ServerIndex(0), HistoryAsk { id: round, page: Paging::After(None), limit: EVENTS, filter: None }).unwrap();
             let mut pages: Vec<HistoryPage> = Vec::new();
             loop {
                 if let Some((_, Update::History { page, last, .. })) = servers.updates.recv().await {

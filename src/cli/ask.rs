@@ -297,13 +297,13 @@ impl Ask {
         }
         self.asks += 1;
         let (id, name) = (self.asks, self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default());
-        let ask = HistoryAsk { id, page, limit: u64::try_from(limit).unwrap_or(u64::MAX) };
+        let ask = HistoryAsk { id, page, limit: u64::try_from(limit).unwrap_or(u64::MAX), filter: None };
         self.servers.handle.history(server, ask).map_err(|_| Failure::failed(format!("{name} has too much to do"), "Try again"))?;
         let answer = async {
             let mut told = Raw::default();
             while let Some((from, update)) = self.next().await {
                 match &update {
-                    Update::History { id: of, page, last, complete } if from == server && *of == id => {
+                    Update::History { id: of, page, last, complete, .. } if from == server && *of == id => {
                         told.page.broken = told.page.broken.saturating_add(page.broken);
                         told.page.entries.extend(page.entries.iter().cloned());
                         told.complete |= *complete;

@@ -193,6 +193,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         theme_chosen: chosen.is_some(),
         notify: settings.notify,
         linear,
+        kept: Some(context.places.state.join("timeline.json")),
         arriving: None,
     })
 }

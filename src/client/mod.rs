@@ -15,4 +15,4 @@ pub use replica::{Fresh, Replica, Update};
 pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
 
 /// What a reader of updates and an asker of history must know of the wire.
-pub use crate::wire::{HistoryAsk, Outcome, Paging, Place, Problem, ProblemCode, SearchAsk, SnapshotReason, WorldThen};
+pub use crate::wire::{CountAsk, Counts, HistoryAsk, Outcome, Paging, Place, Problem, ProblemCode, SearchAsk, SnapshotReason, WorldThen};

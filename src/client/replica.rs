@@ -16,7 +16,7 @@ use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::time::Span;
 use crate::model::world::World;
-use crate::wire::{Outcome, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
+use crate::wire::{Counts, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
 
 /// What happens between a console and one server.
 #[derive(Clone, Debug)]
@@ -64,9 +64,15 @@ pub enum Update {
         last: bool,
         /// And there is no more in the log.
         complete: bool,
+        /// Only what the ask's filter leaves.
+        filtered: bool,
+        /// With a filter: everything up to there has been looked at.
+        reached: Option<Place>,
     },
     /// The answer to [`ServersHandle::world_at`](super::ServersHandle::world_at).
     Then(WorldThen),
+    /// How many events there are, by time and severity.
+    Counts(Counts),
     Problem(Problem),
 }
 
@@ -121,8 +127,16 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
             let fresh = Fresh { heard: now(), lag: batch.lag };
             Update::Events { incarnation: batch.incarnation, from: batch.from, to: batch.to, events, broken, fresh }
         }
-        ToClient::Page(page) => Update::History { id: page.id, page: HistoryPage::read(page.events), last: page.last, complete: page.complete },
+        ToClient::Page(page) => Update::History {
+            id: page.id,
+            page: HistoryPage::read(page.events),
+            last: page.last,
+            complete: page.complete,
+            filtered: page.filtered,
+            reached: page.reached,
+        },
         ToClient::Answer(answer) => Update::Answered { request: answer.id, outcome: answer.result },
+        ToClient::Counts(counts) => Update::Counts(counts),
         ToClient::Vitals(vitals) => Update::Vitals(vitals.observations),
         // A past that is another server's is none (F3).
         ToClient::WorldThen(then) if then.world.as_ref().is_none_or(|world| world.origin == origin) => Update::Then(then),
@@ -152,7 +166,13 @@ pub struct Replica {
 impl Replica {
     pub fn apply(&mut self, update: &Update) {
         match update {
-            Update::Connecting { .. } | Update::Vitals(_) | Update::Answered { .. } | Update::History { .. } | Update::Then(_) | Update::Problem(_) => {}
+            Update::Connecting { .. }
+            | Update::Vitals(_)
+            | Update::Answered { .. }
+            | Update::History { .. }
+            | Update::Counts(_)
+            | Update::Then(_)
+            | Update::Problem(_) => {}
             Update::Health(health) => self.health = Some(health.clone()),
             Update::Connected(welcome) => {
                 self.health = None;

@@ -11,7 +11,7 @@ use crate::link::connection::LinkFull;
 use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TcpDial, UnixDial};
 use crate::model::intent::Request;
 use crate::model::time::Time;
-use crate::wire::{Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
+use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -168,6 +168,11 @@ impl ServersHandle {
     /// while the server is away the ask is dropped.
     pub fn world_at(&self, server: ServerIndex, id: u64, at: Time) -> Result<(), LinkFull> {
         self.link(server)?.send(ToServer::WorldAt(WorldAsk { id, at }))
+    }
+
+    /// As [`ServersHandle::history`]; the answer comes as [`Update::Counts`].
+    pub fn count(&self, server: ServerIndex, ask: CountAsk) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::Count(ask))
     }
 
     /// Does not wait out the backoff.

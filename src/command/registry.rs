@@ -115,6 +115,7 @@ commands! {
 
     Filter(Option<Words>), "filter", Search, On(LISTS), Shown, Looks, "Shows only the rows that match.";
     FilterClear, "filter-clear", Search, On(LISTS), Shown, Looks, "Shows all rows again.";
+    FilterContext(Option<Words>), "filter-context", Search, On(&[Pane::Timeline]), Shown, Looks, "Shows so many lines around each hit, or the next of 0, 1, 3 and 10.";
     NextHit, "next-hit", Search, On(LISTS), Hidden, Looks, "Goes to the next row that matches.";
     PreviousHit, "previous-hit", Search, On(LISTS), Hidden, Looks, "Goes to the previous row that matches.";
     NextError, "next-error", Search, On(LISTS), Hidden, Looks, "Goes to the next row that is an error or worse.";
@@ -134,7 +135,8 @@ commands! {
     HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour, in every pane.";
     DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day, in every pane; in Today, tells the day before.";
     DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day, in every pane; in Today, tells the day after.";
-    BookmarkSet, "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, or takes the bookmark away.";
+    BookmarkSet(Option<Words>), "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, with a name if you like; without one, a second time takes it away.";
+    BookmarkGo(Option<Words>), "bookmark-go", Time, On(&[Pane::Timeline]), Shown, Looks, "Goes to the bookmark of this name, or to one of all.";
     BookmarkNext, "bookmark-next", Time, On(&[Pane::Timeline]), Hidden, Looks, "Goes to the next bookmark.";
 
     Mark, "mark", Mark, On(LISTS), Hidden, Looks, "Marks this row, or takes the mark away.";
@@ -158,6 +160,9 @@ commands! {
     Zoom, "zoom", Show, Everywhere, Shown, Looks, "Gives this part of the pane all the room, or takes it back.";
     SplitToggle, "split-toggle", Show, On(LISTS), Shown, Looks, "Puts list and detail side by side, or one above the other.";
     UsualToggle, "usual-toggle", Show, On(ALERTS), Shown, Looks, "Shows what is usual and folded, or folds it again.";
+    RunsToggle, "runs-toggle", Show, On(&[Pane::Timeline]), Shown, Looks, "Shows events that repeat as one line, or each by itself; `unfold` opens one run.";
+    TimeColumns, "time-columns", Show, On(&[Pane::Timeline]), Shown, Looks, "Puts UTC, and then each server's own time, beside the time here.";
+    ClockCorrect(Option<Words>), "clock-correct", Show, On(&[Pane::Timeline, Pane::Servers]), Shown, Looks, "Corrects this server's clock on the timeline by what it is off, or by so much (-2m, off); again takes it back.";
     Theme(Option<Words>), "theme", Show, Everywhere, Shown, Looks, "Changes the colours.";
 
     CopyLine, "copy-line", Copy, On(LISTS), Shown, Looks, "Copies this row as text.";

@@ -1,6 +1,8 @@
 //! What the console wants done outside itself, as data: ordered, recorded and tested.
 
-use crate::model::id::EventId;
+use super::kept::Kept;
+use super::timeline::Asked;
+use super::timeline::strip::CountAsk;
 use crate::model::intent::Request;
 use crate::model::time::Time;
 
@@ -13,12 +15,6 @@ pub enum Effect {
         server: usize,
         request: Request,
     },
-    /// Older events of one server, before this place.
-    Older {
-        server: usize,
-        before: Option<(Time, EventId)>,
-        most: usize,
-    },
     /// How things were on one server at a time.
     LookBack {
         server: usize,
@@ -30,6 +26,12 @@ pub enum Effect {
         words: String,
         most: u32,
     },
+    /// A page of one server's timeline.
+    Page(Asked),
+    /// How many events one server has, by time and severity.
+    Count(CountAsk),
+    /// Bookmarks and corrected clocks, over a restart.
+    Keep(Kept),
     Copy(String),
     /// Open a link with the desktop's opener.
     Open(String),

@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use crate::model::event::Event;
+use crate::model::filter::{Filter, OnServer};
 use crate::model::health::Health;
 use crate::model::id::{EventId, RequestId};
 use crate::model::intent::Refusal;
+use crate::model::likeness::likeness;
 use crate::model::observation::Observation;
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
@@ -94,6 +96,26 @@ pub enum News {
         words: Arc<str>,
         entries: Vec<Entry>,
     },
+    /// The answer to one of the timeline's asks, or a part of it.
+    Page {
+        ask: u64,
+        entries: Vec<Entry>,
+        /// Nothing more comes for this ask.
+        last: bool,
+        /// There is nothing more that way in the log.
+        complete: bool,
+        /// Only what the ask's filter leaves.
+        filtered: bool,
+        /// With a filter: everything up to there has been looked at.
+        reached: Option<(Time, u64)>,
+    },
+    /// One of the timeline's asks, for a page or for counts, will not be answered.
+    Refused {
+        ask: u64,
+        page: bool,
+    },
+    /// The answer to [`super::effect::Effect::Count`].
+    Counts(Counted),
     Problem(Arc<str>),
 }
 
@@ -107,13 +129,38 @@ pub enum PastRefusal {
     Other(Arc<str>),
 }
 
+/// How many events a server has of each severity, for each of equal spans of time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Counted {
+    pub ask: u64,
+    /// Where the first span begins, and how long each is; by the server's clock.
+    pub from: Time,
+    pub step: Span,
+    pub counts: Vec<[u64; 6]>,
+    /// All that it holds, and when the first and the last of it happened.
+    pub held: u64,
+    pub oldest: Option<Time>,
+    pub newest: Option<Time>,
+    /// There is no more to come for this ask.
+    pub last: bool,
+}
+
 /// An event on the timeline, understood when it is shown.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub at: Time,
     pub id: EventId,
     pub severity: Severity,
+    /// What it has in common with others of its kind ([`crate::model::likeness`]); 0: nothing.
+    pub likeness: u32,
     pub event: Lazy,
+}
+
+impl Entry {
+    pub fn known(event: &Arc<Event>) -> Entry {
+        let likeness = likeness(event.kind.name(), event.system.as_ref().map_or("", |system| system.as_str()), &event.title);
+        Entry { at: event.at, id: event.id, severity: event.severity, likeness, event: Lazy::Known(event.clone()) }
+    }
 }
 
 #[derive(Clone)]
@@ -126,6 +173,11 @@ pub enum Lazy {
 /// Decodes one of many events that are kept as they came.
 pub trait Decode: Send + Sync {
     fn decode(&self, index: u32) -> Option<Arc<Event>>;
+
+    /// Whether a filter leaves it: where its bytes tell, without decoding it.
+    fn matches(&self, index: u32, filter: &Filter, server: &str) -> bool {
+        self.decode(index).is_some_and(|event| filter.matches(&OnServer { subject: &*event, server }))
+    }
 }
 
 impl std::fmt::Debug for Lazy {

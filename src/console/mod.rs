@@ -6,6 +6,7 @@
 
 pub mod effect;
 pub mod input;
+pub mod kept;
 pub mod keymap;
 pub mod linear;
 pub mod list;

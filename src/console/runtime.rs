@@ -63,6 +63,8 @@ pub struct Options {
     pub notify: bool,
     /// Lines instead of frames; `echo`: what is read is repeated, since no terminal shows it.
     pub linear: Option<Echo>,
+    /// Where bookmarks and corrected clocks are kept.
+    pub kept: Option<std::path::PathBuf>,
     /// How much of a past that is being brought in has come.
     pub arriving: Option<watch::Receiver<Arriving>>,
 }
@@ -99,7 +101,6 @@ pub struct Runtime {
     last_frame: Option<Instant>,
     stale: bool,
     asks: u64,
-    asked: std::collections::BTreeMap<u64, usize>,
     /// What the indexes were asked for.
     searched: std::collections::BTreeMap<u64, std::sync::Arc<str>>,
     /// Asks for how things were: of whom, and when.
@@ -119,6 +120,7 @@ struct Rest {
     theme_chosen: bool,
     notify: bool,
     views: Option<PathBuf>,
+    kept: Option<std::path::PathBuf>,
 }
 
 /// Runs the console until it is quit. The terminal is as it was, whatever the outcome.
@@ -129,7 +131,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let (width, height) = terminal.size();
     let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     let servers = options.setup.servers.len();
-    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, views: options.views_file };
+    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, views: options.views_file, kept: options.kept };
     let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
@@ -143,7 +145,6 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         last_frame: None,
         stale: true,
         asks: 0,
-        asked: Default::default(),
         searched: Default::default(),
         looking: Default::default(),
         shelf: Shelf::default(),
@@ -159,6 +160,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.prepare_lines();
     runtime.state.pane = options.initial;
     runtime.bring_back(options.keeping);
+    runtime.recall();
     if let Some(at) = options.at {
         // Nobody is connected yet: each server is asked when it comes.
         runtime.state.travel(at);
@@ -177,6 +179,18 @@ fn wall() -> Time {
 }
 
 impl Runtime {
+    /// What was kept from the last time. What cannot be read is not written over.
+    fn recall(&mut self) {
+        let Some(path) = &self.options.kept else { return };
+        match super::kept::read(path) {
+            Ok(kept) => self.state.recall(kept),
+            Err(why) => {
+                self.options.kept = None;
+                self.state.say(super::state::Tone::Wrong, why);
+            }
+        }
+    }
+
     fn mono(&self) -> Span {
         Span::from(self.began.elapsed())
     }
@@ -189,6 +203,10 @@ impl Runtime {
         }
         let (bytes_in, mut bytes) = mpsc::channel(64);
         self.terminal.read(move |read| bytes_in.blocking_send(read).is_ok())?;
+        if let Feed::News(_) = feed {
+            // Every event of a file is held; its text stays there.
+            self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
+        }
         let (mut updates, mut news) = match feed {
             Feed::Servers(connect) => {
                 let mut servers = connect().map_err(ConsoleError::Outbox)?;
@@ -197,7 +215,11 @@ impl Runtime {
                 self.servers = Some(servers);
                 (Some(updates), None)
             }
-            Feed::News(news) => (None, Some(news)),
+            Feed::News(news) => {
+                // Every event of a file is held; its text stays there.
+                self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
+                (None, Some(news))
+            }
         };
         let mut listening = true;
         loop {

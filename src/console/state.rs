@@ -21,13 +21,16 @@ use super::pane::Panes;
 use super::pending::{Pending, Undo};
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
-use super::timeline::Timeline;
+use super::timeline::strip::{Cell, Strip};
+use super::timeline::{Asked, Stretch, Timeline};
 use super::travel::{Away, Going};
 use super::update::find::Hunt;
 use super::views::View;
 
 /// How long a selection rests before its detail is shown: holding `j` costs the list's bytes alone.
 pub const REST: Span = Span::from_millis(80);
+/// How long a filter looks on before each frame.
+const SEARCH: Span = Span::from_millis(12);
 /// How long a message stays on the last line.
 pub const SAID: Span = Span::from_secs(8);
 
@@ -47,6 +50,11 @@ pub struct State {
     pub links: Vec<Link>,
     pub sky: Sky,
     pub timeline: Timeline,
+    pub strip: Strip,
+    /// The strip of what is held, where nobody counts; and of which version it is.
+    held_strip: Option<(u64, Stretch, Vec<Cell>)>,
+    /// Pages that are to be asked for.
+    pub(super) asks: Vec<Asked>,
     pub pane: Pane,
     pub panes: Panes,
     pub overlay: Option<Overlay>,
@@ -141,6 +149,9 @@ impl State {
         State {
             links: setup.servers,
             sky: Sky::new(seen).in_zone(setup.zone.clone()),
+            strip: Strip::new(names.len()),
+            held_strip: None,
+            asks: Vec::new(),
             timeline: Timeline::new(names),
             pane: Pane::Now,
             panes: Panes::default(),
@@ -304,7 +315,9 @@ impl State {
                 self.detail = crate::model::view::detail::detail(&self.sky, detail.alert, self.now);
             }
         }
-        if self.timeline.is_searching() {
+        // A filter looks on for half a frame's time, then the frame is drawn with what it has found.
+        let began = clock();
+        while self.timeline.is_searching() && clock().micros() - began.micros() < SEARCH.micros() {
             self.timeline.work();
         }
         self.hunt_on();
@@ -316,6 +329,11 @@ impl State {
         }
         panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
         self.panes = panes;
+        if self.pane == Pane::Timeline && !self.strip.is_known() && self.held_strip.as_ref().is_none_or(|(version, ..)| *version != self.timeline.version()) {
+            let stretch = self.timeline.stretch();
+            self.held_strip = stretch.map(|stretch| (self.timeline.version(), stretch, self.timeline.density(&stretch, usize::from(self.size.0))));
+        }
+        self.timeline.look_at(self.panes.timeline.place);
         let alert = self.panes.alert(self.pane);
         if alert != self.selected {
             self.slid = (!self.keyed && self.selected.is_some()).then_some(self.mono);
@@ -331,6 +349,14 @@ impl State {
         }
     }
 
+    /// The timeline's strip: the servers' counts, else those of what is held.
+    pub fn strip_shown(&self) -> Option<(Stretch, Vec<Cell>)> {
+        if self.strip.is_known() {
+            return Some((self.strip.stretch()?, self.strip.cells()));
+        }
+        self.held_strip.as_ref().map(|(_, stretch, cells)| (*stretch, cells.clone()))
+    }
+
     /// When something changes by itself, if soon: a detail that waits for the selection to rest, a
     /// filter at work, rows that were put off.
     pub fn soon(&self) -> Option<Span> {
@@ -340,7 +366,7 @@ impl State {
         if let Some(span) = self.arrives() {
             at(span);
         }
-        if self.timeline.is_searching() || self.is_hunting() {
+        if self.timeline.is_searching() || self.is_hunting() || !self.asks.is_empty() {
             at(Span::ZERO);
         }
         if let Some(then) = self.hunt_asks_at() {

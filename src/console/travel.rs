@@ -198,7 +198,7 @@ impl State {
         let Some(away) = self.away.take() else { return };
         self.sky = away.live;
         self.now = self.present;
-        self.panes.timeline.follow();
+        self.follow();
         self.dirty = true;
         self.anew = true;
     }

@@ -268,7 +268,13 @@ impl Link {
                 }
                 ToClient::Pong(pong)
             }
-            other @ (ToClient::Welcome(_) | ToClient::Page(_) | ToClient::WorldThen(_) | ToClient::Ack(_) | ToClient::Vitals(_) | ToClient::Health(_)) => other,
+            other @ (ToClient::Welcome(_)
+            | ToClient::Page(_)
+            | ToClient::Counts(_)
+            | ToClient::WorldThen(_)
+            | ToClient::Ack(_)
+            | ToClient::Vitals(_)
+            | ToClient::Health(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

@@ -164,6 +164,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Batch(_) => "a batch",
         ToClient::Page(_) => "a page",
         ToClient::WorldThen(_) => "a past world",
+        ToClient::Counts(_) => "counts",
         ToClient::Answer(_) => "an answer",
         ToClient::Ack(_) => "an acknowledgement",
         ToClient::Vitals(_) => "vitals",

@@ -12,6 +12,7 @@ pub mod history;
 pub mod id;
 pub mod intent;
 pub mod labels;
+pub mod likeness;
 pub mod loose;
 pub mod nearest;
 pub mod observation;

@@ -105,12 +105,12 @@ impl Asks {
             self.waiting.push_front(Ask::History { id: fetch.id, page, left: fetch.left });
         }
         self.fetch_next(wire);
-        send(wire, fetch.id, rows, last, complete).await
+        send(wire, fetch.id, rows, last, complete, None).await
     }
 }
 
-/// In as many frames as their size asks for.
-async fn send(wire: &mut Wire, id: u64, rows: Vec<Row>, last: bool, complete: bool) -> Said {
+/// In as many frames as their size asks for. `reached`: with a filter, how far it looked.
+pub(super) async fn send(wire: &mut Wire, id: u64, rows: Vec<Row>, last: bool, complete: bool, reached: Option<Option<Place>>) -> Said {
     let mut rows = rows.into_iter().peekable();
     loop {
         let (mut events, mut bytes) = (Vec::new(), 0);
@@ -119,7 +119,8 @@ async fn send(wire: &mut Wire, id: u64, rows: Vec<Row>, last: bool, complete: bo
             events.push(EventBytes(row.bytes));
         }
         let ends = rows.peek().is_none();
-        let page = wire::Page { id, events, last: last && ends, complete: complete && ends };
+        let page =
+            wire::Page { id, events, last: last && ends, complete: complete && ends, filtered: reached.is_some(), reached: reached.flatten().filter(|_| ends) };
         match encode(&ToClient::Page(page), wire.encoding()) {
             Ok(frame) => wire.send(message(frame)).await?,
             Err(error) => {

@@ -20,6 +20,7 @@ mod prime;
 pub mod refusals;
 mod resume;
 pub mod session;
+mod sifting;
 pub mod source;
 mod steady;
 

@@ -22,6 +22,7 @@ use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
 use super::refusals::Refusals;
 use super::resume;
+use super::sifting::Sifts;
 use crate::link::Clock;
 use crate::model::filter::{Filter, OnServer};
 use crate::model::id::{AgentId, Sequence};
@@ -120,8 +121,17 @@ pub async fn run(socket: WebSocket, shown: Shown, from: &str, shared: Arc<Shared
     let alive = shared.alive.clone();
     let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
     if let Some(hello) = greet(&mut wire, shown, from).await {
-        let session =
-            Session { wire, hello, stream: None, asks: Asks::default(), replies: FuturesUnordered::new(), vitals: None, health: None, rate: Rate::default() };
+        let session = Session {
+            wire,
+            hello,
+            stream: None,
+            asks: Asks::default(),
+            sifts: Sifts::default(),
+            replies: FuturesUnordered::new(),
+            vitals: None,
+            health: None,
+            rate: Rate::default(),
+        };
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
     }
@@ -270,6 +280,7 @@ struct Session {
     hello: Hello,
     stream: Option<Stream>,
     asks: Asks,
+    sifts: Sifts,
     replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
     vitals: Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>,
     health: Option<watch::Receiver<Arc<HealthFrame>>>,
@@ -286,6 +297,7 @@ impl Session {
                 frame = self.wire.next(), if room => self.take(frame?).await?,
                 publication = next_publication(&mut self.stream) => self.publish(publication).await?,
                 rows = self.asks.next() => self.asks.answer(&mut self.wire, rows).await?,
+                come = self.sifts.next() => self.sifts.answer(&mut self.wire, come).await?,
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
                 frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
                 frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
@@ -319,6 +331,8 @@ impl Session {
             (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Ping { id })).await,
             (ToServer::Hello(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "hello was said already").await,
             (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
+            (ToServer::History(ask), Role::Console) if ask.filter.is_some() => self.sifts.history(&mut self.wire, &ask).await,
+            (ToServer::Count(ask), Role::Console) => self.sifts.count(&mut self.wire, &ask).await,
             (ToServer::History(ask), Role::Console) => self.asks.history(&mut self.wire, &ask).await,
             (ToServer::Search(ask), Role::Console) => self.asks.search(&mut self.wire, &ask).await,
             (ToServer::WorldAt(ask), Role::Console) => {
@@ -361,6 +375,7 @@ impl Session {
             (
                 ToServer::Subscribe(_)
                 | ToServer::History(_)
+                | ToServer::Count(_)
                 | ToServer::Search(_)
                 | ToServer::WorldAt(_)
                 | ToServer::Do(_)

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::words::Words;
-use super::{Answer, Head, Health, Log, Page, Retention, Row, StoreError, spacing};
+use super::{Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, spacing};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -149,6 +149,14 @@ impl MemoryLog {
     }
 }
 
+fn tally(counts: &mut [[u64; 6]], scale: Scale, row: &Row) {
+    let place = row.at.micros().saturating_sub(scale.from.micros()).div_euclid(scale.step.micros().max(1));
+    let cell = usize::try_from(place).ok().and_then(|place| counts.get_mut(place));
+    if let Some(count) = cell.and_then(|cell| cell.get_mut(usize::from(row.severity.rank()))) {
+        *count += 1;
+    }
+}
+
 /// An answer that is there already.
 fn ready<T: Send + 'static>(result: Result<T, StoreError>) -> Answer<T> {
     Box::pin(std::future::ready(result))
@@ -229,6 +237,55 @@ impl Log for MemoryLog {
         let state = self.state();
         let rows = state.rows.range(after.0.saturating_add(1)..).map(|(_, row)| row).filter(|row| row.at <= until);
         ready(Ok(rows.take(most).cloned().collect()))
+    }
+
+    fn sift(&self, sift: Sift) -> Answer<Sifted> {
+        let state = self.state();
+        let forward = matches!(sift.page, Page::After(_));
+        let range = match sift.page {
+            Page::Before(place) => state.timeline.range(..place.map_or((Time::MAX, u64::MAX), |(at, sequence)| (at, sequence.0))),
+            Page::After(place) => {
+                let after = place.map_or((Time::MIN, 0), |(at, sequence)| (at, sequence.0));
+                state.timeline.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded))
+            }
+        };
+        let mut keys: Vec<(Time, u64)> = range.map(|(key, ())| *key).filter(|key| sift.since.is_none_or(|since| key.0 >= since)).collect();
+        if !forward {
+            keys.reverse();
+        }
+        let mut out = Sifted { counts: vec![[0; 6]; sift.scale.map_or(0, |scale| scale.buckets)], complete: true, ..Sifted::default() };
+        for (looked, (at, sequence)) in (1..).zip(keys) {
+            let Some(row) = state.rows.get(&sequence).filter(|row| (sift.test)(row.severity, &row.bytes)).cloned() else {
+                out.reached = Some((at, Sequence(sequence)));
+                if looked >= sift.look {
+                    out.complete = false;
+                    break;
+                }
+                continue;
+            };
+            match sift.scale {
+                Some(scale) => tally(&mut out.counts, scale, &row),
+                None => out.rows.push(row),
+            }
+            out.reached = Some((at, Sequence(sequence)));
+            if out.rows.len() >= sift.most || looked >= sift.look {
+                out.complete = false;
+                break;
+            }
+        }
+        ready(Ok(out))
+    }
+
+    fn extent(&self) -> Answer<Extent> {
+        let state = self.state();
+        let (first, last) = (state.timeline.keys().next().map(|key| key.0), state.timeline.keys().next_back().map(|key| key.0));
+        ready(Ok(Extent { held: u64::try_from(state.rows.len()).unwrap_or(u64::MAX), oldest: first, newest: last }))
+    }
+
+    fn density(&self, scale: Scale) -> Answer<Vec<[u64; 6]>> {
+        let mut counts = vec![[0; 6]; scale.buckets];
+        self.state().rows.values().for_each(|row| tally(&mut counts, scale, row));
+        ready(Ok(counts))
     }
 
     fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()> {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use crate::model::id::{Incarnation, Origin, Sequence, SystemId};
 use crate::model::severity::Severity;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
 pub use memory::MemoryLog;
 pub use retention::Retention;
@@ -52,6 +52,50 @@ pub struct Head {
     /// The first event that is still held; what lies before was pruned. Behind it there may be holes,
     /// where kinds are kept for different times. One past `sequence` when nothing is held.
     pub base: Sequence,
+}
+
+/// Equal spans of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scale {
+    /// A whole minute, as `step` is a number of them.
+    pub from: Time,
+    pub step: Span,
+    pub buckets: usize,
+}
+
+/// How far a log reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Extent {
+    pub held: u64,
+    pub oldest: Option<Time>,
+    pub newest: Option<Time>,
+}
+
+/// Whether somebody wants an event, by its severity and its bytes.
+pub type Test = Arc<dyn Fn(Severity, &[u8]) -> bool + Send + Sync>;
+
+/// A way through many rows.
+#[derive(Clone)]
+pub struct Sift {
+    pub page: Page,
+    /// None before this one is looked at.
+    pub since: Option<Time>,
+    /// Rows that are wanted at most, and that are looked at.
+    pub most: usize,
+    pub look: usize,
+    pub test: Test,
+    /// They are counted instead of gathered.
+    pub scale: Option<Scale>,
+}
+
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Sifted {
+    pub rows: Vec<Row>,
+    pub counts: Vec<[u64; 6]>,
+    /// The last row that was looked at.
+    pub reached: Option<(Time, Sequence)>,
+    /// There is nothing more that way.
+    pub complete: bool,
 }
 
 pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send>>;
@@ -88,6 +132,15 @@ pub trait Log: Send + Sync + 'static {
     /// Rows after `after` by sequence whose `at` lies at or before `until`, in the order of their
     /// sequences, at most `most` of them: what was heard of later.
     fn late(&self, after: Sequence, until: Time, most: usize) -> Answer<Vec<Row>>;
+
+    /// Goes through a part of the timeline for what a test lets pass.
+    fn sift(&self, sift: Sift) -> Answer<Sifted>;
+
+    /// How many events there are, and when the first and the last of them happened.
+    fn extent(&self) -> Answer<Extent>;
+
+    /// How many events of each severity there are in each span.
+    fn density(&self, scale: Scale) -> Answer<Vec<[u64; 6]>>;
 
     /// Keeps a world's encoding as of `at`. The newest few are held, and some older ones at even distances.
     fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()>;

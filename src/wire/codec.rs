@@ -132,7 +132,10 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
             ToClient::Snapshot(Snapshot { incarnation: s.incarnation, head: s.head, base: s.base, why: s.why, world: s.world, events: events(s.events) })
         }
         ToClient::Batch(b) => ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag }),
-        ToClient::Page(p) => ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete }),
+        ToClient::Page(p) => {
+            ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete, filtered: p.filtered, reached: p.reached })
+        }
+        ToClient::Counts(counts) => ToClient::Counts(counts),
         ToClient::WorldThen(then) => ToClient::WorldThen(then),
         ToClient::Answer(answer) => ToClient::Answer(answer),
         ToClient::Ack(ack) => ToClient::Ack(ack),

@@ -22,6 +22,7 @@ pub enum ToServer {
     /// From now on, tell me what happens.
     Subscribe(Subscribe),
     History(HistoryAsk),
+    Count(CountAsk),
     Search(SearchAsk),
     /// The world as it was at a time. Answered by [`WorldThen`] with the same number.
     WorldAt(WorldAsk),
@@ -121,6 +122,30 @@ pub struct HistoryAsk {
     pub page: Paging,
     /// How many events altogether; they come in as many [`Page`]s as it takes.
     pub limit: u64,
+    /// Only events that match (the filter language; times without a zone are UTC). A server that does not
+    /// know this sends them all: [`Page::filtered`] says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Arc<str>>,
+}
+
+/// How many events there are of each severity, for each of equal spans of time.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CountAsk {
+    /// Chosen by the asker; the answer bears it.
+    pub id: u64,
+    /// When the first span begins; without it all that is held is counted as one span, if there is a `step`
+    /// or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// How long each span is: whole minutes, others are rounded up.
+    #[serde(default)]
+    pub step: Span,
+    /// How many spans, at most 1,000.
+    #[serde(default)]
+    pub buckets: u32,
+    /// Only events that match (the filter language; times without a zone are UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -175,6 +200,7 @@ pub enum ToClient<E = EventBytes> {
     Batch(Batch<E>),
     Page(Page<E>),
     WorldThen(WorldThen),
+    Counts(Counts),
     Answer(Answer),
     Ack(Ack),
     Vitals(Vitals),
@@ -255,6 +281,32 @@ pub struct Page<E = EventBytes> {
     pub last: bool,
     /// There is no more that way in the log: its start (or end) was reached. Only with `last`.
     pub complete: bool,
+    /// Only what the ask's filter leaves; nothing is left out between two events that it leaves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filtered: bool,
+    /// With a filter: everything up to there has been looked at. The server looks at a part of a large log
+    /// for each ask; the next one goes on from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Place>,
+}
+
+/// The answer to [`CountAsk`]. With a filter that the index cannot answer it comes several times, each time
+/// with all that has been counted so far, newest first.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Counts {
+    pub id: u64,
+    pub from: Time,
+    pub step: Span,
+    /// For each span: how many of each severity, from `debug` to `critical`. As many spans as were asked for.
+    pub counts: Vec<[u64; 6]>,
+    /// How many events the log holds altogether, and when the first and the last of them happened.
+    pub held: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Time>,
+    /// Nothing more comes for this ask.
+    pub last: bool,
 }
 
 /// The world as its events say that it was at a time: everything recorded by then, and everything recorded

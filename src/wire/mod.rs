@@ -7,11 +7,12 @@
 pub mod codec;
 pub mod depth;
 mod event_bytes;
+pub mod glimpse;
 mod message;
 pub mod peek;
 
 pub use codec::{Encoding, WireError};
-pub use event_bytes::EventBytes;
+pub use event_bytes::{EventBytes, decode_event};
 pub use message::*;
 
 /// The sub-protocol of the WebSocket, and the version that [`Hello`] names.

@@ -77,6 +77,47 @@ pub fn peek(bytes: &[u8]) -> Result<Header, WireError> {
     }
 }
 
+/// What an event is searched by, as it stands in its bytes. Text is not checked to be UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    pub header: Header,
+    pub kind: &'a [u8],
+    pub system: Option<&'a [u8]>,
+    pub title: &'a [u8],
+    pub text: &'a [u8],
+}
+
+/// Reads what most filters ask for, without decoding anything else.
+pub fn fields(bytes: &[u8]) -> Result<Fields<'_>, WireError> {
+    let header = peek(bytes)?;
+    let mut found = Fields { header, kind: b"", system: None, title: b"", text: b"" };
+    let (mut at, fields) = match bytes.first().copied().unwrap_or(0xc0) {
+        marker @ 0x80..=0x8f => (1, u64::from(marker & 0x0f)),
+        _ => {
+            let mut at = 1;
+            let fields = number(bytes, &mut at, 2)?;
+            (at, fields)
+        }
+    };
+    for _ in 0..fields {
+        let (key, value) = text(bytes, at)?;
+        at = match key {
+            b"kind" | b"title" | b"text" | b"system" if !matches!(bytes.get(value), Some(0xc0)) => {
+                let (word, end) = text(bytes, value)?;
+                match key {
+                    b"kind" => found.kind = word,
+                    b"title" => found.title = word,
+                    b"text" => found.text = word,
+                    _ => found.system = Some(word),
+                }
+                end
+            }
+            _ => skip(bytes, value, depth::EVENT)?,
+        };
+    }
+    Ok(found)
+}
+
 fn wrong(what: &str) -> WireError {
     WireError::Malformed(what.to_owned())
 }

@@ -270,3 +270,84 @@ fn a_past_that_is_being_brought_in_is_counted_on_the_screen() {
     desk.tell(Message::Arriving(None));
     desk.hides("coming in");
 }
+
+fn many() -> Desk {
+    let mut told = super::night::Told::new(9, "shop", &[super::night::system("shop", "The shop", "service", &[])]);
+    for n in (0..60).rev() {
+        told.change(
+            "ci",
+            "shop",
+            ago(n * 2),
+            &if n % 20 == 7 { format!("deploy {n}") } else { format!("config {}", ["a", "b"][usize::try_from(n % 2).unwrap()]) },
+        );
+    }
+    let mut desk = Desk::new(&["shop"], "midwatch", 120, 36);
+    desk.hear(0, told.snapshot());
+    desk.press("3");
+    desk
+}
+
+#[test]
+fn lines_around_hits_are_shown_and_stepped_over() {
+    let mut desk = many();
+    desk.press("/");
+    desk.type_text("deploy");
+    desk.press("Enter");
+    desk.shows("3 of 6");
+    desk.hides("config");
+    desk.press("C");
+    desk.shows("1 lines around each");
+    desk.shows("config");
+    desk.shows("--");
+    desk.press("N");
+    let hit = desk.state.timeline.slot(desk.state.panes.timeline.selected).unwrap();
+    assert!(!hit.context && hit.event().unwrap().title.starts_with("deploy"));
+    desk.press("k");
+    desk.press("k");
+    assert!(desk.state.timeline.slot(desk.state.panes.timeline.selected).is_some(), "a gap is no row to stand on");
+}
+
+#[test]
+fn bookmarks_have_names_and_are_kept() {
+    let mut desk = many();
+    desk.press("k k k k");
+    desk.press("m");
+    desk.press(":");
+    desk.type_text("bookmark-set before the deploy");
+    desk.press("Enter");
+    let kept = desk.effects.iter().rev().find_map(|effect| if let midwatch::console::effect::Effect::Keep(kept) = effect { Some(kept.clone()) } else { None });
+    let kept = kept.unwrap();
+    assert_eq!(kept.bookmarks.iter().map(|bookmark| bookmark.name.as_str()).collect::<Vec<_>>(), ["before the deploy"]);
+    let mut again = many();
+    again.state.recall(kept);
+    again.press("'");
+    again.type_text("before");
+    again.press("Enter");
+    assert_eq!(again.state.panes.timeline.place, desk.state.panes.timeline.place);
+}
+
+#[test]
+fn a_time_that_is_not_held_is_asked_for_and_a_clock_is_corrected_with_a_mark() {
+    let mut desk = many();
+    let asked = |desk: &Desk| desk.effects.iter().filter(|effect| matches!(effect, midwatch::console::effect::Effect::Page(_))).count();
+    // The snapshot said that there is more.
+    desk.state.timeline.forget(0);
+    let mut told = super::night::Told::new(9, "shop", &[super::night::system("shop", "The shop", "service", &[])]);
+    told.change("ci", "shop", ago(5), "deploy");
+    let entries = told.log.iter().map(|event| midwatch::console::message::Entry::known(&std::sync::Arc::new(event.clone()))).collect();
+    desk.hear(0, vec![midwatch::console::message::News::Older { entries, complete: false }]);
+    let before = asked(&desk);
+    desk.press("t");
+    desk.type_text("-600d");
+    desk.press("Enter");
+    assert_eq!(asked(&desk) - before, 2, "what is before and what is behind");
+    desk.press(":");
+    desk.type_text("clock-correct -2m");
+    desk.press("Enter");
+    desk.shows("clock corrected: shop");
+    desk.shows("≈");
+    desk.press(":");
+    desk.type_text("clock-correct off");
+    desk.press("Enter");
+    desk.hides("clock corrected");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use midwatch::console::effect::Effect;
 use midwatch::console::keymap::Keymap;
 use midwatch::console::keymap::key::read_sequence;
-use midwatch::console::message::{Entry, Lazy, Message, News};
+use midwatch::console::message::{Entry, Message, News};
 use midwatch::console::sight::Link;
 use midwatch::console::state::{Setup, State};
 use midwatch::console::theme::{Depth, Theme};
@@ -123,7 +123,7 @@ impl Told {
 
     /// What a console gets on its first connection.
     pub fn snapshot(&self) -> Vec<News> {
-        let entries = self.log.iter().map(|event| Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(Arc::new(event.clone())) });
+        let entries = self.log.iter().map(|event| Entry::known(&Arc::new(event.clone())));
         let world = Arc::new(self.primary.world.clone());
         vec![
             News::Connected { version: "0.1.0".into(), environment: None, skew: Some(0), patience: Span::from_secs(15) },

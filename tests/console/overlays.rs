@@ -132,7 +132,7 @@ fn find_reaches_every_kind_and_asks_the_servers_once_the_typing_rests() {
     let event = |sequence: u64, title: &str| {
         let id = EventId { origin: Origin([2; 16]), incarnation: Incarnation(1), sequence: Sequence(sequence) };
         let event = Arc::new(Draft::new(ago(9_000), Actor::Server, LogLine {}, title.to_owned()).stamp(id, ago(9_000)));
-        Entry { at: event.at, id, severity: event.severity, event: Lazy::Known(event) }
+        Entry { at: event.at, id, severity: event.severity, likeness: 0, event: Lazy::Known(event) }
     };
     desk.tell(Message::Server(
         1,

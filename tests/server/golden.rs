@@ -120,7 +120,11 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 health: false,
             }),
         ),
-        ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000 })),
+        ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
+        (
+            "count",
+            ToServer::Count(CountAsk { id: 9, from: Some(at()), step: Span::from_mins(15), buckets: 2, filter: Some("varnish severity:warning+".into()) }),
+        ),
         ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
         ("world-at", ToServer::WorldAt(WorldAsk { id: 10, at: "2026-11-20T03:00:00Z".parse().unwrap() })),
         ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent })),
@@ -160,7 +164,20 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
             }),
         ),
         ("batch", ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(41), to: Sequence(42), events: vec![event()], lag: Span::from_millis(12) })),
-        ("page", ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false })),
+        ("page", ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false, filtered: false, reached: None })),
+        (
+            "counts",
+            ToClient::Counts(Counts {
+                id: 9,
+                from: at(),
+                step: Span::from_mins(15),
+                counts: vec![[0, 0, 0, 3, 1, 0], [0; 6]],
+                held: 42,
+                oldest: Some(at()),
+                newest: Some(at()),
+                last: true,
+            }),
+        ),
         (
             "world-then",
             ToClient::WorldThen(WorldThen {
@@ -216,6 +233,16 @@ fn golden_files_are_read_and_written_as_ever() {
         holds(name, &message, |frame| decode_to_client(frame).unwrap());
     }
     holds("batch-past", &past(), |frame| decode_to_client(frame).unwrap());
+}
+
+/// What came later has golden files of its own: the ones before stay as they were.
+#[test]
+fn history_may_be_asked_for_with_a_filter() {
+    let place = Place { at: at(), sequence: Sequence(42) };
+    let ask = ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 100, filter: Some("severity:error+".into()) });
+    holds("history-filtered", &ask, |frame| decode_to_server(frame).unwrap());
+    let page = ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false, filtered: true, reached: Some(place) });
+    holds("page-filtered", &page, |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use midwatch::client::{Address, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::{OsRandom, Random};
 use midwatch::model::id::{Incarnation, Sequence};
+use midwatch::model::time::Span;
 use midwatch::server::{Input, Listen};
 use midwatch::store::{Log, SqliteLog};
-use midwatch::wire::{Cursor, HistoryAsk, Outcome, Paging, SearchAsk, SnapshotReason};
+use midwatch::wire::{CountAsk, Cursor, HistoryAsk, Outcome, Paging, SearchAsk, SnapshotReason};
 
 use crate::proxy::Proxy;
 use crate::scene::{self, Console, note, port, serve, serve_on};
@@ -146,13 +147,13 @@ async fn history_is_paged_and_searched() {
     let mut console = Console::to(Address::Tcp(port(&server)), None);
     console.until("the snapshot came", |console| console.replica.world.is_some()).await;
     let handle = console.servers.handle.clone();
-    handle.history(ServerIndex(0), HistoryAsk { id: 1, page: Paging::Before(None), limit: 2_300 }).unwrap();
-    handle.history(ServerIndex(0), HistoryAsk { id: 2, page: Paging::After(None), limit: 1_000_000 }).unwrap();
+    handle.history(ServerIndex(0), HistoryAsk { id: 1, page: Paging::Before(None), limit: 2_300, filter: None }).unwrap();
+    handle.history(ServerIndex(0), HistoryAsk { id: 2, page: Paging::After(None), limit: 1_000_000, filter: None }).unwrap();
     handle.search(ServerIndex(0), SearchAsk { id: 3, words: "note 77".into(), before: None, limit: 100 }).unwrap();
     let (mut newest, mut all, mut found) = (Vec::new(), Vec::new(), Vec::new());
     let mut ends = Vec::new();
     while ends.len() < 3 {
-        if let Update::History { id, page, last, complete } = console.next().await {
+        if let Update::History { id, page, last, complete, .. } = console.next().await {
             assert_eq!(page.broken, 0);
             let sequences = page.entries.iter().map(|entry| entry.sequence.0);
             match id {
@@ -172,6 +173,51 @@ async fn history_is_paged_and_searched() {
     assert!(newest.is_sorted_by(|a, b| a > b));
     assert_eq!(all, (1..=head).collect::<Vec<u64>>());
     assert!(found.iter().any(|text| &**text == "note 77"), "{found:?}");
+}
+
+#[tokio::test]
+async fn filters_and_counts_are_answered_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(folder.path(), scene::memory().head().origin, Incarnation(1)).unwrap();
+    let server = serve(Arc::new(log), |_| {}).await;
+    for n in 0..300 {
+        server.core.write(Input::Request(note(&format!("note {n}")))).await.unwrap();
+    }
+    let mut console = Console::to(Address::Tcp(port(&server)), None);
+    console.until("the snapshot came", |console| console.replica.world.is_some()).await;
+    let handle = console.servers.handle.clone();
+    let first = HistoryAsk { id: 1, page: Paging::Before(None), limit: 5, filter: Some("\"note 7\"".into()) };
+    handle.history(ServerIndex(0), first).unwrap();
+    let wrong = HistoryAsk { id: 2, page: Paging::Before(None), limit: 5, filter: Some("((".into()) };
+    handle.history(ServerIndex(0), wrong).unwrap();
+    let count = CountAsk { id: 3, from: None, step: Span::ZERO, buckets: 0, filter: None };
+    handle.count(ServerIndex(0), count.clone()).unwrap();
+    let (mut hits, mut refused, mut extent) = (None, false, None);
+    while hits.is_none() || !refused || extent.is_none() {
+        match console.next().await {
+            Update::History { id: 1, page, last: true, complete, filtered: true, reached } => hits = Some((page.entries.len(), complete, reached.is_some())),
+            Update::Counts(counts) => extent = Some(counts),
+            Update::Problem(problem) => refused |= problem.id == Some(2),
+            _ => {}
+        }
+    }
+    assert_eq!(hits, Some((5, false, true)), "note 79 down to 75");
+    let extent = extent.unwrap();
+    let head = scene::world(&server).await.head.0;
+    assert_eq!((extent.held, extent.last, extent.counts.len()), (head, true, 0));
+    for (filter, expected) in [(None, head), (Some("\"note 29\""), 11), (Some("severity:info"), head), (Some("severity:error+"), 0)] {
+        let from = extent.oldest.unwrap().minus(Span::from_mins(1));
+        handle.count(ServerIndex(0), CountAsk { id: 4, from: Some(from), step: Span::from_mins(5), buckets: 100, filter: filter.map(Into::into) }).unwrap();
+        let counts = loop {
+            if let Update::Counts(counts) = console.next().await
+                && counts.last
+            {
+                break counts;
+            }
+        };
+        assert_eq!(counts.counts.iter().flatten().sum::<u64>(), expected, "{filter:?}");
+        assert_eq!((counts.id, counts.counts.len()), (4, 100));
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::Sender;
 use crate::cli::ask;
 use crate::client::files::{Change, Index, Kept, Log, Mark, Scanner, merge};
 use crate::console::message::{Decode, Entry, Lazy, News};
-use crate::console::timeline::MOST;
+use crate::console::timeline::MOST_OF_FILES as MOST;
 use crate::model::event::Event;
 use crate::model::time::{Span, Time};
 use crate::model::words::counted;
@@ -79,6 +79,7 @@ impl Fed {
             at: Time::from_micros(mark.at),
             id: part.index.id(part.first + u64::from(index)),
             severity: mark.severity(),
+            likeness: 0,
             event: Lazy::Later(part.clone(), index),
         });
         News::Older { entries: entries.collect(), complete: true }

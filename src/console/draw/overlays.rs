@@ -79,7 +79,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
             let (width, height) = (74.min(area.width), (u16::try_from(choose.all.len()).unwrap_or(10).min(14) + 4).min(area.height));
             float(canvas, Rect { x: area.right() - width, y: area.bottom() - height, width, height }, choose.of.title(), width, height)
         }
-        Of::Views => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
+        Of::Views | Of::Bookmarks => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
         Of::Commands | Of::Anything => float(canvas, area, choose.of.title(), 96, 18),
     };
     if inner.height < 3 {
@@ -116,6 +116,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
                 Goal::System(_) => (glyphs.pointer, Role::Text),
                 Goal::Server(_) => (glyphs.live, Role::FreshnessLive),
                 Goal::Event(..) => (glyphs.dot, Role::Muted),
+                Goal::Place(_) => (glyphs.bookmark, Role::Bookmark),
                 Goal::Person(_) => (glyphs.info, Role::Actor),
                 Goal::Web(_) => (glyphs.link, Role::Link),
                 Goal::Command(..) => (glyphs.arrow, Role::Key),
@@ -128,7 +129,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
         let room = match choose.of {
             Of::Commands => name_room,
             Of::Anything => inner.width.saturating_sub(28),
-            Of::Views => (inner.width / 2).min(40),
+            Of::Views | Of::Bookmarks => (inner.width / 2).min(40),
             Of::Themes => 16,
         };
         let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };

@@ -112,7 +112,11 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
         } else {
             (format!("its clock is {} {}", off, if skew > 0 { "ahead" } else { "behind" }), Role::SeverityWarning)
         };
-        lines.push(vec![label("clock"), (words, role)]);
+        let mut clock = vec![label("clock"), (words, role)];
+        if state.timeline.shift(place) != 0 {
+            clock.push(("  corrected on the timeline".to_owned(), Role::HistoryNew));
+        }
+        lines.push(clock);
     }
     if let Some(remark) = &link.remark {
         lines.push(vec![label("remark"), (remark.to_string(), Role::FreshnessLate)]);

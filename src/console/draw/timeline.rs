@@ -2,15 +2,15 @@
 
 use ratatui::layout::Rect;
 
+use crate::console::pane::timeline::Clocks;
 use crate::console::pane::{Split, timeline};
 use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::model::event::Event;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
 use super::canvas::{Canvas, Words, glyph, place};
-use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
@@ -32,48 +32,87 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
 
 fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
-    let len = state.timeline.len();
+    let timeline = &state.timeline;
     let mut words: Words = Vec::new();
-    if state.timeline.filter().is_some() {
-        words.push((format!("{len} of {}", counted(state.timeline.held(), "event")), Role::Strong));
-        if state.timeline.is_searching() {
+    // What the servers have counted holds for what is not here too.
+    let known = state.strip.held() > 0 && state.strip.is_known();
+    let held = if known { state.strip.held().max(count(timeline.held())) } else { count(timeline.held()) };
+    if timeline.filter().is_some() {
+        let hits = if known { state.strip.matching().max(count(timeline.hits())) } else { count(timeline.hits()) };
+        words.push((format!("{} of {}", thousands(hits), events(held)), Role::Strong));
+        if timeline.is_searching() || (known && !state.strip.is_whole()) {
             words.push((" so far".into(), Role::Muted));
         }
+        if timeline.context() > 0 {
+            words.push((format!(", {} lines around each", timeline.context()), Role::Muted));
+        }
     } else {
-        words.push((counted(len, "event"), Role::Strong));
+        words.push((events(held), Role::Strong));
     }
-    if state.timeline.has_more() {
+    if !known && timeline.has_more() {
         let files = state.links.iter().all(|link| link.is_file);
         words.push((if files { ", more are being read" } else { ", older ones on the servers" }.into(), Role::Muted));
+    }
+    if timeline.is_going() {
+        words.push(("   asking the servers…".into(), Role::Muted));
+    }
+    let shifted: Vec<&str> = state.links.iter().enumerate().filter(|(server, _)| timeline.shift(*server) != 0).map(|(_, link)| &*link.name).collect();
+    if !shifted.is_empty() {
+        words.push((format!("   clock corrected: {}", shifted.join(", ")), Role::HistoryNew));
     }
     if !pane.marks.is_empty() {
         words.push((format!("   {} marked", pane.marks.len()), Role::Marked));
     }
     let right: Words = if pane.newer > 0 {
         vec![(format!("{} newer, . follows", pane.newer), Role::HistoryNew)]
-    } else if pane.place.is_none() {
+    } else if pane.place.is_none() && timeline.is_live() {
         vec![("following".into(), Role::Fine)]
+    } else if !timeline.is_live() {
+        vec![("not following, . returns".into(), Role::HistoryNew)]
     } else {
-        vec![(place(pane.selected, len), Role::Muted)]
+        vec![(format!("{}, . follows", place(pane.selected, timeline.len())), Role::Muted)]
     };
     let y = area.y;
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
     canvas.words(area.right().saturating_sub(wide + 1), y, wide, &right);
-    if area.height >= 3 && len > 0 {
+    if area.height >= 3 && (known || !timeline.is_empty()) {
         density(state, canvas, Rect { y: y + 1, height: 1, x: area.x + 2, width: area.width.saturating_sub(4) });
     }
 }
 
+fn events(number: u64) -> String {
+    if number == 1 { "1 event".to_owned() } else { format!("{} events", thousands(number)) }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// With a comma between thousands.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// The whole span with its counts, where one is in it, and the bookmarks.
 fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some(stretch) = state.timeline.span() else { return };
-    let (mut from, mut until) = (moment(state, stretch.from), moment(state, stretch.until));
+    let Some((stretch, known)) = state.strip_shown() else { return };
+    let last = stretch.until.min(state.now.max(stretch.from));
+    let (mut from, mut until) = (moment(state, stretch.from), moment(state, last));
     // What lies so far off that it would press all else together is counted at the strip's ends.
     if stretch.before > 0 {
-        from = format!("{} earlier, {from}", stretch.before);
+        from = format!("{} earlier, {from}", thousands(count(stretch.before)));
     }
     if stretch.after > 0 {
-        until = format!("{until}, {} later", stretch.after);
+        until = format!("{until}, {} later", thousands(count(stretch.after)));
     }
     let (from_wide, until_wide) = (text::width(&from) + 1, text::width(&until) + 1);
     let room = area.width.saturating_sub(from_wide + until_wide);
@@ -82,21 +121,32 @@ fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
     canvas.text(area.x, area.y, from_wide, &from, Role::Muted);
     canvas.right(area.x, area.y, area.width, &until, Role::Muted);
-    let buckets = state.timeline.density(&stretch, usize::from(room));
-    let most = buckets.iter().map(|(count, _)| u64::from(*count)).max().unwrap_or(1);
-    let cells: Vec<_> = buckets.iter().map(|(count, worst)| (u64::from(*count), canvas.style(Role::of_severity(*worst)))).collect();
+    // A short span has fewer cells than there are columns, or a few more.
+    let cell_at = |column: usize| column * known.len() / usize::from(room).max(1);
+    let mut cells = Vec::with_capacity(usize::from(room));
+    for column in 0..usize::from(room) {
+        let (begin, end) = (cell_at(column), cell_at(column + 1).max(cell_at(column) + 1));
+        let part = known.get(begin..end.min(known.len())).unwrap_or(&[]);
+        let count = part.iter().map(|cell| cell.count).sum();
+        let worst = part.iter().filter(|cell| cell.count > 0).map(|cell| cell.worst).max().unwrap_or_default();
+        cells.push((count, canvas.style(Role::of_severity(worst))));
+    }
+    let most = cells.iter().map(|(count, _)| *count).max().unwrap_or(1);
     let x = area.x + from_wide;
     text::strip(canvas.buffer, x, area.y, &cells, most, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
+    let span = i128::from(stretch.until.since(stretch.from).micros().max(1));
+    let most = i128::from(room.saturating_sub(1));
+    let column = |at: Time| u16::try_from((i128::from(at.since(stretch.from).micros()) * most / span).clamp(0, most)).ok();
+    for (at, _) in state.panes.timeline.bookmarks.keys() {
+        if let Some(column) = column(*at) {
+            canvas.text(x + column, area.y, 1, canvas.glyphs().bookmark, Role::Bookmark);
+        }
+    }
     // Where one is.
-    if let Some(slot) = state.timeline.slot(state.panes.timeline.selected) {
-        let span = stretch.until.since(stretch.from).micros().max(1);
-        let last = i128::from(room.saturating_sub(1));
-        let at = (i128::from(slot.at.since(stretch.from).micros()) * last / i128::from(span)).clamp(0, last);
-        if let Ok(at) = u16::try_from(at) {
-            let style = canvas.style(Role::Cursor);
-            if let Some(cell) = canvas.buffer.cell_mut((x + at, area.y)) {
-                cell.set_style(style);
-            }
+    if let Some(column) = state.timeline.slot(state.panes.timeline.selected).and_then(|slot| column(slot.at)) {
+        let style = canvas.style(Role::Cursor);
+        if let Some(cell) = canvas.buffer.cell_mut((x + column, area.y)) {
+            cell.set_style(style);
         }
     }
 }
@@ -124,18 +174,39 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let several = state.links.len() > 1;
     let today = state.now.zoned(&state.zone).date();
     for (row, y) in (pane.top..len).zip(area.y..area.bottom()) {
+        if state.timeline.is_gap(row) {
+            canvas.text(area.x + 12, y, 2, "--", Role::Faint);
+            continue;
+        }
         let Some(slot) = state.timeline.slot(row) else { break };
         let selected = row == pane.selected && !state.panes.opened;
         canvas.gutter(y, area.x, selected, pane.marks.contains(&slot.place()));
-        if pane.bookmarks.contains(&slot.place()) {
+        if pane.bookmarks.contains_key(&slot.place()) {
             canvas.text(area.x + 1, y, 1, canvas.glyphs().bookmark, Role::Bookmark);
         }
         let here = slot.at.zoned(&state.zone);
         let when = if here.date() == today { here.strftime("%H:%M:%S").to_string() } else { here.strftime("%d %b %H:%M").to_string() };
         let mut x = area.x + 2;
-        canvas.right(x, y, 12, &when, Role::Muted);
-        x += 13;
-        canvas.text(x, y, 1, glyph(canvas.glyphs(), slot.severity), Role::of_severity(slot.severity));
+        let shift = state.timeline.shift(slot.server);
+        // A time that was corrected is marked, and has another colour.
+        let when = if shift == 0 { when } else { format!("≈{when}") };
+        canvas.right(x, y, 13, &when, if shift == 0 { Role::Muted } else { Role::HistoryNew });
+        x += 14;
+        if pane.clocks != Clocks::Here {
+            let utc = slot.at.zoned(&jiff::tz::TimeZone::UTC);
+            let utc = if here.date() == utc.date() { utc.strftime("%H:%M:%SZ").to_string() } else { utc.strftime("%d %b %H:%MZ").to_string() };
+            canvas.right(x, y, 13, &utc, Role::Muted);
+            x += 14;
+        }
+        if pane.clocks == Clocks::Own {
+            let own = slot.at.minus(Span::from_micros(shift)).zoned(&state.zone);
+            canvas.right(x, y, 8, &own.strftime("%H:%M:%S").to_string(), Role::Muted);
+            x += 9;
+            canvas.text(x, y, 7, &off(state, slot.server), Role::Muted);
+            x += 8;
+        }
+        let dim = |role: Role| if slot.context { Role::Muted } else { role };
+        canvas.text(x, y, 1, glyph(canvas.glyphs(), slot.severity), dim(Role::of_severity(slot.severity)));
         x += 2;
         let Some(event) = slot.event() else {
             canvas.text(x, y, area.right().saturating_sub(x), "(this event cannot be read)", Role::MessageBad);
@@ -148,17 +219,31 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         }
         let system = event.system.as_ref().map_or("", |system| system.as_str());
         let room = (area.width / 6).clamp(8, 28);
-        let name = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };
+        let name = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(dim(Role::Text)) };
         canvas.styled(x, y, room, system, name);
         x += room + 1;
-        let role = if slot.severity >= crate::model::severity::Severity::Warning { Role::Text } else { Role::Muted };
+        let hit = state.timeline.context() > 0 && state.timeline.filter().is_some();
+        let role = dim(if hit || slot.severity >= crate::model::severity::Severity::Warning { Role::Text } else { Role::Muted });
+        if slot.count > 1 {
+            let times = format!("{} × ", slot.count);
+            let wide = text::width(&times);
+            canvas.text(x, y, wide, &times, Role::Strong);
+            x += wide;
+        }
         let by = event.actor.name();
         let by_room = if area.width >= 100 { 14 } else { 0 };
         canvas.text(x, y, area.right().saturating_sub(x + by_room + 1), &event.title, role);
         if by_room > 0 {
-            canvas.right(area.right() - by_room, y, by_room - 1, by, Role::Actor);
+            canvas.right(area.right() - by_room, y, by_room - 1, by, dim(Role::Actor));
         }
     }
+}
+
+/// How far a server's clock is from ours, as far as that is known.
+fn off(state: &State, server: usize) -> String {
+    let Some(skew) = state.links.get(server).and_then(|link| link.skew) else { return String::new() };
+    let off = Span::from_micros(skew.saturating_abs());
+    if off < Span::from_secs(1) { "±0s".to_owned() } else { format!("{}{off}", if skew > 0 { '+' } else { '-' }) }
 }
 
 /// One event, with everything that it holds.

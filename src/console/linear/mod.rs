@@ -557,7 +557,9 @@ const fn speaks(effect: &Effect) -> bool {
         | Effect::Search { .. }
         | Effect::Views(_)
         | Effect::LookBack { .. }
-        | Effect::Older { .. }
+        | Effect::Page(_)
+        | Effect::Count(_)
+        | Effect::Keep(_)
         | Effect::Notify(_)
         | Effect::Suspend => false,
     }

@@ -96,8 +96,10 @@ pub fn row(state: &State, at: usize) -> Option<(Key, String)> {
             let server = state.links.get(slot.server).map_or("", |link| &link.name);
             let words = slot.event().map_or_else(|| "an event that cannot be read".to_owned(), |event| words::event(state, server, &event));
             let marked = if state.panes.timeline.marks.contains(&slot.place()) { "marked: " } else { "" };
-            let bookmark = if state.panes.timeline.bookmarks.contains(&slot.place()) { "bookmark: " } else { "" };
-            Some((Key::Event(slot.place()), format!("{marked}{bookmark}{words}")))
+            let bookmark = if state.panes.timeline.bookmarks.contains_key(&slot.place()) { "bookmark: " } else { "" };
+            let times = if slot.count > 1 { format!("{} times: ", slot.count) } else { String::new() };
+            let beside = if slot.context { "beside a hit: " } else { "" };
+            Some((Key::Event(slot.place()), format!("{marked}{bookmark}{beside}{times}{words}")))
         }
         Pane::Systems => state.panes.systems.rows.get(at).map(|row| (Key::System(row.path.clone()), system(state, row))),
         Pane::Servers => state.links.get(at).map(|_| (Key::Server(at), server(state, at))),

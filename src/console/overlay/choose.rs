@@ -35,6 +35,8 @@ pub enum Of {
     /// The one that is selected is shown at once.
     Themes,
     Views,
+    /// Of the timeline.
+    Bookmarks,
 }
 
 impl Of {
@@ -44,6 +46,7 @@ impl Of {
             Of::Anything => "find",
             Of::Themes => "theme",
             Of::Views => "saved views",
+            Of::Bookmarks => "bookmark",
         }
     }
 }
@@ -64,6 +67,8 @@ pub enum Goal {
     Alert(AlertRef),
     System(SystemRef),
     Server(usize),
+    /// On the timeline.
+    Place(crate::console::timeline::Place),
     Pane(Pane),
     Event(EventId, Time),
     /// What somebody did.

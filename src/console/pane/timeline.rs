@@ -1,11 +1,11 @@
 //! Timeline: every event of every server, merged by time, newest last; followed until one goes up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::console::list::Move;
 use crate::console::sight::Sight;
 use crate::console::timeline::Place;
-use crate::model::severity::Severity;
 
 use super::Split;
 
@@ -17,13 +17,41 @@ pub struct TimelinePane {
     pub top: usize,
     pub split: Option<Split>,
     pub marks: BTreeSet<Place>,
-    pub bookmarks: BTreeSet<Place>,
+    /// With their names, which may be empty, and what the events said.
+    pub bookmarks: BTreeMap<Place, (Arc<str>, Arc<str>)>,
+    /// Whose times stand before each event.
+    pub clocks: Clocks,
     pub anchor: Option<Place>,
     /// Rows that came below while one looked elsewhere.
     pub newer: usize,
     last_len: usize,
-    /// The top was reached: older events are wanted.
+    /// The top has come near: older events are wanted.
     pub wants_older: bool,
+    /// The same at the bottom, away from the present.
+    pub wants_newer: bool,
+    /// What one will stand on once what lies around it has come: the first from there on, or the last before.
+    pub aim: Option<(Place, bool)>,
+}
+
+/// The times that stand side by side.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Clocks {
+    #[default]
+    Here,
+    /// And in UTC.
+    Utc,
+    /// And as the server's own clock had it.
+    Own,
+}
+
+impl Clocks {
+    pub const fn next(self) -> Clocks {
+        match self {
+            Clocks::Here => Clocks::Utc,
+            Clocks::Utc => Clocks::Own,
+            Clocks::Own => Clocks::Here,
+        }
+    }
 }
 
 /// Rows above the list: the density strip and its legend.
@@ -37,7 +65,8 @@ impl TimelinePane {
         let len = sight.timeline.len();
         let was = self.selected;
         self.selected = match self.place {
-            None => len.saturating_sub(1),
+            None if sight.timeline.is_live() => len.saturating_sub(1),
+            None => self.selected.min(len.saturating_sub(1)),
             Some(place) => sight.timeline.find(place).min(len.saturating_sub(1)),
         };
         // What came above or below moves the window with the selection, so that the row stays where it is.
@@ -57,6 +86,7 @@ impl TimelinePane {
         };
         self.last_len = len;
         self.wants_older = self.top < rows * 2;
+        self.wants_newer = !sight.timeline.is_live() && self.top + rows * 3 > len;
         self.split = Some(split);
     }
 
@@ -74,7 +104,12 @@ impl TimelinePane {
             Move::Last => usize::MAX,
         };
         // Below the last row lies the present: one follows it again.
-        let follow = movement == Move::Last || to >= len;
+        let follow = sight.timeline.is_live() && (movement == Move::Last || to >= len);
+        let mut to = to.min(len.saturating_sub(1));
+        // A line that only says that something is left out is stepped over.
+        if sight.timeline.is_gap(to) {
+            to = if to > self.selected { to + 1 } else { to.saturating_sub(1) };
+        }
         self.select(sight, to, follow);
     }
 
@@ -86,16 +121,6 @@ impl TimelinePane {
     pub fn follow(&mut self) {
         self.place = None;
         self.newer = 0;
-    }
-
-    pub fn seek(&mut self, sight: &Sight, forward: bool, worse: Severity) -> bool {
-        let len = sight.timeline.len();
-        let test = |row: &usize| sight.timeline.slot(*row).is_some_and(|slot| slot.severity >= worse);
-        let found = if forward { (self.selected + 1..len).find(test) } else { (0..self.selected).rev().find(test) };
-        if let Some(found) = found {
-            self.select(sight, found, false);
-        }
-        found.is_some()
     }
 
     pub fn here(&self, sight: &Sight) -> Option<Place> {

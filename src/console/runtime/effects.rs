@@ -3,18 +3,22 @@
 use std::io::Write;
 
 use super::{ConsoleError, Ends, Runtime};
-use crate::client::{HistoryAsk, Paging, Place, SearchAsk, ServerIndex};
+use crate::client::{CountAsk, HistoryAsk, Paging, Place, SearchAsk, ServerIndex};
 use crate::console::effect::Effect;
+use crate::console::kept;
 use crate::console::message::{Message, News, Outcome, PastRefusal};
 use crate::console::screen::ask;
 use crate::console::state::Tone;
+use crate::console::timeline::{Asked, Toward};
+use crate::model::id::Sequence;
 use crate::model::time::Time;
 use crate::model::words::counted;
 
 impl Runtime {
     fn look_back(&mut self, server: usize, at: Time) {
         self.asks += 1;
-        let id = self.asks;
+        // Pages and counts have numbers of their own.
+        let id = self.asks | (1 << 62);
         let news = match &self.servers {
             Some(servers) => match servers.handle.world_at(ServerIndex(server), id, at) {
                 Ok(()) => {
@@ -41,28 +45,32 @@ impl Runtime {
                     None => self.state.not_kept(server, &id, "there is no server here to ask"),
                 }
             }
-            Effect::Older { server, before, most } => {
-                self.asks += 1;
-                let place = before.map(|(at, id)| Place { at, sequence: id.sequence });
-                let ask = HistoryAsk { id: self.asks, page: Paging::Before(place), limit: u64::try_from(most).unwrap_or(1_000) };
-                match self.servers.as_ref().map(|servers| servers.handle.history(ServerIndex(server), ask)) {
-                    Some(Ok(())) => {
-                        self.asked.insert(self.asks, server);
-                    }
-                    Some(Err(_)) | None => self.state.timeline.lost(server),
+            Effect::Page(asked) => self.page(&asked),
+            Effect::Count(asked) => {
+                let ask = CountAsk { id: asked.ask << 1 | 1, from: asked.from, step: asked.step, buckets: asked.buckets, filter: asked.filter };
+                // One that is not sent is asked again when the strip is next looked at.
+                if let Some(Err(_)) | None = self.servers.as_ref().map(|servers| servers.handle.count(ServerIndex(asked.server), ask)) {
+                    self.state.strip.lost(asked.server);
+                }
+            }
+            Effect::Keep(kept) => {
+                if let Some(path) = &self.options.kept
+                    && let Err(error) = kept::write(path, &kept)
+                {
+                    self.state.say(Tone::Wrong, format!("cannot keep this in {}: {error}", path.display()));
                 }
             }
             Effect::LookBack { server, at } => self.look_back(server, at),
             Effect::Search { server, words, most } => {
                 self.asks += 1;
                 let words: std::sync::Arc<str> = words.into();
-                let ask = SearchAsk { id: self.asks, words: words.clone(), before: None, limit: most };
+                let ask = SearchAsk { id: self.asks | (1 << 62), words: words.clone(), before: None, limit: most };
                 // A server that cannot be asked adds nothing: what is held was looked through.
                 if self.servers.as_ref().is_some_and(|servers| servers.handle.search(ServerIndex(server), ask).is_ok()) {
                     while self.searched.len() >= 64 {
                         self.searched.pop_first();
                     }
-                    self.searched.insert(self.asks, words);
+                    self.searched.insert(self.asks | (1 << 62), words);
                 }
             }
             Effect::Copy(text) if self.linear.is_some() => self.tell(&text),
@@ -100,6 +108,18 @@ impl Runtime {
             Effect::Quit => return Ok(true),
         }
         Ok(false)
+    }
+
+    fn page(&mut self, asked: &Asked) {
+        let place = asked.from.map(|(at, sequence)| Place { at: Time::from_micros(at), sequence: Sequence(sequence) });
+        let page = match asked.toward {
+            Toward::Older => Paging::Before(place),
+            Toward::Newer => Paging::After(place),
+        };
+        let ask = HistoryAsk { id: asked.ask << 1, page, limit: u64::try_from(asked.most).unwrap_or(1_000), filter: asked.filter.clone() };
+        if let Some(Err(_)) | None = self.servers.as_ref().map(|servers| servers.handle.history(ServerIndex(asked.server), ask)) {
+            self.state.refused(asked.ask);
+        }
     }
 
     fn copy(&mut self, text: &str) -> Result<(), ConsoleError> {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Runtime, wall};
+use crate::client::page::Packed;
 use crate::client::{HistoryPage, Outcome, Problem, ProblemCode, SnapshotReason, Update};
-use crate::console::message::{Decode, Entry, Lazy, Message, News, PastRefusal};
+use crate::console::message::{Counted, Decode, Entry, Lazy, Message, News, PastRefusal};
 use crate::model::event::Event;
+use crate::model::filter::Filter;
 use crate::model::id::EventId;
 use crate::model::time::Span;
 use crate::model::words::counted;
@@ -35,7 +37,7 @@ impl Runtime {
                     *incarnation = world.incarnation;
                 }
                 let complete = events.first().is_some_and(|first| first.id.sequence <= base) || world.head.0 == 0;
-                let entries = events.iter().map(known).collect();
+                let entries = events.iter().map(Entry::known).collect();
                 let mut news = vec![News::Snapshot { world, why: reason(why) }, News::Older { entries, complete }];
                 news.extend(unreadable(broken));
                 news
@@ -54,24 +56,25 @@ impl Runtime {
                 };
                 vec![News::Answer { request, result }]
             }
-            Update::History { id, page, last, complete } => {
-                if last {
-                    self.asked.remove(&id);
-                }
+            Update::History { id, page, last, complete, filtered, reached } => {
                 let origin = self.state.live().server(server).map(|seen| seen.world.origin).unwrap_or_default();
                 let incarnation = self.incarnations.get(server).copied().unwrap_or_default();
-                let broken = page.broken;
-                let page = Arc::new(Page(page));
-                let place = |(index, entry): (u32, &crate::client::page::Entry)| Entry {
+                let HistoryPage { entries, broken } = page;
+                let page = Arc::new(Page(Packed::of(&entries)));
+                let place = |(index, entry): (u32, crate::client::page::Entry)| Entry {
                     at: entry.at,
                     id: EventId { origin, incarnation, sequence: entry.sequence },
                     severity: entry.severity,
+                    likeness: entry.likeness,
                     event: Lazy::Later(page.clone(), index),
                 };
-                let entries = (0_u32..).zip(&page.0.entries).map(place).collect();
+                let entries = (0_u32..).zip(entries).map(place).collect();
                 let mut news = match self.searched.get(&id).cloned() {
                     Some(words) => vec![News::Found { words, entries }],
-                    None => vec![News::Older { entries, complete: complete && last }],
+                    None => {
+                        let reached = reached.map(|place| (place.at, place.sequence.0));
+                        vec![News::Page { ask: id >> 1, entries, last, complete: complete && last, filtered, reached }]
+                    }
                 };
                 if last {
                     self.searched.remove(&id);
@@ -95,7 +98,22 @@ impl Runtime {
                 let why = if old { "this server's version cannot tell how things were".to_owned() } else { problem.words };
                 asked.map(|(_, at)| News::Then { at, then: Err(PastRefusal::Other(why.into())) }).into_iter().collect()
             }
-            Update::Problem(problem) => vec![News::Problem(problem.words.into())],
+            Update::Counts(counts) => vec![News::Counts(Counted {
+                ask: counts.id >> 1,
+                from: counts.from,
+                step: counts.step,
+                counts: counts.counts,
+                held: counts.held,
+                oldest: counts.oldest,
+                newest: counts.newest,
+                last: counts.last,
+            })],
+            Update::Problem(problem) => match problem.id {
+                // Counts that cannot be had are not worth words.
+                Some(id) if id & 1 == 1 => vec![News::Refused { ask: id >> 1, page: false }],
+                Some(id) => vec![News::Refused { ask: id >> 1, page: true }, News::Problem(problem.words.into())],
+                None => vec![News::Problem(problem.words.into())],
+            },
         };
         news.into_iter().map(|news| Message::Server(server, news)).collect()
     }
@@ -109,17 +127,16 @@ impl Runtime {
     }
 }
 
-struct Page(HistoryPage);
+struct Page(Packed);
 
 impl Decode for Page {
     fn decode(&self, index: u32) -> Option<Arc<Event>> {
-        let entry = self.0.entries.get(usize::try_from(index).ok()?)?;
-        entry.decode().ok().map(Arc::new)
+        self.0.event(index).map(Arc::new)
     }
-}
 
-fn known(event: &Arc<Event>) -> Entry {
-    Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(event.clone()) }
+    fn matches(&self, index: u32, filter: &Filter, server: &str) -> bool {
+        self.0.matches(index, filter, server)
+    }
 }
 
 fn unreadable(broken: u32) -> Option<News> {

@@ -11,7 +11,7 @@ use crate::model::filter::Filter;
 use crate::model::id::{AlertRef, Person, SystemRef};
 use crate::model::intent::Intent;
 use crate::model::severity::Severity;
-use crate::model::time::{Span, Time};
+use crate::model::time::Span;
 use crate::model::world::DeedKind;
 
 use super::verbs::Verbal;
@@ -69,8 +69,8 @@ impl State {
             },
             Command::FilterClear => self.set_filter(None),
             // A filter leaves only what matches: the next hit is the next row.
-            Command::NextHit => self.go(Move::Down),
-            Command::PreviousHit => self.go(Move::Up),
+            Command::NextHit => self.next_hit(true),
+            Command::PreviousHit => self.next_hit(false),
             Command::NextError => self.seek(true),
             Command::PreviousError => self.seek(false),
             Command::Find(words) => {
@@ -105,13 +105,12 @@ impl State {
             Command::HourForward => return self.shift(Span::from_hours(1), false),
             Command::DayBack => return self.shift_day(true),
             Command::DayForward => return self.shift_day(false),
-            Command::BookmarkSet => {
-                if let Some(place) = self.panes.timeline.here(&self.sight())
-                    && !self.panes.timeline.bookmarks.remove(&place)
-                {
-                    self.panes.timeline.bookmarks.insert(place);
-                }
-            }
+            Command::BookmarkSet(words) => return self.set_bookmark(words.map(|words| words.0)),
+            Command::BookmarkGo(words) => self.go_to_bookmark(words.as_ref().map(|words| words.0.as_str())),
+            Command::FilterContext(words) => self.set_context(words.as_ref().map(|words| words.0.as_str())),
+            Command::RunsToggle => self.toggle_runs(),
+            Command::TimeColumns => self.panes.timeline.clocks = self.panes.timeline.clocks.next(),
+            Command::ClockCorrect(words) => return self.correct_clock(words.as_ref().map(|words| words.0.as_str())),
             Command::BookmarkNext => self.next_bookmark(),
             Command::Mark => self.mark(),
             Command::MarkRange => self.mark_range(),
@@ -252,7 +251,10 @@ impl State {
         }
     }
 
-    fn go(&mut self, movement: Move) {
+    pub(super) fn go(&mut self, movement: Move) {
+        if self.pane == Pane::Timeline && !self.panes.opened && self.goes_beyond(movement) {
+            return;
+        }
         let pane = self.pane;
         let mut panes = std::mem::take(&mut self.panes);
         panes.go(pane, &self.sight(), movement);
@@ -281,7 +283,10 @@ impl State {
         match self.pane {
             Pane::Now | Pane::Alerts => self.alert_list().fold(),
             Pane::Systems => self.panes.systems.fold(),
-            Pane::Today | Pane::Timeline | Pane::Servers => {}
+            Pane::Timeline => {
+                self.timeline.close_run(self.panes.timeline.selected);
+            }
+            Pane::Today | Pane::Servers => {}
         }
     }
 
@@ -293,7 +298,12 @@ impl State {
                 }
             }
             Pane::Systems => self.panes.systems.unfold(),
-            Pane::Today | Pane::Timeline | Pane::Servers => {}
+            Pane::Timeline => {
+                if !self.timeline.open_run(self.panes.timeline.selected) && self.timeline.slot(self.panes.timeline.selected).is_some() {
+                    self.panes.opened = true;
+                }
+            }
+            Pane::Today | Pane::Servers => {}
         }
     }
 
@@ -354,7 +364,10 @@ impl State {
         let found = match self.pane {
             Pane::Now => panes.now.list.seek(&sight, forward, |row| bad(row.severity)),
             Pane::Alerts => panes.alerts.list.seek(&sight, forward, |row| bad(row.severity)),
-            Pane::Timeline => panes.timeline.seek(&sight, forward, Severity::Error),
+            Pane::Timeline => {
+                self.panes = panes;
+                return self.seek_on_timeline(forward);
+            }
             Pane::Systems => panes.systems.seek(forward),
             Pane::Today | Pane::Servers => false,
         };
@@ -369,7 +382,7 @@ impl State {
             return self.come_back();
         }
         match self.pane {
-            Pane::Timeline => self.panes.timeline.follow(),
+            Pane::Timeline => self.follow(),
             Pane::Today => self.panes.today.day(-self.panes.today.back),
             Pane::Now | Pane::Alerts => {
                 let list = self.alert_list();
@@ -394,46 +407,6 @@ impl State {
             return Vec::new();
         }
         self.shift(Span::from_days(1), back)
-    }
-
-    /// Takes the timeline to a moment, wherever one is.
-    pub(in crate::console) fn show_place(&mut self, at: Time) {
-        let mut panes = std::mem::take(&mut self.panes);
-        let sight = self.sight();
-        // The last event that had happened by then.
-        let row = sight.timeline.find((at.plus(Span::from_micros(1)), crate::model::id::EventId::default()));
-        panes.timeline.select(&sight, row.saturating_sub(1), false);
-        self.panes = panes;
-        let oldest = self.timeline.slot(0).map(|slot| slot.at);
-        if oldest.is_some_and(|oldest| at < oldest) && self.timeline.has_more() {
-            self.panes.timeline.wants_older = true;
-            self.say(Tone::Plain, "older events are on their way");
-        }
-    }
-
-    /// Shows one event on the timeline, if it is held.
-    pub(super) fn go_to_event(&mut self, id: crate::model::id::EventId) -> bool {
-        let found = (0..self.timeline.len()).find(|row| self.timeline.slot(*row).is_some_and(|slot| slot.id == id));
-        let Some(row) = found else { return false };
-        self.show(Pane::Timeline);
-        let mut panes = std::mem::take(&mut self.panes);
-        panes.timeline.select(&self.sight(), row, false);
-        self.panes = panes;
-        true
-    }
-
-    fn next_bookmark(&mut self) {
-        let mut panes = std::mem::take(&mut self.panes);
-        let sight = self.sight();
-        let here = panes.timeline.here(&sight);
-        let next = panes.timeline.bookmarks.iter().find(|place| Some(**place) > here).or_else(|| panes.timeline.bookmarks.first()).copied();
-        if let Some(place) = next {
-            panes.timeline.select(&sight, sight.timeline.find(place), false);
-        }
-        self.panes = panes;
-        if next.is_none() {
-            self.say(Tone::Plain, "there is no bookmark; m sets one");
-        }
     }
 
     fn mark(&mut self) {
@@ -471,7 +444,8 @@ impl State {
                     (None, here) => self.panes.timeline.anchor = here,
                     (Some(anchor), Some(here)) => {
                         let (from, to) = (self.timeline.find(anchor.min(here)), self.timeline.find(anchor.max(here)));
-                        let marked: Vec<_> = (from..=to).filter_map(|row| self.timeline.slot(row)).map(|slot| slot.place()).collect();
+                        let marked: Vec<_> =
+                            (from..=to.min(from.saturating_add(100_000))).filter_map(|row| self.timeline.slot(row)).map(|slot| slot.place()).collect();
                         self.panes.timeline.marks.extend(marked);
                     }
                     (Some(_), None) => {}
@@ -566,7 +540,7 @@ impl State {
             Ok(filter) => self.set_filter(Some(filter)),
             Err(error) => self.say(Tone::Wrong, error.to_string()),
         }
-        self.panes.timeline.follow();
+        self.follow();
     }
 
     fn show_system(&mut self, system: &SystemRef) {
@@ -607,6 +581,7 @@ impl State {
                 self.theme_before = None;
                 self.say(Tone::Plain, format!("theme {name} until the end; theme = \"{name}\" in console.toml keeps it"));
             }
+            Goal::Place(place) => self.go_to_place(place),
             Goal::Command(name, _) => {
                 if let Ok(command) = Command::parse(name) {
                     self.perform(command);

@@ -150,18 +150,14 @@ impl State {
             Ok(filter) => self.set_filter(Some(filter)),
             Err(error) => self.say(crate::console::state::Tone::Wrong, error.to_string()),
         }
-        self.panes.timeline.follow();
+        self.follow();
     }
 
-    /// An event, or where it would stand when it is not held here.
+    /// An event; what is not held here is asked for.
     pub(super) fn show_event(&mut self, id: EventId, at: Time) {
         self.timeline.set_filter(None);
         if !self.go_to_event(id) {
-            self.show(Pane::Timeline);
-            self.say(
-                crate::console::state::Tone::Plain,
-                format!("it is older than what is held here: {}; t goes there", at.zoned(&self.zone).strftime("%-d %b %H:%M")),
-            );
+            self.go_to_place((at, id));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! From what happened to what changes and what is to be done outside: the console's logic.
 
+mod bookmarks;
 mod commands;
 mod copying;
 pub mod find;
 mod news;
 mod offline;
 mod prompts;
+mod timeline;
 mod verbs;
 mod views;
 
@@ -102,19 +104,5 @@ impl State {
         let mut effects = self.perform(command);
         effects.extend(self.wanted());
         effects
-    }
-
-    /// What the panes want from servers by themselves: older events above the timeline's top.
-    fn wanted(&mut self) -> Vec<Effect> {
-        let hunted = self.hunt_wants();
-        if !hunted.is_empty() {
-            return hunted;
-        }
-        if self.pane != crate::command::Pane::Timeline || !self.panes.timeline.wants_older {
-            return Vec::new();
-        }
-        let links: Vec<bool> = self.links.iter().map(|link| link.state == super::sight::LinkState::Up && link.known).collect();
-        let asks = self.timeline.wanting(|server| links.get(server).copied().unwrap_or(false));
-        asks.into_iter().map(|(server, before)| Effect::Older { server, before, most: 2_000 }).collect()
     }
 }

@@ -6,6 +6,7 @@ use crate::console::effect::Effect;
 use crate::console::message::{News, PastRefusal};
 use crate::console::sight::LinkState;
 use crate::console::state::{State, Tone};
+use crate::console::timeline::Paged;
 use crate::console::travel::Then;
 use crate::model::event::Event;
 use crate::model::fold::fold;
@@ -49,7 +50,9 @@ impl State {
                 let was_up = link.state == LinkState::Up;
                 link.state = LinkState::Lost { why: why.clone(), retry };
                 self.pending.link_down(server);
-                self.timeline.lost(server);
+                let arrival = self.timeline.lost(server);
+                self.strip.lost(server);
+                self.landed(arrival);
                 self.went_away(server);
                 self.dirty = true;
                 if was_up {
@@ -66,6 +69,7 @@ impl State {
                 // Another life of the log: what was held of it is not its past.
                 if why.is_some() {
                     self.timeline.forget(server);
+                    self.strip.forget(server);
                 }
                 self.dirty = true;
                 if let Some(why) = why {
@@ -105,6 +109,22 @@ impl State {
                 };
                 self.then(server, at, then);
             }
+            News::Page { ask, entries, last, complete, filtered, reached } => {
+                let arrival = self.timeline.page(ask, Paged { entries, last, complete, filtered, reached });
+                self.landed(arrival);
+                return self.wanted();
+            }
+            News::Refused { ask, page } => {
+                if page {
+                    self.refused(ask);
+                } else {
+                    self.strip.refused(server, ask);
+                }
+            }
+            News::Counts(counted) => {
+                self.strip.counted(server, counted);
+                return self.wanted();
+            }
             News::Problem(words) => self.say(Tone::Wrong, format!("{name}: {words}")),
         }
         Vec::new()
@@ -129,6 +149,7 @@ impl State {
             }
         }
         self.timeline.add_live(server, events);
+        self.count_live(server, events);
         self.dirty = true;
         let urgent = events.iter().find(|event| matches!(event.kind, crate::model::event::Kind::AlertOpened(_)) && event.severity >= Severity::Critical);
         match urgent {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::console::message::{Entry, Lazy};
+use crate::console::message::Entry;
 use crate::console::pending::{Verb, subject_of, word_of};
 use crate::console::state::{State, Tone};
 use crate::model::event::Event;
@@ -21,7 +21,7 @@ impl State {
         if let Some(seen) = self.live_mut().servers.get_mut(server) {
             seen.world = world;
         }
-        let entries = events.iter().map(|event| Entry { at: event.at, id: event.id, severity: event.severity, event: Lazy::Known(event.clone()) });
+        let entries = events.iter().map(Entry::known);
         self.timeline.add_older(server, entries.collect(), false);
         self.dirty = true;
     }

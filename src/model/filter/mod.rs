@@ -31,6 +31,7 @@ pub use parse::FilterError;
 pub use subject::{OnServer, Subject};
 pub use when::{When, WhenError};
 
+use super::severity::Severity;
 use super::time::Time;
 use predicate::Node;
 
@@ -48,12 +49,13 @@ pub struct Filter {
     expr: Expr,
     node: Node,
     needle: Option<Needle>,
+    portable: Option<std::sync::Arc<str>>,
 }
 
 impl Filter {
     /// Everything matches.
     pub fn all() -> Filter {
-        Filter { expr: Expr::All, node: Node::Always, needle: None }
+        Filter { expr: Expr::All, node: Node::Always, needle: None, portable: Some("".into()) }
     }
 
     /// Parses and compiles. `now` and `zone` give `since:3h` and `until:14:00` their meaning.
@@ -65,7 +67,8 @@ impl Filter {
     pub fn compile(expr: Expr, now: Time, zone: &jiff::tz::TimeZone) -> Filter {
         let node = Node::compile(&expr, now, zone);
         let needle = Needle::of(&expr);
-        Filter { expr, node, needle }
+        let portable = portable(&expr, now, zone).map(|expr| expr.to_string().into());
+        Filter { expr, node, needle, portable }
     }
 
     pub fn matches(&self, subject: &(impl Subject + ?Sized)) -> bool {
@@ -86,11 +89,62 @@ impl Filter {
         self.needle.as_ref()
     }
 
+    /// The severities that it leaves, if it asks for nothing else.
+    pub fn severities(&self) -> Option<(Severity, Severity)> {
+        match self.node {
+            Node::Always => Some((Severity::Debug, Severity::Critical)),
+            Node::Severity(least, worst) => Some((least, worst)),
+            _ => None,
+        }
+    }
+
+    /// The same filter for a server elsewhere: its times written out with their zone. Nothing when it asks
+    /// for servers by the names that they have here.
+    pub fn portable(&self) -> Option<&std::sync::Arc<str>> {
+        self.portable.as_ref()
+    }
+
+    /// Whether everything that this one leaves is left by `wider` too, as far as their texts tell: as one
+    /// types on, terms are added, and words grow.
+    pub fn narrows(&self, wider: &Filter) -> bool {
+        let terms = |expr: &Expr| match expr {
+            Expr::And(parts) => parts.clone(),
+            Expr::All => Vec::new(),
+            other => vec![other.clone()],
+        };
+        let mine = terms(&self.expr);
+        terms(&wider.expr).iter().all(|wide| {
+            mine.iter().any(|narrow| match (narrow, wide) {
+                (Expr::Term(Term::Text(long)), Expr::Term(Term::Text(short))) => {
+                    long == short || (long.is_ascii() && long.to_ascii_lowercase().contains(&short.to_ascii_lowercase()))
+                }
+                // What counts back from now has moved on since.
+                (narrow, wide) => narrow == wide && !matches!(narrow, Expr::Term(Term::Since(_) | Term::Until(_)) | Expr::Not(_) | Expr::Or(_)),
+            })
+        })
+    }
+
     /// The times that matches lie in: not before the first, before the second. A page of the store
     /// need not be read outside them.
     pub fn bounds(&self) -> (Option<Time>, Option<Time>) {
         self.node.bounds()
     }
+}
+
+/// With times that mean the same everywhere; nothing when it cannot be told elsewhere.
+fn portable(expr: &Expr, now: Time, zone: &jiff::tz::TimeZone) -> Option<Expr> {
+    let all = |parts: &[Expr]| parts.iter().map(|part| portable(part, now, zone)).collect::<Option<Vec<Expr>>>();
+    Some(match expr {
+        Expr::All => Expr::All,
+        Expr::And(parts) => Expr::and(all(parts)?),
+        Expr::Or(parts) => Expr::or(all(parts)?),
+        Expr::Not(inner) => portable(inner, now, zone)?.negate(),
+        Expr::Term(Term::Name(Field::Server, _)) => return None,
+        Expr::Term(Term::Name(Field::System, name)) if name.contains(':') => return None,
+        Expr::Term(Term::Since(when)) => Term::Since(When::At(when.resolve(now, zone))).into(),
+        Expr::Term(Term::Until(when)) => Term::Until(When::At(when.resolve(now, zone))).into(),
+        Expr::Term(term) => term.clone().into(),
+    })
 }
 
 impl Default for Filter {

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::store::words::haystack;
 
 /// The shape of the index file. Another one is thrown away and filled anew.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Bits of the sequence in a place; 42 bits of milliseconds reach to the year 2109.
 const BITS: u32 = 21;
 const LAST_MILLI: i64 = (1 << 42) - 1;
@@ -39,6 +39,9 @@ const WAIT: Duration = Duration::from_millis(250);
 const CHECK_AFTER: Duration = Duration::from_secs(60);
 /// Words of pruned events are dropped with the whole index, when so many and more than half are dead.
 const DEAD: u64 = 100_000;
+
+/// Up to which sequence an index reaches.
+pub(super) type Reached = u64;
 
 /// Where an event stands in the index.
 pub(super) fn place(at: Time, sequence: u64) -> i64 {
@@ -110,7 +113,10 @@ fn begin(file: &Path, shared: &Shared, pruned: i64) -> rusqlite::Result<Connecti
          INSERT INTO words (words, rank) VALUES ('hashsize', 4194304);",
     )?;
     conn.execute("INSERT INTO meta (name, value) VALUES ('origin', ?1)", [&head.origin.0[..]])?;
-    for (name, value) in [("format", FORMAT), ("incarnation", to_sql(head.incarnation.0)), ("watermark", 0), ("entries", 0), ("pruned", pruned)] {
+    conn.execute_batch(super::density::TABLE)?;
+    for (name, value) in
+        [("counted_at", pruned), ("format", FORMAT), ("incarnation", to_sql(head.incarnation.0)), ("watermark", 0), ("entries", 0), ("pruned", pruned)]
+    {
         schema::set_number(&conn, name, Some(value))?;
     }
     conn.execute_batch("COMMIT")?;
@@ -157,6 +163,7 @@ impl Indexer {
                     self.not_before = Some(Instant::now() + Duration::from_secs(5));
                 }
             } else {
+                self.recount();
                 self.check();
                 self.wait();
             }
@@ -213,16 +220,19 @@ impl Indexer {
         let watermark = self.shared.indexed.load(Ordering::Acquire);
         let head = self.shared.head().sequence.0;
         let mut batch = Vec::new();
+        let mut density = super::density::Batch::default();
         let mut last = head;
         {
             let mut bytes = 0_usize;
-            let mut select = self.events.prepare_cached("SELECT seq, at, bytes FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
+            let mut select = self.events.prepare_cached("SELECT seq, at, bytes, severity FROM events WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3")?;
             let mut rows = select.query((to_sql(watermark), to_sql(head), BATCH_ROWS))?;
             while let Some(row) = rows.next()? {
                 let sequence = from_sql(row.get(0)?);
                 let event = row.get_ref(2)?.as_blob()?;
                 bytes = bytes.saturating_add(event.len());
-                batch.push((place(Time::from_micros(row.get(1)?), sequence), haystack(event)));
+                let at = Time::from_micros(row.get(1)?);
+                density.add(at, row.get(3)?);
+                batch.push((place(at, sequence), haystack(event)));
                 if bytes > BATCH_BYTES || to_sql(u64::try_from(batch.len()).unwrap_or(u64::MAX)) == BATCH_ROWS {
                     last = sequence;
                     break;
@@ -238,6 +248,7 @@ impl Indexer {
                 insert.execute((place, text))?;
             }
         }
+        density.write(&tx)?;
         schema::set_number(&tx, "watermark", Some(to_sql(last)))?;
         schema::set_number(&tx, "entries", Some(entries))?;
         tx.commit()?;
@@ -246,6 +257,20 @@ impl Indexer {
             self.renew();
         }
         Ok(())
+    }
+
+    /// What pruning took is not counted any more.
+    fn recount(&mut self) {
+        let Some(index) = &mut self.index else { return };
+        if !self.shared.pruned.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let watermark = self.shared.indexed.load(Ordering::Acquire);
+        let counted = super::density::is_behind(index, &self.events)
+            .and_then(|behind| if behind { super::density::recount(index, &self.events, watermark) } else { Ok(()) });
+        if let Err(error) = counted {
+            tracing::warn!(error = words(&error), "events could not be counted anew");
+        }
     }
 
     fn mostly_dead(&self, entries: u64) -> rusqlite::Result<bool> {
@@ -273,7 +298,7 @@ impl Indexer {
 
     fn wait(&self) {
         let state = self.shared.state();
-        if self.shared.stop.load(Ordering::Acquire) {
+        if self.shared.stop.load(Ordering::Acquire) || (self.index.is_some() && self.shared.pruned.load(Ordering::Acquire)) {
             return;
         }
         // With nothing to index it sleeps until an append wakes it, or until the check is due.

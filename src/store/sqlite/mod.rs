@@ -7,12 +7,14 @@
 mod backup;
 #[cfg(test)]
 mod backup_tests;
+mod density;
 mod error;
 mod folder;
 mod index;
 mod prune;
 mod reader;
 mod schema;
+mod sift;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -34,7 +36,7 @@ use folder::{EVENTS, INDEX};
 use reader::{Reader, Task};
 use writer::{Job, Writer};
 
-use super::{Answer, Head, Health, Log, Page, Retention, Row, StoreError, gone};
+use super::{Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, gone};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -68,6 +70,8 @@ struct Shared {
     /// Counts the lives of the index file, so that who has it open notices a new one.
     index_life: AtomicU64,
     index_damaged: AtomicBool,
+    /// Something was pruned since the index was counted.
+    pruned: AtomicBool,
     /// Somebody wants the index to catch up, whatever it costs.
     hurry: AtomicBool,
     stop: AtomicBool,
@@ -228,6 +232,7 @@ impl SqliteLog {
             indexed: AtomicU64::new(0),
             index_life: AtomicU64::new(0),
             index_damaged: AtomicBool::new(false),
+            pruned: AtomicBool::new(true),
             hurry: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             state: Mutex::new(State { restored, last_backup, ..State::default() }),
@@ -364,6 +369,18 @@ impl Log for SqliteLog {
         self.ask(&self.searches, move |reader, asked| {
             if words.is_empty() { reader.page(Page::Before(before), most) } else { reader.search(&words, before, most, &|| asked.forgotten()) }
         })
+    }
+
+    fn sift(&self, sift: Sift) -> Answer<Sifted> {
+        self.ask(&self.searches, move |reader, asked| reader.sift(&sift, &|| asked.forgotten()))
+    }
+
+    fn extent(&self) -> Answer<Extent> {
+        self.ask(&self.pages, |reader, _| reader.extent())
+    }
+
+    fn density(&self, scale: Scale) -> Answer<Vec<[u64; 6]>> {
+        self.ask(&self.pages, move |reader, _| reader.density(scale))
     }
 
     fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()> {

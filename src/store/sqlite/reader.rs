@@ -51,7 +51,7 @@ const MOST: usize = 100_000;
 /// Rows between two looks at whether anybody still waits for a search.
 const LOOK_UP: usize = 512;
 
-const COLUMNS: &str = "seq, at, recorded, severity, kind, system, bytes";
+pub(super) const COLUMNS: &str = "seq, at, recorded, severity, kind, system, bytes";
 
 pub(super) fn connect(file: &Path) -> Result<Connection, StoreError> {
     let open = || -> rusqlite::Result<Connection> {
@@ -78,13 +78,13 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 /// Rows of one answer. Their bytes share one allocation, and neighbours the names of kind and system:
 /// a console that asks for a million events gets them a page at a time, and a page is dropped as a whole.
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     rows: Vec<(Row, usize)>,
     bytes: BytesMut,
 }
 
 impl Gathered {
-    fn add(&mut self, found: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, found: &rusqlite::Row<'_>) -> rusqlite::Result<()> {
         let last = self.rows.last().map(|(row, _)| row);
         let kind = found.get_ref(4)?.as_str()?;
         let kind = last.map(|row| &row.kind).filter(|last| ***last == *kind).cloned().unwrap_or_else(|| kind.into());
@@ -107,7 +107,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn rows(self) -> Vec<Row> {
+    pub(super) fn rows(self) -> Vec<Row> {
         let mut bytes = self.bytes.freeze();
         let own = |(mut row, length): (Row, usize)| {
             row.bytes = bytes.split_to(length.min(bytes.len()));
@@ -138,7 +138,7 @@ impl Reader {
         }
     }
 
-    fn snapshot<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(super) fn snapshot<T>(&mut self, read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, StoreError>>) -> Result<T, StoreError> {
         let file = self.shared.file.clone();
         let tx = self.conn.unchecked_transaction().map_err(|e| reading(&file, &e))?;
         read(&tx).map_err(|e| reading(&file, &e))?
@@ -282,10 +282,7 @@ impl Reader {
                     self.index = Some(index);
                 }
                 Err(error) => {
-                    if is_damage(&error) {
-                        self.shared.index_damaged.store(true, Ordering::Release);
-                        self.shared.wake.notify_one();
-                    }
+                    self.index_failed(&error);
                     // Without the index a search is slow, never wrong.
                     hits.rows.clear();
                 }
@@ -295,7 +292,20 @@ impl Reader {
         Ok(hits.rows.into_values().rev().collect())
     }
 
-    fn open_index(&mut self) -> Option<(u64, Connection)> {
+    /// What was opened may be used again.
+    pub(super) fn keep_index(&mut self, life: u64, index: Connection) {
+        self.index = Some((life, index));
+    }
+
+    /// The index could not be read: if it is damaged, it is made anew.
+    pub(super) fn index_failed(&self, error: &rusqlite::Error) {
+        if is_damage(error) {
+            self.shared.index_damaged.store(true, Ordering::Release);
+            self.shared.wake.notify_one();
+        }
+    }
+
+    pub(super) fn open_index(&mut self) -> Option<(u64, Connection)> {
         let life = self.shared.index_life.load(Ordering::Acquire);
         if life == 0 {
             return None;

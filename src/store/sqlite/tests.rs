@@ -100,6 +100,51 @@ async fn pages_searches_and_ranges_are_those_of_the_log_in_memory() {
 }
 
 #[tokio::test]
+async fn what_is_counted_and_sifted_is_what_the_log_in_memory_counts_and_sifts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, memory) = (open(dir.path()), MemoryLog::new(origin(), Incarnation(1)));
+    let scales = [(0, 1, 20), (-600, 7, 3), (60 * 60, 1, 5), (-60 * 60 * 24, 60 * 24, 2)].map(|(from, step, buckets)| {
+        let from = START.plus(Span::from_secs(from)).micros().div_euclid(60_000_000) * 60_000_000;
+        Scale { from: Time::from_micros(from), step: Span::from_mins(step), buckets }
+    });
+    for (from, to) in [(1, 400), (401, 900)] {
+        log.append(Sequence(from - 1), rows(from..=to)).await.unwrap();
+        memory.append(Sequence(from - 1), rows(from..=to)).await.unwrap();
+        // Whether the index has come so far makes no difference.
+        for indexed in [false, true] {
+            if indexed {
+                log.index_now();
+                until("the index is there", || log.health().unindexed == 0).await;
+            }
+            for scale in scales {
+                assert_eq!(log.density(scale).await.unwrap(), memory.density(scale).await.unwrap(), "{scale:?}");
+            }
+            assert_eq!(log.extent().await.unwrap(), memory.extent().await.unwrap());
+        }
+    }
+    let place = Some((START.plus(Span::from_secs(500)), Sequence(500)));
+    let test: crate::store::Test = Arc::new(|severity, bytes| severity >= crate::model::severity::Severity::Error && bytes.contains(&b'7'));
+    for page in [Page::Before(None), Page::After(None), Page::Before(place), Page::After(place)] {
+        for (most, look, since) in [(3, 1_000, None), (1_000, 50, None), (1_000, 1_000, Some(START.plus(Span::from_secs(300))))] {
+            for scale in [None, Some(scales[0])] {
+                let sift = Sift { page, since, most, look, test: test.clone(), scale };
+                let (ours, theirs) = (log.sift(sift.clone()).await.unwrap(), memory.sift(sift).await.unwrap());
+                assert_eq!((ours.rows, ours.counts, ours.reached), (theirs.rows, theirs.counts, theirs.reached), "{page:?} {most} {look} {since:?}");
+            }
+        }
+    }
+    // What is pruned is not counted any more.
+    log.checkpoint(Sequence(800), Bytes::from_static(b"world")).await.unwrap();
+    let gone = log.prune(Retention { keep: Some(Span::from_secs(1)), kinds: vec![] }, START.plus(Span::from_secs(700))).await.unwrap();
+    assert!(gone > 500);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while log.extent().await.unwrap().held != 900 - gone {
+        assert!(Instant::now() < deadline, "never: the pruned events are not counted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_search_sees_what_was_acknowledged_and_not_indexed() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());

@@ -311,6 +311,10 @@ impl Writer {
             && let Some(pruning) = self.pruning.pop_front()
         {
             pruning.end(outcome);
+            // What the index has counted is to be counted anew.
+            self.shared.pruned.store(true, Ordering::Release);
+            drop(self.shared.state());
+            self.shared.wake.notify_one();
         }
     }
 
