@@ -329,18 +329,22 @@ fn bookmarks_have_names_and_are_kept() {
 #[test]
 fn a_time_that_is_not_held_is_asked_for_and_a_clock_is_corrected_with_a_mark() {
     let mut desk = many();
-    let asked = |desk: &Desk| desk.effects.iter().filter(|effect| matches!(effect, midwatch::console::effect::Effect::Page(_))).count();
     // The snapshot said that there is more.
     desk.state.timeline.forget(0);
     let mut told = super::night::Told::new(9, "shop", &[super::night::system("shop", "The shop", "service", &[])]);
     told.change("ci", "shop", ago(5), "deploy");
     let entries = told.log.iter().map(|event| midwatch::console::message::Entry::known(&std::sync::Arc::new(event.clone()))).collect();
     desk.hear(0, vec![midwatch::console::message::News::Older { entries, complete: false }]);
-    let before = asked(&desk);
+    desk.effects.clear();
     desk.press("t");
     desk.type_text("-600d");
     desk.press("Enter");
-    assert_eq!(asked(&desk) - before, 2, "what is before and what is behind");
+    desk.wait(Span::from_millis(200));
+    desk.wait(Span::from_millis(200));
+    let pages = desk.effects.iter().filter_map(|effect| if let midwatch::console::effect::Effect::Page(asked) = effect { Some(asked) } else { None });
+    let around: Vec<_> = pages.filter(|asked| asked.from.is_some_and(|(at, _)| at < ago(60 * 24 * 300).micros())).map(|asked| asked.toward).collect();
+    assert_eq!(around, [midwatch::console::timeline::Toward::Older, midwatch::console::timeline::Toward::Newer], "what is before and what is behind");
+    desk.press(".");
     desk.press(":");
     desk.type_text("clock-correct -2m");
     desk.press("Enter");
