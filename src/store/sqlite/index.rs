@@ -27,8 +27,8 @@ const LAST_MILLI: i64 = (1 << 42) - 1;
 const LOW: u64 = (1 << BITS) - 1;
 
 /// Rows, and bytes of events, in one transaction of the index.
-const BATCH_ROWS: i64 = 8_000;
-const BATCH_BYTES: usize = 8 << 20;
+const BATCH_ROWS: i64 = 4_000;
+const BATCH_BYTES: usize = 4 << 20;
 /// A backlog that is caught up with even while appends come in quickly: a search scans it each time.
 const BACKLOG: u64 = 100_000;
 /// Appends in a second that still count as quiet.
@@ -92,7 +92,7 @@ fn fits(conn: &Connection, shared: &Shared) -> rusqlite::Result<Option<i64>> {
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(file, flags)?;
-    schema::settings(&conn, 4_096)?;
+    schema::settings(&conn, 2_048)?;
     // Losing the end of it with the power costs some indexing again, and no fsync now.
     conn.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
     conn.execute_batch("PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216;")?;
@@ -110,7 +110,7 @@ fn begin(file: &Path, shared: &Shared, pruned: i64) -> rusqlite::Result<Connecti
          CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
          CREATE VIRTUAL TABLE words USING fts5(text, content='', detail='none', columnsize=0, tokenize='ascii');
          -- A batch's words are gathered in memory (bytes) and written once: fewer pieces to merge later.
-         INSERT INTO words (words, rank) VALUES ('hashsize', 4194304);",
+         INSERT INTO words (words, rank) VALUES ('hashsize', 2097152);",
     )?;
     conn.execute("INSERT INTO meta (name, value) VALUES ('origin', ?1)", [&head.origin.0[..]])?;
     conn.execute_batch(super::density::TABLE)?;

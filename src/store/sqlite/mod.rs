@@ -186,7 +186,7 @@ impl SqliteLog {
         let fresh = !file.exists();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(&file, flags).map_err(|e| opened(&file, &e))?;
-        schema::settings(&conn, 4_096).map_err(|e| opened(&file, &e))?;
+        schema::settings(&conn, 2_048).map_err(|e| opened(&file, &e))?;
         // What a file says of itself is read before anything is written to it: it may be another program's.
         schema::check_version(&mut conn, &file, false)?;
         schema::durable(&conn, &file)?;

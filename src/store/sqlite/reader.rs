@@ -56,7 +56,7 @@ pub(super) const COLUMNS: &str = "seq, at, recorded, severity, kind, system, byt
 pub(super) fn connect(file: &Path) -> Result<Connection, StoreError> {
     let open = || -> rusqlite::Result<Connection> {
         let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        schema::settings(&conn, 2_048)?;
+        schema::settings(&conn, 1_024)?;
         conn.execute_batch("PRAGMA query_only=ON;")?;
         Ok(conn)
     };
