@@ -37,14 +37,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let mut ask = Ask::connect(context, 0)?;
         ask.worlds().await;
         let sky = ask.sky();
-        let mut found: Vec<_> = alert_rows(&sky, at).into_iter().filter(|row| rows::matches(&view, &sky, row) && rows::matches(&filter, &sky, row)).collect();
+        let all = alert_rows(&sky, at);
+        let mut found: Vec<_> = all.iter().filter(|row| rows::matches(&view, &sky, row) && rows::matches(&filter, &sky, row)).collect();
         found.sort_by(|a, b| urgency(a).cmp(&urgency(b)));
         let mut out = Output::new();
         if args.count {
             out.line(&found.len().to_string())?;
         } else if args.json {
             let graph = Graph::of(&sky);
-            let mut lines = rows::AlertLines::new(&sky, &graph);
+            let mut lines = rows::AlertLines::new(&sky, &graph, &all);
             for line in found.iter().filter_map(|row| lines.of(row, at)) {
                 out.json(&line)?;
             }

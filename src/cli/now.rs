@@ -40,7 +40,7 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
     let unreached = ask.asked.len() - sky.servers.len();
     if args.json {
         let graph = Graph::of(&sky);
-        let mut lines = rows::AlertLines::new(&sky, &graph);
+        let mut lines = rows::AlertLines::new(&sky, &graph, &all);
         for entry in &now.entries {
             let places = std::iter::once(entry.row).chain(entry.effects.iter().map(|(row, _)| *row));
             for row in places.filter_map(|row| all.get(row)) {

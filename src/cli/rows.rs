@@ -15,6 +15,7 @@ use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
 use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, rows as alert_rows};
+use crate::model::view::entries::Layers;
 use crate::model::view::graph::{Graph, Walker};
 use crate::model::view::suspect::{Changes, Suspect};
 use crate::model::world::DeedKind;
@@ -172,16 +173,18 @@ impl SuspectLine {
 pub struct AlertLines<'a> {
     sky: &'a Sky,
     changes: Changes<'a>,
+    layers: Layers,
     walker: Walker<'a>,
 }
 
 impl<'a> AlertLines<'a> {
-    pub fn new(sky: &'a Sky, graph: &'a Graph) -> AlertLines<'a> {
-        AlertLines { sky, changes: Changes::of(sky, graph), walker: Walker::new(graph) }
+    /// `rows`: all that are open.
+    pub fn new(sky: &'a Sky, graph: &'a Graph, rows: &[AlertRow]) -> AlertLines<'a> {
+        AlertLines { sky, changes: Changes::of(sky, graph), layers: Layers::of(rows), walker: Walker::new(graph) }
     }
 
     pub fn of(&mut self, row: &'a AlertRow, now: Time) -> Option<AlertLine<'a>> {
-        let suspects = self.changes.before(&mut self.walker, row.alert, now);
+        let suspects = self.changes.before(&mut self.walker, &self.layers, row.alert, now);
         let mut line = AlertLine::of(self.sky, row, now)?;
         line.suspects = suspects.iter().filter(|suspect| suspect.likely).map(SuspectLine::of).collect();
         Some(line)

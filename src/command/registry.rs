@@ -151,6 +151,8 @@ commands! {
     AlertSnooze(Option<When>), "alert-snooze", Act, On(ALERTS), Shown, Changes, "Hides it until a time, like 2h or 8am.";
     AlertUnsnooze, "alert-unsnooze", Act, On(ALERTS), Shown, Changes, "Ends its snooze.";
     AlertResolve(Option<Words>), "alert-resolve", Act, On(ALERTS), Shown, Changes, "Says that it is over, with a note if you like.";
+    CauseDeny, "cause-deny", Act, On(ALERTS), Shown, Changes, "Not so: says that this does not come from the alert that it stands under.";
+    CauseRestore, "cause-restore", Act, On(ALERTS), Shown, Changes, "Takes the last \"not so\" back: this may stand under that alert again.";
     NoteAdd(Option<Words>), "note-add", Act, On(SUBJECTS), Shown, Changes, "Adds a note to what is selected.";
     NoteWithdraw, "note-withdraw", Act, On(SUBJECTS), Shown, Changes, "Takes back the selected note, when it is yours.";
     Undo, "undo", Act, Everywhere, Shown, Changes, "Takes back the last thing that you did, while that is possible.";

@@ -312,7 +312,7 @@ impl State {
             self.made_at = self.mono;
             self.made_in = Span::from_micros(clock().micros() - began.micros());
             if let Some(detail) = &self.detail {
-                self.detail = crate::model::view::detail::detail(&self.sky, detail.alert, self.now);
+                self.detail = crate::model::view::detail::detail(&self.sky, &self.rows, detail.alert, self.now);
             }
         }
         // A filter looks on for half a frame's time, then the frame is drawn with what it has found.
@@ -344,7 +344,7 @@ impl State {
         self.settle_keys();
         let shown = self.detail.as_ref().map(|detail| detail.alert);
         if shown != self.selected && (shown.is_none() || self.mono.micros() - self.selected_at.micros() >= REST.micros()) {
-            self.detail = self.selected.and_then(|alert| detail(&self.sky, alert, self.now));
+            self.detail = self.selected.and_then(|alert| detail(&self.sky, &self.rows, alert, self.now));
             self.panes.detail_top = 0;
         }
     }

@@ -64,6 +64,28 @@ fn a_whole_cause_is_taken_after_a_look_at_what_that_hits() {
 }
 
 #[test]
+fn not_so_is_said_with_one_key_and_taken_back() {
+    let mut desk = desk();
+    desk.press("!");
+    desk.shows("this stands under no other alert");
+    desk.press("j");
+    desk.press("l");
+    desk.shows("60 s after dc1/ceph");
+    desk.press("j");
+    desk.press("j");
+    desk.wait(Span::from_millis(200));
+    desk.shows("probably comes from");
+    desk.shows("uses infra dc1/ceph, began 60 s later");
+    assert!(desk.sent().is_empty());
+    desk.press("!");
+    let sent = desk.sent();
+    assert!(matches!(sent[0].1.intent, Intent::DenyCause { .. }), "{sent:?}");
+    assert_eq!(sent[0].0, 1, "the effect's server decides");
+    desk.press("u");
+    assert!(matches!(desk.sent()[1].1.intent, Intent::RestoreCause { .. }));
+}
+
+#[test]
 fn marks_and_ranges_make_a_verb_a_bulk_verb() {
     let mut desk = desk();
     desk.press("4");

@@ -10,6 +10,7 @@
     reason = "what stands between the tests is part of them: failing there is failing the test"
 )]
 
+mod causes;
 mod help;
 mod links;
 mod readme;

@@ -12,7 +12,10 @@ fn read() -> String {
 }
 
 /// What stands between `<!-- begin NAME -->` and `<!-- end NAME -->` must be `generated`.
-fn same(name: &str, generated: &str) {
+pub fn same(name: &str, generated: &str) {
+    // Several tables may be written at once.
+    static WRITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
     let text = read();
     let from = text.find(&begin).unwrap_or_else(|| panic!("README.md has no `{begin}`")) + begin.len();

@@ -155,7 +155,7 @@ async fn the_demo_tells_its_story_and_a_server_that_dies_comes_back_whole() {
     assert!(events >= 5_000, "{events}");
     let varnish = heads(&now_view).map(|(row, _)| row).find(|row| row.name == "shop/varnish" && row.check.as_str() == "hit-rate").expect(&shown);
     assert_eq!((varnish.asks(), varnish.history.verdict), (Asks::You, Verdict::New), "{shown}");
-    let found = detail::detail(&sky, varnish.alert, now()).unwrap();
+    let found = detail::detail(&sky, &now_view.0, varnish.alert, now()).unwrap();
     assert!(found.changes.iter().any(|change| change.likely && &*change.title == "deploy shop 4f3a2c"), "{:?}", found.changes);
     let usual: Vec<Verdict> = heads(&now_view).filter(|(row, _)| row.asks() == Asks::Nobody).map(|(row, _)| row.history.verdict).collect();
     assert!(usual.contains(&Verdict::Chronic) && usual.contains(&Verdict::Flapping), "{shown}");

@@ -167,7 +167,7 @@ fn the_night_tells_its_story() {
 fn what_changed_before_the_new_alert_is_its_suspect() {
     let night = rehearse(start());
     let now = shown(&night.sky, night.start);
-    let varnish = detail::detail(&night.sky, now.row("shop/varnish", "hit-rate").alert, night.start).unwrap();
+    let varnish = detail::detail(&night.sky, &now.rows, now.row("shop/varnish", "hit-rate").alert, night.start).unwrap();
     let first = &varnish.changes[0];
     assert_eq!((&*first.title, first.by.as_str(), first.likely, first.before), ("deploy shop 4f3a2c", "ci", true, Span::from_mins(2)));
     let second = &varnish.changes[1];

@@ -11,7 +11,7 @@ use crate::model::history::{ago, coarse};
 use crate::model::time::Time;
 use crate::model::view::detail::Detail;
 
-use super::canvas::{Canvas, Words};
+use super::canvas::{Canvas, Words, glyph};
 
 /// A part of the detail: its heading and its lines.
 struct Block {
@@ -101,6 +101,10 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     // What its past was: on the left, or last of all where there is one column.
     let mut rest = Vec::new();
 
+    let why_here = why_here(state, detail, room);
+    if !why_here.is_empty() {
+        left.push(Block { title: "probably comes from   ! not so", lines: why_here });
+    }
     let mut changed: Vec<Words> = Vec::new();
     let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
     let first = wide(&mut detail.changes.iter().take(6).map(|change| change.at));
@@ -214,6 +218,35 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         right.push(Block { title: "what this is", lines });
     }
     (left, right, rest)
+}
+
+/// The alerts that it stands under, the nearest first, each with its reason; and what somebody said that it does not come from.
+fn why_here(state: &State, detail: &Detail, room: u16) -> Vec<Words> {
+    let row = |alert| state.rows.iter().find(|row| row.alert == alert);
+    let mut lines: Vec<Words> = Vec::new();
+    let mut here = row(detail.alert);
+    while let Some(cause) = here.and_then(|row| row.cause.as_deref())
+        && let Some(above) = row(cause.direct)
+        && lines.len() < 8
+    {
+        let glyphs = &state.theme.glyphs;
+        let role = Role::of_severity(above.severity);
+        lines.push(vec![
+            (format!("{} ", glyph(glyphs, above.severity)), role),
+            (format!("{}  ", above.name), Role::Strong),
+            (above.title.to_string(), Role::Text),
+        ]);
+        let words = cause.words(&state.sky);
+        lines.extend(text::wrap(&words, room.saturating_sub(4), 2, glyphs.ellipsis).into_iter().map(|line| vec![(format!("  {line}"), Role::Muted)]));
+        here = Some(above);
+    }
+    let seen = state.sky.of_origin(detail.alert.origin).and_then(|(_, seen)| seen.world.apart.get(&detail.alert.alert));
+    for apart in seen.into_iter().flatten().rev() {
+        let Some(other) = row(apart.cause) else { continue };
+        let said = format!("{} said, {}: not from ", apart.by.name(), ago(apart.at, state.now));
+        lines.push(vec![(said, Role::Muted), (format!("{} {}", other.name, other.title), Role::Text)]);
+    }
+    lines
 }
 
 /// A link by its name; where there is room, its address too.

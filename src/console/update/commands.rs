@@ -147,6 +147,15 @@ impl State {
                 let note = words.map(|words| words.0).unwrap_or_default();
                 return self.verb(&Verbal::Resolve { note }, &self.targets());
             }
+            Command::CauseDeny => {
+                let targets = self.targets();
+                if !targets.is_empty() && !self.rows.iter().any(|row| row.cause.is_some() && targets.contains(&row.alert)) {
+                    self.say(Tone::Plain, "this stands under no other alert; unfold a cause and select what does not belong to it");
+                    return Vec::new();
+                }
+                return self.verb(&Verbal::Apart, &targets);
+            }
+            Command::CauseRestore => return self.verb(&Verbal::Together, &self.targets()),
             Command::NoteAdd(None) => match (self.targets(), self.subject()) {
                 (alerts, _) if !alerts.is_empty() => self.ask_about(Purpose::Note { alerts, system: None }, Vec::new()),
                 (_, Some(system)) => self.overlay = Some(Overlay::Ask(Ask::new(Purpose::Note { alerts: Vec::new(), system: Some(system) }, "", Vec::new()))),

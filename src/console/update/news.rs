@@ -174,6 +174,8 @@ fn done(word: &str) -> &'static str {
         "take" => "taken",
         "resolve" => "resolved",
         "note" => "noted",
+        "set apart" => "set apart",
+        "put back" => "put back under its cause",
         _ => "done",
     }
 }

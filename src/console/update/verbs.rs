@@ -16,14 +16,28 @@ const JUST_NOW: Span = Span::from_millis(1_500);
 /// A verb, with what it needs to know beside its targets.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Verbal {
-    Acknowledge { note: String },
+    Acknowledge {
+        note: String,
+    },
     Unacknowledge,
-    Snooze { until: Time },
+    Snooze {
+        until: Time,
+    },
     Unsnooze,
-    Assign { to: Option<Person> },
+    Assign {
+        to: Option<Person>,
+    },
     Take,
-    Resolve { note: String },
-    Note { text: String },
+    Resolve {
+        note: String,
+    },
+    Note {
+        text: String,
+    },
+    /// "Not so": it does not come from the alert that it stands under.
+    Apart,
+    /// That is taken back.
+    Together,
 }
 
 impl Verbal {
@@ -37,6 +51,8 @@ impl Verbal {
             Verbal::Take => "take",
             Verbal::Resolve { .. } => "resolve",
             Verbal::Note { .. } => "note",
+            Verbal::Apart => "set apart",
+            Verbal::Together => "put back",
         }
     }
 }
@@ -123,6 +139,14 @@ impl State {
             Verbal::Assign { to } => (assign(to.clone()), Some(assign(back_to))),
             Verbal::Take => (assign(Some(self.me.clone())), Some(assign(back_to))),
             Verbal::Resolve { note } => (Intent::Resolve { alert: fingerprint, episode, note: note.as_str().into() }, None),
+            Verbal::Apart => {
+                let cause = row.cause.as_ref()?.direct;
+                (Intent::DenyCause { alert: fingerprint, episode, cause }, Some(Intent::RestoreCause { alert: fingerprint, cause }))
+            }
+            Verbal::Together => {
+                let cause = self.sky.server(row.server)?.world.apart.get(&fingerprint)?.last()?.cause;
+                (Intent::RestoreCause { alert: fingerprint, cause }, Some(Intent::DenyCause { alert: fingerprint, episode, cause }))
+            }
             Verbal::Note { text } => (Intent::NoteAlert { alert: fingerprint, text: text.as_str().into() }, None),
         };
         Some(Asked { server: row.server, alert: Some(alert), what: format!("{}  {}", row.name, row.title), intent, inverse })

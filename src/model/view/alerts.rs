@@ -1,18 +1,19 @@
 //! Open alerts as rows: what is wrong, since when, who has it, and what its past says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cause::{Candidate, Cause, causes};
-use super::graph::Graph;
+use super::cause::{Candidate, Cause, FRESH, causes};
+use super::graph::{Graph, ancestors};
 use super::{Seen, Sky};
 use crate::model::event::{Actor, Condition, Silence, SilenceMatcher};
 use crate::model::filter::{State, States, Subject};
 use crate::model::history::{Cell, History, Verdict, strip};
-use crate::model::id::{AlertRef, CheckId, EventId, Fingerprint, SystemRef};
+use crate::model::id::{AlertRef, CheckId, EventId, Fingerprint, SystemId, SystemRef};
 use crate::model::labels::Labels;
 use crate::model::severity::Severity;
 use crate::model::time::Time;
-use crate::model::world::{Alert, World};
+use crate::model::world::{Alert, Deed, DeedKind, World};
 
 /// Days that a row's strip goes back at most.
 pub const STRIP: usize = 30;
@@ -105,7 +106,8 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
         let silences: Vec<&Silence> = seen.world.sources.values().flat_map(|s| s.silences.values()).filter(|s| s.starts <= now && s.ends > now).collect();
         rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
     }
-    let candidates: Vec<Candidate> = rows.iter().map(|row| candidate(sky, row)).collect();
+    let changes: Vec<_> = sky.servers.iter().map(|seen| fresh_changes(&seen.world)).collect();
+    let candidates: Vec<Candidate> = rows.iter().map(|row| candidate(sky, &changes, row)).collect();
     let causes = causes(&Graph::of(sky), &candidates);
     drop(candidates);
     for (row, cause) in rows.iter_mut().zip(causes) {
@@ -114,7 +116,28 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
     rows
 }
 
-fn candidate<'a>(sky: &'a Sky, row: &AlertRow) -> Candidate<'a> {
+/// When each system changed, in order: what somebody deployed, did, committed or started again.
+fn fresh_changes(world: &World) -> HashMap<&SystemId, Vec<Time>> {
+    let mut out: HashMap<&SystemId, Vec<Time>> = HashMap::new();
+    let telling = |deed: &&Arc<Deed>| matches!(deed.kind, DeedKind::Change | DeedKind::Commit | DeedKind::Action | DeedKind::Restarted);
+    for deed in world.all_changes().filter(telling) {
+        if let Some(system) = &deed.system {
+            out.entry(system).or_default().push(deed.at);
+        }
+    }
+    out.values_mut().for_each(|times| times.sort_unstable());
+    out
+}
+
+/// Whether the system, or one above it by name, changed right before.
+fn has_changed(changes: &HashMap<&SystemId, Vec<Time>>, system: &SystemId, at: Time) -> bool {
+    let before = |times: &Vec<Time>| {
+        times.partition_point(|change| *change <= at).checked_sub(1).and_then(|last| times.get(last)).is_some_and(|last| last.plus(FRESH) >= at)
+    };
+    !changes.is_empty() && std::iter::once(system.clone()).chain(ancestors(system)).any(|system| changes.get(&system).is_some_and(before))
+}
+
+fn candidate<'a>(sky: &'a Sky, changes: &[HashMap<&SystemId, Vec<Time>>], row: &AlertRow) -> Candidate<'a> {
     let world = sky.server(row.server).map(|seen| &*seen.world);
     let alert = world.and_then(|world| world.alert(row.alert.alert));
     let days = f64::from(u32::try_from(row.history.known.days()).unwrap_or(0).max(1));
@@ -124,6 +147,7 @@ fn candidate<'a>(sky: &'a Sky, row: &AlertRow) -> Candidate<'a> {
         severity: row.severity,
         since: row.since,
         usual: usual(row),
+        changed: changes.get(row.server).is_some_and(|changes| has_changed(changes, &row.system.id, row.since)),
         rate: f64::from(row.history.before) / days,
         past: alert.map_or(&[], |alert| &alert.past),
         denied: world.and_then(|world| world.apart.get(&row.alert.alert)).into_iter().flatten().map(|apart| apart.cause).collect(),

@@ -7,7 +7,9 @@
 //! - it is not *usual* (what always comes and goes explains nothing), and worse than information;
 //! - the effect began at most [`AFTER`] after it; or at most [`BEFORE`] before it, since a slow check finds
 //!   a cause late. Then the cause must be at least as severe as the effect;
-//! - the two systems do not need each other.
+//! - the two systems do not need each other;
+//! - it is as severe as the effect, or the effect's own system has not changed in the last ten minutes
+//!   ([`FRESH`]): else that change explains better what is worse than its cause.
 //!
 //! The system is chosen by `1/steps × 1/(1 + apart/10 min) × 0.6 when all its alerts are less severe ×
 //! (1 + share of the effect's earlier episodes that also began near the cause's)`. It must reach
@@ -36,6 +38,8 @@ use crate::model::world::Past;
 pub const BEFORE: Span = Span::from_mins(3);
 /// How long after its cause an effect may begin.
 pub const AFTER: Span = Span::from_mins(20);
+/// How fresh a change is that may explain an alert by itself.
+pub const FRESH: Span = Span::from_mins(10);
 /// The least that a cause must reach, of 2 at most.
 pub const ENOUGH: f64 = 0.15;
 /// Two of which one is less than this many times as likely as the other are alike.
@@ -58,6 +62,8 @@ pub struct Candidate<'a> {
     pub since: Time,
     /// It is always so, or comes and goes by itself as it always has.
     pub usual: bool,
+    /// Its own system, or one that it is beneath by name, changed within [`FRESH`] before it began.
+    pub changed: bool,
     /// Episodes a day, of late.
     pub rate: f64,
     /// Its closed episodes, oldest first.
@@ -266,7 +272,8 @@ impl<'a> Folding<'a> {
         let causes = &self.systems.get(&step.node)?.causes;
         let fits = |cause: &Candidate<'_>| {
             let in_time = effect.since <= cause.since.plus(AFTER) && effect.since.plus(BEFORE) >= cause.since;
-            in_time && (cause.since <= effect.since || cause.severity >= effect.severity)
+            let explained = effect.changed && cause.severity < effect.severity;
+            in_time && !explained && (cause.since <= effect.since || cause.severity >= effect.severity)
         };
         let mut fitting = causes.iter().filter_map(|i| self.alerts.get(*i).map(|cause| (*i, cause))).filter(|(_, cause)| fits(cause));
         let (place, cause) = fitting.next()?;

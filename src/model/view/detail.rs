@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::Sky;
+use super::alerts::AlertRow;
+use super::entries::Layers;
 use super::graph::{Graph, Walker};
 use super::suspect::{Changes, Suspect};
 use crate::model::event::{Condition, Link};
@@ -57,7 +59,8 @@ pub struct DeedLine {
     pub here: bool,
 }
 
-pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
+/// Of one alert; `rows` are all that are open, with their causes.
+pub fn detail(sky: &Sky, rows: &[AlertRow], reference: AlertRef, now: Time) -> Option<Detail> {
     let (server, seen) = sky.of_origin(reference.origin)?;
     let alert = seen.world.alert(reference.alert)?;
     let system = SystemRef { origin: reference.origin, id: alert.system.clone() };
@@ -88,7 +91,7 @@ pub fn detail(sky: &Sky, reference: AlertRef, now: Time) -> Option<Detail> {
         labels: alert.labels.clone(),
         expr: alert.expr.clone(),
         said_by: alert.holders.iter().map(ToString::to_string).collect(),
-        changes: Changes::of(sky, &graph).before(&mut Walker::new(&graph), reference, now),
+        changes: Changes::of(sky, &graph).before(&mut Walker::new(&graph), &Layers::of(rows), reference, now),
         deeds: deeds(sky, reference, &system, now),
         history: History::of(alert, &seen.world, &sky.zone, now).sentences(&sky.zone, now),
         elsewhere: elsewhere(sky, reference, alert, now),

@@ -95,6 +95,24 @@ pub fn entries(rows: &[AlertRow], kept: &[usize]) -> Vec<Entry> {
     free.into_iter().filter_map(|place| entry(rows, place, &beneath)).collect()
 }
 
+/// What each alert stands under.
+#[derive(Clone, Debug, Default)]
+pub struct Layers(HashMap<AlertRef, AlertRef>);
+
+impl Layers {
+    pub fn of(rows: &[AlertRow]) -> Layers {
+        Layers(rows.iter().filter_map(|row| Some((row.alert, row.cause.as_ref()?.direct))).collect())
+    }
+
+    /// What it stands under, the nearest first.
+    pub fn above(&self, alert: AlertRef) -> Vec<AlertRef> {
+        std::iter::successors(self.0.get(&alert), |cause| self.0.get(cause)).take(DEEPEST).copied().collect()
+    }
+}
+
+/// Layers that are followed.
+const DEEPEST: usize = 64;
+
 /// These alerts, and after them all that stand under one of them, however deep.
 pub fn with_beneath(rows: &[AlertRow], alerts: &[AlertRef]) -> Vec<AlertRef> {
     let mut beneath: HashMap<AlertRef, Vec<AlertRef>> = HashMap::new();

@@ -2,7 +2,7 @@
 //!
 //! A system needs what it uses, what a system above it by name uses (unless that is a part of that
 //! system: the whole needs its parts, its parts need not need each other), and what it is made of:
-//! declared subsystems, and what stands beneath it by name. Names become numbers once, so that a walk
+//! declared subsystems, and what stands beneath it by name and does not say that it uses it. Names become numbers once, so that a walk
 //! costs what it reaches.
 
 use std::collections::{HashMap, HashSet};
@@ -67,7 +67,10 @@ impl Graph {
                 for above in ancestors(id) {
                     let Some(holder) = seen.world.system(&above) else { continue };
                     let at = |id: SystemId| SystemRef { origin: seen.world.origin, id };
+                    // Whoever says that it uses what it stands beneath by name is no part of it.
+                    let uses = system.spec.uses.iter().filter_map(|address| sky.resolve(index, address)).any(|used| used == at(above.clone()));
                     if std::mem::take(&mut nearest)
+                        && !uses
                         && let Some(holder) = graph.place(&at(above.clone()))
                     {
                         graph.join(&mut joined, holder, at(id.clone()), Need::Part);
@@ -147,7 +150,7 @@ fn index(place: u32) -> usize {
 }
 
 /// The names above a name, nearest first.
-fn ancestors(id: &SystemId) -> impl Iterator<Item = SystemId> {
+pub fn ancestors(id: &SystemId) -> impl Iterator<Item = SystemId> {
     std::iter::successors(id.as_str().rsplit_once('/').map(|(above, _)| above), |name| name.rsplit_once('/').map(|(above, _)| above))
         .filter_map(|name| name.parse().ok())
 }

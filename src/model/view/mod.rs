@@ -12,6 +12,9 @@ pub mod suspect;
 pub mod systems;
 pub mod today;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

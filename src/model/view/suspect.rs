@@ -10,7 +10,8 @@
 //! where *habit* is 1 while fewer than two earlier episodes are known, else `0.6 + 1.4 × (the share of
 //! them that began within ten minutes after such a change − the share that would by chance)`, never
 //! below 0.6. "Such a change" is one of the same kind on the same system. An alert that is usual halves
-//! it, unless there is a habit. From [`LIKELY`] on a change is called a suspect: a deployment of the
+//! it, unless there is a habit. An alert that stands under another shares that one's suspects, and its
+//! own count half. From [`LIKELY`] on a change is called a suspect: a deployment of the
 //! system itself half an hour before, of what it uses ten minutes before. A change that came after the
 //! alert is none.
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use super::Sky;
 use super::cause::{coarse, nearness};
+use super::entries::Layers;
 use super::graph::{Graph, Need, Walker};
 use crate::model::event::{Link, SilenceMatcher};
 use crate::model::history::{History, Verdict};
@@ -165,7 +167,29 @@ impl<'a> Changes<'a> {
     }
 
     /// What changed before the alert's last episode began, the likeliest first, at most twenty.
-    pub fn before(&self, walker: &mut Walker<'_>, alert: AlertRef, now: Time) -> Vec<Suspect> {
+    /// What an effect comes from is asked too: a change near its cause counts as it does there, and one
+    /// that is not only half, since the effect is explained.
+    pub fn before(&self, walker: &mut Walker<'_>, layers: &Layers, alert: AlertRef, now: Time) -> Vec<Suspect> {
+        let mut out = self.own(walker, alert, now);
+        let above = layers.above(alert);
+        if !above.is_empty() {
+            let mut there: BTreeMap<EventId, f64> = BTreeMap::new();
+            for suspect in above.into_iter().flat_map(|cause| self.own(walker, cause, now)) {
+                let known = there.entry(suspect.event).or_insert(suspect.weight);
+                *known = known.max(suspect.weight);
+            }
+            for suspect in &mut out {
+                suspect.weight = there.get(&suspect.event).map_or(suspect.weight / 2.0, |there| there.max(suspect.weight / 2.0));
+                suspect.likely = suspect.weight >= LIKELY;
+            }
+        }
+        out.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| (a.before, a.near, a.event).cmp(&(b.before, b.near, b.event))));
+        out.truncate(MOST);
+        out
+    }
+
+    /// What changed near the alert itself, in no order.
+    fn own(&self, walker: &mut Walker<'_>, alert: AlertRef, now: Time) -> Vec<Suspect> {
         let Some((server, seen)) = self.sky.of_origin(alert.origin) else { return Vec::new() };
         let Some(known) = seen.world.alert(alert.alert) else { return Vec::new() };
         let Some(began) = known.now.map(|open| open.since).or_else(|| known.past.last().map(|past| past.from)) else { return Vec::new() };
@@ -180,8 +204,6 @@ impl<'a> Changes<'a> {
         let about: Vec<(usize, &Arc<Deed>)> =
             self.silences.iter().filter(|(on, deed)| *on == server && is_about(&deed.matchers, &known.labels)).copied().collect();
         out.extend(self.weigh(&about, Near::Silence, known, began, usual));
-        out.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| (a.before, a.near, a.event).cmp(&(b.before, b.near, b.event))));
-        out.truncate(MOST);
         out
     }
 
