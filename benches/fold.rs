@@ -51,6 +51,56 @@ fn main() {
     let all = rows(&sky, now);
     let shown = least(|| Now::of(&sky, &all).entries.len());
     println!("now               {:>12.1} ms for 10 000 open alerts", shown * 1e3);
+    causes();
+}
+
+/// Three servers with as many open alerts in all: a third on a storage and its disks, the others on systems
+/// that use it, directly or through one that does, all within a few minutes.
+fn storm(alerts: u32) -> Sky {
+    use midwatch::model::decide::fingerprint;
+    use midwatch::model::event::{Actor, AlertOpened, Condition, Draft, SystemDeclared};
+    use midwatch::model::id::{EventId, Sequence};
+    use midwatch::model::labels::Labels;
+    use midwatch::model::severity::Severity;
+    use midwatch::model::system::SystemSpec;
+    let each = alerts / 3;
+    let seen = (0_u8..3).zip(["infra", "shop", "club"]).map(|(number, name)| {
+        let mut world = World::new(Origin([number; 16]), Incarnation(1));
+        world.name = name.into();
+        let mut tell = |draft: Draft| {
+            let id = EventId { origin: world.origin, incarnation: world.incarnation, sequence: Sequence(world.head.0 + 1) };
+            fold(&mut world, &draft.stamp(id, START));
+        };
+        let system = |n: u32| match (number, n % 5) {
+            (0, _) => format!("dc1/ceph/osd-{}", n % 500),
+            (_, 0) => format!("{name}/db-{}", n % 200),
+            (_, _) => format!("{name}/app-{}", n % 1_000),
+        };
+        for n in 0..each {
+            let id: midwatch::model::id::SystemId = system(n).parse().unwrap();
+            let uses: &[String] = match (number, n % 5) {
+                (0, _) => &[],
+                (_, 0) => &["infra:dc1/ceph".to_owned()],
+                (_, _) => &[format!("{name}/db-{}", n % 200 / 5 * 5)],
+            };
+            let spec = SystemSpec { uses: uses.iter().map(|used| used.parse().unwrap()).collect(), ..SystemSpec::bare(id.clone()) };
+            if n < 1_000 {
+                tell(Draft::new(START, Actor::Server, SystemDeclared { spec }, "").on(id));
+            }
+        }
+        let ceph: midwatch::model::id::SystemId = "dc1/ceph".parse().unwrap();
+        tell(Draft::new(START, Actor::Server, SystemDeclared { spec: SystemSpec::bare(ceph.clone()) }, "").on(ceph));
+        for n in 0..each {
+            let id = system(n).parse().unwrap();
+            let check = format!("check-{n}").as_str().into();
+            let alert = fingerprint(&id, &check, &Labels::default(), &Rules::default());
+            let kind = AlertOpened { alert, check, by: Actor::Source("prometheus".into()), condition: Condition::Problem, expr: None };
+            let at = START.plus(Span::from_secs(i64::from(number) * 60 + i64::from(n % 300)));
+            tell(Draft::new(at, Actor::Source("prometheus".into()), kind, "bad").on(id).severity(Severity::Critical));
+        }
+        Seen { name: name.into(), world: Arc::new(world), freshness: Freshness::Live { age: Span::ZERO } }
+    });
+    Sky::new(seen.collect())
 }
 
 fn least<T>(mut work: impl FnMut() -> T) -> f64 {
@@ -61,6 +111,25 @@ fn least<T>(mut work: impl FnMut() -> T) -> f64 {
             begun.elapsed().as_secs_f64()
         })
         .fold(f64::MAX, f64::min)
+}
+
+fn causes() {
+    for alerts in [2_500, 5_000, 10_000, 20_000] {
+        let sky = storm(alerts);
+        let now = START.plus(Span::from_hours(1));
+        let all = rows(&sky, now);
+        let folded = all.iter().filter(|row| row.cause.is_some()).count();
+        let made = least(|| rows(&sky, now).len());
+        let graph = least(|| midwatch::model::view::graph::Graph::of(&sky).len());
+        let entries = least(|| Now::of(&sky, &all).entries.len());
+        println!(
+            "causes            {:>12.1} ms for {} open alerts over 3 servers, {folded} folded (with their rows; graph {:.1} ms; entries {:.1} ms)",
+            made * 1e3,
+            all.len(),
+            graph * 1e3,
+            entries * 1e3
+        );
+    }
 }
 
 fn rate(count: usize, seconds: f64) -> f64 {

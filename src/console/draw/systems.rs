@@ -150,6 +150,9 @@ fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
             (alert.title.to_string(), Role::Text),
             (format!("  {}", coarse(state.now.since(alert.since))), Role::Muted),
         ]);
+        if let Some(cause) = &alert.cause {
+            lines.push(vec![(format!("         probably an effect: {}", cause.words(&state.sky)), Role::Muted)]);
+        }
     }
     for check in &inside.checks {
         let (glyph_of, role) = match check.status {
