@@ -28,15 +28,18 @@ fn secs(before: i64) -> Time {
     NOW.minus(Span::from_secs(before))
 }
 
-/// Servers by name, each with its systems and what they use.
+/// A server by name, with its systems and what each uses.
+type Server<'a> = (&'a str, &'a [(&'a str, &'a [&'a str])]);
+
+/// Servers, each as its primary has it.
 struct Told {
     servers: Vec<(String, Primary)>,
     asked: u8,
 }
 
 impl Told {
-    fn new(servers: &[(&str, &[(&str, &[&str])])]) -> Told {
-        let primary = |(number, (name, systems)): (u8, &(&str, &[(&str, &[&str])]))| {
+    fn new(servers: &[Server<'_>]) -> Told {
+        let primary = |(number, (name, systems)): (u8, &Server<'_>)| {
             let mut world = World::new(Origin([number; 16]), Incarnation(1));
             world.name = (*name).into();
             let mut primary = Primary::new(world, Rules::default(), secs(86_400 * 30));
@@ -113,7 +116,7 @@ impl Told {
     }
 }
 
-const NET: &[(&str, &[(&str, &[&str])])] = &[
+const NET: &[Server<'static>] = &[
     ("infra", &[("dc1/ceph", &[]), ("dc1/dns", &[])]),
     ("shop", &[("shop", &["infra:dc1/ceph"]), ("shop/db", &[]), ("shop/api", &["shop/db"]), ("office", &[])]),
     ("club", &[("tickets", &["shop:shop/api"])]),
