@@ -161,7 +161,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let linear = is_linear(context).then(|| Echo(!std::io::stdin().is_terminal()));
     let ascii = linear.is_some() || settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
     let themes = Themes { depth, ascii, files: themes(context)? };
-    let chosen = context.global.theme.clone().or(settings.theme).filter(|name| name != AUTO);
+    let chosen = context.global.theme.clone().or(settings.theme.clone()).filter(|name| name != AUTO);
     let name = chosen.as_deref().unwrap_or(Themes::for_background(false));
     let theme = themes.load(name).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
     // A mistake in them keeps nobody from the console: `config check` and the views that are missing tell.
@@ -176,6 +176,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     };
     Ok(Options {
         setup: Setup {
+            shifts: settings.shift_starts(),
             servers,
             keymap: keys::load(context)?,
             theme,

@@ -30,13 +30,25 @@ pub struct Settings {
     pub linger: Span,
     /// The embedded server never ends by itself.
     pub stay: bool,
+    /// The times of day at which shifts begin, on your clock: `["08:00", "20:00"]`. What "since the shift began" means.
+    pub shifts: Vec<String>,
     /// The servers that the console connects to; none: an embedded one that watches this machine.
     pub servers: BTreeMap<String, ServerEntry>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { name: None, theme: None, ascii: None, notify: true, keymap: None, linger: Span::from_mins(10), stay: false, servers: BTreeMap::new() }
+        Settings {
+            name: None,
+            theme: None,
+            ascii: None,
+            notify: true,
+            keymap: None,
+            linger: Span::from_mins(10),
+            stay: false,
+            shifts: Vec::new(),
+            servers: BTreeMap::new(),
+        }
     }
 }
 
@@ -73,6 +85,9 @@ impl Settings {
     /// All that types cannot say.
     pub fn mistakes(&self, path: &Path) -> Vec<Failure> {
         let mut wrong = Vec::new();
+        for text in self.shifts.iter().filter(|text| clock_time(text).is_none()) {
+            wrong.push(Failure::failed(format!("{}: shifts: `{text}` is no time of day", path.display()), "Write it like 08:00"));
+        }
         for (name, entry) in &self.servers {
             let mut refuse = |why: String, hint: &str| wrong.push(Failure::failed(format!("{}: servers.{name}: {why}", path.display()), hint));
             if !server_name(name) {
@@ -85,10 +100,19 @@ impl Settings {
         wrong
     }
 
+    /// When shifts begin.
+    pub fn shift_starts(&self) -> Vec<jiff::civil::Time> {
+        self.shifts.iter().filter_map(|text| clock_time(text)).collect()
+    }
+
     pub fn person(&self) -> Arc<str> {
         let login = || std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok();
         self.name.clone().or_else(login).filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".into()).into()
     }
+}
+
+fn clock_time(text: &str) -> Option<jiff::civil::Time> {
+    jiff::civil::Time::strptime("%H:%M", text.trim()).ok()
 }
 
 /// Names stand in filters (`server:infra`) and addresses (`infra:dc1/ceph`).
@@ -153,6 +177,7 @@ mod tests {
             ("[servers.infra]\nurl = \"ws://127.0.0.1\"", "servers.infra"),
             ("[servers.\"a b\"]\nurl = \"ws://127.0.0.1:1\"", "no name"),
             ("[server.infra]\nurl = \"ws://127.0.0.1:1\"", "Did you mean `servers`?"),
+            ("shifts = [\"8 o'clock\"]", "no time of day"),
             ("linger = \"soon\"", "console.toml:1:10"),
         ] {
             let words = parse(text).unwrap_err().to_string();

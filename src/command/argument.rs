@@ -112,6 +112,11 @@ choice! {
 }
 
 choice! {
+    /// What Today tells of: a day, since one last looked, since the shift began.
+    TodaySpan, "a span", { Day "day", Look "look", Shift "shift" }
+}
+
+choice! {
     /// What decides the order of a list.
     SortBy, "what to sort by", { Urgency "urgency", Age "age", System "system", Check "check", History "history" }
 }

@@ -13,7 +13,7 @@ mod when;
 use std::fmt;
 
 pub use crate::model::nearest;
-pub use argument::{Argument, Expects, GroupBy, SortBy, Words};
+pub use argument::{Argument, Expects, GroupBy, SortBy, TodaySpan, Words};
 pub use registry::{COMMANDS, Command};
 pub use when::{Direction, When};
 

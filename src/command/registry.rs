@@ -10,7 +10,7 @@ use super::Effect::*;
 use super::Palette::*;
 use super::Scope::{Everywhere, Panes as On, Prompt as Typing};
 use super::nearest::nearest;
-use super::{Argument, CommandError, Entry, GroupBy, Pane, SortBy, When, Words};
+use super::{Argument, CommandError, Entry, GroupBy, Pane, SortBy, TodaySpan, When, Words};
 
 /// Panes whose rows are alerts.
 const ALERTS: &[Pane] = &[Pane::Now, Pane::Alerts];
@@ -135,6 +135,7 @@ commands! {
     HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour, in every pane.";
     DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day, in every pane; in Today, tells the day before.";
     DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day, in every pane; in Today, tells the day after.";
+    TodaySpan(Option<TodaySpan>), "today-span", Time, Everywhere, Shown, Looks, "Tells of a day, since you last looked, or since the shift began; the next of these when none is named.";
     BookmarkSet(Option<Words>), "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, with a name if you like; without one, a second time takes it away.";
     BookmarkGo(Option<Words>), "bookmark-go", Time, On(&[Pane::Timeline]), Shown, Looks, "Goes to the bookmark of this name, or to one of all.";
     BookmarkNext, "bookmark-next", Time, On(&[Pane::Timeline]), Hidden, Looks, "Goes to the next bookmark.";
@@ -176,6 +177,7 @@ commands! {
     OpenDashboard, "open-dashboard", Copy, On(SUBJECTS), Shown, Looks, "Opens the dashboard of what is selected.";
     Export(Words), "export", Copy, On(LISTS), Shown, Looks, "Writes the marked rows to a file, as JSON Lines.";
 
+    Glossary, "glossary", Console, Everywhere, Shown, Looks, "Says what the words here mean, midwatch's own and your team's.";
     Help, "help", Console, Everywhere, Shown, Looks, "Shows what the keys do here.";
     Reconnect, "reconnect", Console, Everywhere, Shown, Looks, "Tries all servers again that cannot be reached.";
     Messages, "messages", Console, Everywhere, Shown, Looks, "Shows what this console said before.";

@@ -32,6 +32,8 @@ pub enum Effect {
     Count(CountAsk),
     /// Bookmarks and corrected clocks, over a restart.
     Keep(Kept),
+    /// A page of the events that Today tells of.
+    Past(super::past::Wanted),
     Copy(String),
     /// Open a link with the desktop's opener.
     Open(String),

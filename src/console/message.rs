@@ -116,6 +116,13 @@ pub enum News {
     },
     /// The answer to [`super::effect::Effect::Count`].
     Counts(Counted),
+    /// A page that Today asked for; last: no more comes for that ask; complete: and there is no more that way.
+    Past {
+        generation: u64,
+        entries: Vec<Entry>,
+        last: bool,
+        complete: bool,
+    },
     Problem(Arc<str>),
 }
 

@@ -13,6 +13,7 @@ pub mod list;
 pub mod message;
 pub mod overlay;
 pub mod pane;
+pub mod past;
 pub mod pending;
 pub mod runtime;
 pub mod screen;

@@ -107,6 +107,8 @@ pub struct Runtime {
     looking: std::collections::BTreeMap<u64, (usize, Time)>,
     shelf: Shelf,
     outgoing: Vec<Outgoing>,
+    /// The asks that Today made, and for which of its spans.
+    past: std::collections::BTreeMap<u64, u64>,
     /// The terminal has answered all that it was asked.
     answered: bool,
     between: Between,
@@ -149,6 +151,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         looking: Default::default(),
         shelf: Shelf::default(),
         outgoing: Vec::new(),
+        past: Default::default(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),
         light: false,

@@ -10,6 +10,7 @@ use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
 use crate::model::view::alerts::AlertRow;
 
+use super::past::Past;
 use super::pending::Pending;
 use super::timeline::Timeline;
 
@@ -21,6 +22,12 @@ pub struct Sight<'a> {
     pub made: u64,
     pub links: &'a [Link],
     pub timeline: &'a Timeline,
+    /// The events that Today tells of.
+    pub past: &'a Past,
+    /// The times of day at which shifts begin.
+    pub shifts: &'a [jiff::civil::Time],
+    /// When the person last marked all as read.
+    pub looked: Option<Time>,
     pub pending: &'a Pending,
     pub now: Time,
     pub zone: &'a TimeZone,

@@ -18,6 +18,7 @@ use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
 use super::message::Arriving;
 use super::overlay::Overlay;
 use super::pane::Panes;
+use super::past::Past;
 use super::pending::{Pending, Undo};
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
@@ -42,6 +43,8 @@ pub struct Setup {
     pub zone: TimeZone,
     pub me: Person,
     pub read_only: bool,
+    /// The times of day at which shifts begin.
+    pub shifts: Vec<jiff::civil::Time>,
     /// Makes ids of requests; randomness comes from outside.
     pub request_id: Box<dyn FnMut() -> RequestId + Send>,
 }
@@ -55,6 +58,8 @@ pub struct State {
     held_strip: Option<(u64, Stretch, Vec<Cell>)>,
     /// Pages that are to be asked for.
     pub(super) asks: Vec<Asked>,
+    /// What Today tells of.
+    pub past: Past,
     pub pane: Pane,
     pub panes: Panes,
     pub overlay: Option<Overlay>,
@@ -76,6 +81,7 @@ pub struct State {
     pub zone: TimeZone,
     pub me: Person,
     pub read_only: bool,
+    pub shifts: Vec<jiff::civil::Time>,
     pub request_id: Box<dyn FnMut() -> RequestId + Send>,
     pub pending: Pending,
     pub undo: Vec<Undo>,
@@ -153,6 +159,7 @@ impl State {
             held_strip: None,
             asks: Vec::new(),
             timeline: Timeline::new(names),
+            past: Past::default(),
             pane: Pane::Now,
             panes: Panes::default(),
             overlay: None,
@@ -168,6 +175,7 @@ impl State {
             zone: setup.zone,
             me: setup.me,
             read_only: setup.read_only,
+            shifts: setup.shifts,
             request_id: setup.request_id,
             pending: Pending::default(),
             undo: Vec::new(),
@@ -207,6 +215,9 @@ impl State {
             made: self.made,
             links: &self.links,
             timeline: &self.timeline,
+            past: &self.past,
+            shifts: &self.shifts,
+            looked: None,
             pending: &self.pending,
             now: self.now,
             zone: &self.zone,

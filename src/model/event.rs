@@ -188,6 +188,8 @@ kinds! {
     "config.applied" ConfigApplied {}
     "system.declared" SystemDeclared { spec: SystemSpec }
     "system.removed" SystemRemoved {}
+    /// What words mean here: all of them, by name. Those that were declared before and are not among them are gone.
+    "glossary.declared" GlossaryDeclared { words: BTreeMap<Arc<str>, Arc<str>> }
     "agent.joined" AgentJoined { agent: AgentId, version: Arc<str>, keepalive: super::time::Span }
     "agent.silent" AgentSilent { agent: AgentId, last: Time }
     "agent.returned" AgentReturned { agent: AgentId, silent_since: Time }
@@ -373,6 +375,7 @@ impl Event {
             | Kind::ConfigApplied(_)
             | Kind::SystemDeclared(_)
             | Kind::SystemRemoved(_)
+            | Kind::GlossaryDeclared(_)
             | Kind::AgentJoined(_)
             | Kind::AgentSilent(_)
             | Kind::AgentReturned(_)

@@ -12,8 +12,8 @@ use super::episode::{close, count_day, fill};
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CauseDenied, CauseRestored, CheckChanged,
-    CheckRemoved, ClearReason, Event, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed, SourcePast,
-    SourceRecovered, SystemDeclared, Unwatched,
+    CheckRemoved, ClearReason, Event, GlossaryDeclared, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed,
+    SourcePast, SourceRecovered, SystemDeclared, Unwatched,
 };
 use super::id::{EventId, Fingerprint, SystemId};
 use super::system::SystemSpec;
@@ -90,6 +90,9 @@ fn apply(world: &mut World, event: &Event) {
                     world.systems.remove(system);
                 }
             }
+        }
+        Kind::GlossaryDeclared(GlossaryDeclared { words }) => {
+            world.glossary = words.iter().take(World::WORDS).map(|(word, meaning)| (word.clone(), meaning.clone())).collect()
         }
         Kind::AgentJoined(joined) => agent_joined(world, event, joined),
         Kind::AgentSilent(AgentSilent { agent, last }) => {

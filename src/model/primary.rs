@@ -98,6 +98,12 @@ impl Primary {
         self.take(drafts, now)
     }
 
+    /// What words mean to the team, all of them.
+    pub fn glossary(&mut self, words: &std::collections::BTreeMap<std::sync::Arc<str>, std::sync::Arc<str>>, now: Time) -> Vec<Event> {
+        let draft = decide::configure::glossary(&self.world, words, now);
+        self.record(draft.into_iter().collect(), now)
+    }
+
     /// The systems that the configuration declares, all of them.
     pub fn configure(&mut self, systems: &[SystemSpec], now: Time) -> Vec<Event> {
         let drafts = decide::configure::configure(&self.world, systems, now);

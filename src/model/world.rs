@@ -55,6 +55,9 @@ pub struct World {
     /// Of what somebody said that an alert is not caused by it, oldest first; open or not.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub apart: BTreeMap<Fingerprint, Vec<Apart>>,
+    /// What words mean to the team: from the server's configuration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub glossary: BTreeMap<Arc<str>, Arc<str>>,
     /// Lives of this log that ended: where each stood when the next began.
     pub lives: Vec<(Incarnation, Sequence)>,
     /// Closed episodes that are kept, of all alerts.
@@ -79,6 +82,8 @@ impl World {
     /// Alerts that are over and still known, and closed episodes of all alerts: beyond that the oldest go.
     pub const OVER: usize = 100_000;
     pub const EPISODES: u32 = 1_000_000;
+    /// Words of the team's glossary.
+    pub const WORDS: usize = 500;
 
     pub fn new(origin: Origin, incarnation: Incarnation) -> World {
         World { origin, incarnation, ..World::default() }

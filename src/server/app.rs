@@ -136,6 +136,7 @@ impl Server {
             metrics: metrics.clone(),
             rules: config.rules.clone(),
             systems: config.system.clone(),
+            glossary: config.glossary.clone(),
             retention: config.retention(),
             pace: parts.pace,
             name: name.clone(),

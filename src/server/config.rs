@@ -1,5 +1,6 @@
 //! A server's TOML: read whole or refused, with file, line, column and the nearest right name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
 use crate::model::time::Span;
+use crate::model::world::World;
 use crate::store::Retention;
 
 /// The configuration of one server. This type is the format.
@@ -29,6 +31,8 @@ pub struct Config {
     pub rules: Rules,
     pub retention: RetentionConfig,
     pub system: Vec<SystemSpec>,
+    /// What words mean to the team: shown where they stand in texts.
+    pub glossary: BTreeMap<Arc<str>, Arc<str>>,
     /// How labels of pushed and pulled alerts become systems and severities, in order.
     pub map: Vec<MapRule>,
     /// Labels whose values are secret; not given: those that are so everywhere.
@@ -135,6 +139,16 @@ impl Config {
     /// All that types cannot say: rules that map nothing, sources without a way in, systems declared twice.
     pub fn mistakes(&self, text: &str, file: &str) -> Vec<ConfigError> {
         let mut wrong: Vec<ConfigError> = self.mapping().err().into_iter().map(|error| ConfigError { file: file.into(), ..error }).collect();
+        let refuse = |why: String, hint: &str| ConfigError { file: file.into(), place: None, why, hint: Some(hint.into()) };
+        if self.glossary.len() > World::WORDS {
+            wrong.push(refuse(format!("the glossary has more than {} words", World::WORDS), "Keep those that a newcomer stumbles over"));
+        }
+        for (word, meaning) in &self.glossary {
+            let fits = |text: &str, most: usize| !text.trim().is_empty() && text.chars().count() <= most;
+            if !fits(word, 60) || !fits(meaning, 1_000) {
+                wrong.push(refuse(format!("glossary: `{word}` is empty or too long"), "A word has 60 characters at most, its meaning 1000"));
+            }
+        }
         if let Err(error) = SourceConfig::check_all(&self.source) {
             wrong.push(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
         }

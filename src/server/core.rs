@@ -162,6 +162,8 @@ pub struct CoreParts {
     pub metrics: Arc<Metrics>,
     pub rules: Rules,
     pub systems: Vec<SystemSpec>,
+    /// What words mean to the team.
+    pub glossary: std::collections::BTreeMap<Arc<str>, Arc<str>>,
     pub retention: Retention,
     pub pace: Pace,
     pub name: Arc<str>,
@@ -263,6 +265,8 @@ impl Task {
         let mut events = self.primary.record(drafts, now);
         let systems = std::mem::take(&mut self.parts.systems);
         events.extend(self.primary.configure(&systems, now));
+        let glossary = std::mem::take(&mut self.parts.glossary);
+        events.extend(self.primary.glossary(&glossary, now));
         self.append(events, Vec::new(), now);
         while let Some(flight) = self.flights.pop_front() {
             let Flight { landing, from, to, rows, recorded, replies } = flight;

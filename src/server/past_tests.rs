@@ -12,7 +12,7 @@ use crate::model::tests::{play, step};
 use crate::model::view::alerts::rows;
 use crate::model::view::now::Now;
 use crate::model::view::systems::tree;
-use crate::model::view::today::today;
+use crate::model::view::today::{Ask, Known, tell};
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::server::core::row;
 use crate::server::prime::checkpoint;
@@ -61,7 +61,8 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 /// What the panes show of a world at a time, as data.
 fn shown(world: &World, at: Time) -> String {
     let sky = Sky::new(vec![Seen { name: "shop".into(), world: Arc::new(world.clone()), freshness: Freshness::Live { age: Span::ZERO } }]);
-    let today = today(&sky, at.minus(Span::from_days(1)), at, &jiff::tz::TimeZone::UTC, None);
+    let ask = Ask { from: at.minus(Span::from_days(1)), until: at, now: at, zone: jiff::tz::TimeZone::UTC, system: None };
+    let today = tell(&sky, &[Known::default()], &ask);
     format!("{:?}\n{:?}\n{today:?}\n{:?}", rows(&sky, at), Now::of(&sky, &rows(&sky, at)), tree(&sky, |_| true))
 }
 

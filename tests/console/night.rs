@@ -5,7 +5,8 @@ use std::sync::Arc;
 use midwatch::console::effect::Effect;
 use midwatch::console::keymap::Keymap;
 use midwatch::console::keymap::key::read_sequence;
-use midwatch::console::message::{Entry, Message, News};
+use midwatch::console::message::{Entry, Lazy, Message, News};
+use midwatch::console::past::Wanted;
 use midwatch::console::sight::Link;
 use midwatch::console::state::{Setup, State};
 use midwatch::console::theme::{Depth, Theme};
@@ -20,6 +21,7 @@ use midwatch::model::report::{Report, Reported, ReportedState};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::system::{Contact, SystemSpec};
 use midwatch::model::time::{Span, Time};
+use midwatch::model::view::today::reading::Page;
 use midwatch::model::world::World;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -184,6 +186,8 @@ pub fn night() -> (Told, Told) {
 
 pub struct Desk {
     pub state: State,
+    /// What each server keeps, for those who page through it.
+    kept: Vec<Vec<Arc<Event>>>,
     pub effects: Vec<Effect>,
     pub mono: Span,
     /// When it began to look.
@@ -200,13 +204,14 @@ impl Desk {
             theme: Theme::shipped(theme, Depth::True, false).unwrap(),
             zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(),
             me: "robin".into(),
+            shifts: vec![jiff::civil::time(8, 0, 0, 0), jiff::civil::time(20, 0, 0, 0)],
             read_only: false,
             request_id: Box::new(move || {
                 next += 1;
                 RequestId([next; 16])
             }),
         };
-        let mut desk = Desk { state: State::new(setup, NOW), effects: Vec::new(), mono: Span::from_secs(1), began: NOW };
+        let mut desk = Desk { kept: vec![Vec::new(); names.len()], state: State::new(setup, NOW), effects: Vec::new(), mono: Span::from_secs(1), began: NOW };
         desk.state.size = (width, height);
         desk
     }
@@ -226,8 +231,30 @@ impl Desk {
     pub fn tell(&mut self, message: Message) {
         self.state.clock(self.began.plus(self.mono), self.mono);
         let effects = self.state.update(message);
+        for effect in &effects {
+            if let Effect::Past(wanted) = effect {
+                let answer = self.page(*wanted);
+                self.tell(Message::Server(wanted.server, answer));
+            }
+        }
         self.effects.extend(effects);
         self.settle();
+    }
+
+    /// As a server answers.
+    fn page(&self, wanted: Wanted) -> News {
+        let mut rows = self.kept[wanted.server].clone();
+        rows.sort_by_key(|event| (event.at, event.id.sequence));
+        match wanted.page {
+            Page::Before(at, sequence) => {
+                rows.retain(|event| (event.at, event.id.sequence) < (at, sequence));
+                rows.reverse();
+            }
+            Page::After(at, sequence) => rows.retain(|event| (event.at, event.id.sequence) > (at, sequence)),
+        }
+        let complete = rows.len() < wanted.most;
+        let entry = |event: Arc<Event>| Entry::known(&event);
+        News::Past { generation: wanted.generation, entries: rows.into_iter().take(wanted.most).map(entry).collect(), last: true, complete }
     }
 
     fn settle(&mut self) {
@@ -237,6 +264,11 @@ impl Desk {
 
     pub fn hear(&mut self, server: usize, news: Vec<News>) {
         for news in news {
+            match &news {
+                News::Older { entries, .. } => self.kept[server].extend(entries.iter().filter_map(|entry| entry.event.event())),
+                News::Events { events, .. } => self.kept[server].extend(events.iter().cloned()),
+                _ => {}
+            }
             self.tell(Message::Server(server, news));
         }
     }

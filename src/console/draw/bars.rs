@@ -192,7 +192,13 @@ fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
             (Command::NoteAdd(None), "note"),
         ],
         Pane::Systems => vec![(Command::Unfold, "unfold"), (Command::Open, "open"), (Command::ShowTimeline, "its timeline"), (Command::NoteAdd(None), "note")],
-        Pane::Today => vec![(Command::DayBack, "day before"), (Command::DayForward, "day after")],
+        Pane::Today => vec![
+            (Command::Open, "its events"),
+            (Command::DayBack, "day before"),
+            (Command::DayForward, "day after"),
+            (Command::TodaySpan(None), "other span"),
+            (Command::Glossary, "words"),
+        ],
         Pane::Servers => vec![(Command::Reconnect, "try again"), (Command::Open, "open")],
     };
     // What a newcomer needs most stands where a narrow line still has it.

@@ -80,7 +80,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
             float(canvas, Rect { x: area.right() - width, y: area.bottom() - height, width, height }, choose.of.title(), width, height)
         }
         Of::Views | Of::Bookmarks => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
-        Of::Commands | Of::Anything => float(canvas, area, choose.of.title(), 96, 18),
+        Of::Commands | Of::Anything | Of::Events | Of::Words => float(canvas, area, choose.of.title(), 96, 18),
     };
     if inner.height < 3 {
         return None;
@@ -121,15 +121,16 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
                 Goal::Web(_) => (glyphs.link, Role::Link),
                 Goal::Command(..) => (glyphs.arrow, Role::Key),
                 Goal::View(_) | Goal::SaveView(_) => (glyphs.bookmark, Role::Bookmark),
-                Goal::Pane(_) | Goal::Theme(_) => (glyphs.folded, Role::Muted),
+                Goal::Pane(_) | Goal::Theme(_) | Goal::Nothing => (glyphs.folded, Role::Muted),
             };
             canvas.text(inner.x + 2, y, 1, glyph, role);
         }
         let indent = if choose.of == Of::Anything { 2 } else { 0 };
         let room = match choose.of {
-            Of::Commands => name_room,
+            Of::Commands | Of::Words => name_room,
             Of::Anything => inner.width.saturating_sub(28),
             Of::Views | Of::Bookmarks => (inner.width / 2).min(40),
+            Of::Events => inner.width.saturating_sub(24),
             Of::Themes => 16,
         };
         let style = if selected { canvas.theme.selected(Role::Strong) } else { canvas.style(Role::Text) };

@@ -558,6 +558,7 @@ const fn speaks(effect: &Effect) -> bool {
         | Effect::Views(_)
         | Effect::LookBack { .. }
         | Effect::Page(_)
+        | Effect::Past(_)
         | Effect::Count(_)
         | Effect::Keep(_)
         | Effect::Notify(_)

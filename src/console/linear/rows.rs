@@ -293,9 +293,17 @@ pub fn heading(state: &State) -> Vec<String> {
 
 /// The whole text of Today.
 pub fn today(state: &State) -> Vec<String> {
-    let lines = state.panes.today.wrapped.iter().map(|(words, indent)| {
-        let text: String = words.iter().map(|(text, _)| text.as_str()).collect();
-        format!("{}{}", " ".repeat(usize::from(*indent)), text.trim())
+    let lines = state.panes.today.lines.iter().map(|line| {
+        let words: String = line.words.iter().map(|(text, _)| text.as_str()).collect();
+        let indent = " ".repeat(usize::from(line.indent.min(4)));
+        match &line.head {
+            Some(head) => {
+                let before = [head.label.as_str(), head.when.as_str()].into_iter().filter(|part| !part.is_empty());
+                let before: Vec<&str> = before.chain(std::iter::once(words.trim())).collect();
+                format!("{indent}{}", before.join(" "))
+            }
+            None => format!("{indent}{}", words.trim()),
+        }
     });
     tidy(lines.collect())
 }

@@ -37,6 +37,10 @@ pub enum Of {
     Views,
     /// Of the timeline.
     Bookmarks,
+    /// What a sentence was made from.
+    Events,
+    /// The glossary.
+    Words,
 }
 
 impl Of {
@@ -47,6 +51,8 @@ impl Of {
             Of::Themes => "theme",
             Of::Views => "saved views",
             Of::Bookmarks => "bookmark",
+            Of::Events => "events",
+            Of::Words => "words",
         }
     }
 }
@@ -79,6 +85,8 @@ pub enum Goal {
     View(String),
     /// What one sees, under this name.
     SaveView(String),
+    /// Only read.
+    Nothing,
 }
 
 impl Choose {

@@ -12,6 +12,7 @@ use crate::console::state::Tone;
 use crate::console::timeline::{Asked, Toward};
 use crate::model::id::Sequence;
 use crate::model::time::Time;
+use crate::model::view::today::reading::Page;
 use crate::model::words::counted;
 
 impl Runtime {
@@ -71,6 +72,22 @@ impl Runtime {
                         self.searched.pop_first();
                     }
                     self.searched.insert(self.asks | (1 << 62), words);
+                }
+            }
+            Effect::Past(wanted) => {
+                self.asks += 1;
+                let page = match wanted.page {
+                    Page::Before(at, sequence) => Paging::Before(Some(Place { at, sequence })),
+                    Page::After(at, sequence) => Paging::After(Some(Place { at, sequence })),
+                };
+                let id = self.asks | (1 << 61);
+                let ask = HistoryAsk { id, page, limit: u64::try_from(wanted.most).unwrap_or(1_000), filter: None };
+                match self.servers.as_ref().map(|servers| servers.handle.history(ServerIndex(wanted.server), ask)) {
+                    Some(Ok(())) => {
+                        self.past.insert(id, wanted.generation);
+                    }
+                    Some(Err(_)) => self.state.past.lost(wanted.server),
+                    None => self.state.past.alone = true,
                 }
             }
             Effect::Copy(text) if self.linear.is_some() => self.tell(&text),

@@ -69,9 +69,11 @@ impl Runtime {
                     event: Lazy::Later(page.clone(), index),
                 };
                 let entries = (0_u32..).zip(entries).map(place).collect();
-                let mut news = match self.searched.get(&id).cloned() {
-                    Some(words) => vec![News::Found { words, entries }],
-                    None => {
+                let past = if last { self.past.remove(&id) } else { self.past.get(&id).copied() };
+                let mut news = match (past, self.searched.get(&id).cloned()) {
+                    (Some(generation), _) => vec![News::Past { generation, entries, last, complete }],
+                    (None, Some(words)) => vec![News::Found { words, entries }],
+                    (None, None) => {
                         let reached = reached.map(|place| (place.at, place.sequence.0));
                         vec![News::Page { ask: id >> 1, entries, last, complete: complete && last, filtered, reached }]
                     }

@@ -32,6 +32,7 @@ impl State {
             Command::Fold => self.fold(),
             Command::Unfold => self.unfold(),
             Command::UnfoldAll => self.unfold_all(),
+            Command::Open if self.pane == Pane::Today => self.open_sentence(),
             Command::Open => {
                 self.panes.opened = true;
                 self.panes.detail_top = 0;
@@ -105,6 +106,11 @@ impl State {
             Command::HourForward => return self.shift(Span::from_hours(1), false),
             Command::DayBack => return self.shift_day(true),
             Command::DayForward => return self.shift_day(false),
+            Command::TodaySpan(span) => {
+                let next = if self.pane == Pane::Today { self.panes.today.which.next() } else { self.panes.today.which };
+                self.show(Pane::Today);
+                self.panes.today.tell_of(span.unwrap_or(next));
+            }
             Command::BookmarkSet(words) => return self.set_bookmark(words.map(|words| words.0)),
             Command::BookmarkGo(words) => self.go_to_bookmark(words.as_ref().map(|words| words.0.as_str())),
             Command::FilterContext(words) => self.set_context(words.as_ref().map(|words| words.0.as_str())),
@@ -193,6 +199,7 @@ impl State {
                 return self.open(&links, "dashboard");
             }
             Command::Export(Words(path)) => return self.export(path),
+            Command::Glossary => self.glossary(),
             Command::Help => self.overlay = Some(Overlay::Help { top: 0 }),
             Command::Reconnect => return vec![Effect::Reconnect],
             Command::Messages => self.overlay = Some(Overlay::Messages { top: 0 }),
@@ -591,6 +598,7 @@ impl State {
                 self.say(Tone::Plain, format!("theme {name} until the end; theme = \"{name}\" in console.toml keeps it"));
             }
             Goal::Place(place) => self.go_to_place(place),
+            Goal::Nothing => {}
             Goal::Command(name, _) => {
                 if let Ok(command) = Command::parse(name) {
                     self.perform(command);

@@ -8,6 +8,7 @@ mod news;
 mod offline;
 mod prompts;
 mod timeline;
+mod today;
 mod verbs;
 mod views;
 
@@ -104,5 +105,16 @@ impl State {
         let mut effects = self.perform(command);
         effects.extend(self.wanted());
         effects
+    }
+
+    /// The events of the span that Today tells of.
+    pub(super) fn wanted_past(&mut self) -> Vec<Effect> {
+        let (from, until) = self.panes.today.span(&self.sight());
+        self.past.span(from, until, self.links.len());
+        if self.past.alone {
+            return Vec::new();
+        }
+        let links: Vec<bool> = self.links.iter().map(|link| link.state == super::sight::LinkState::Up && link.known).collect();
+        self.past.wanting(|server| links.get(server).copied().unwrap_or(false)).into_iter().map(Effect::Past).collect()
     }
 }

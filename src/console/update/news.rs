@@ -54,6 +54,7 @@ impl State {
                 self.strip.lost(server);
                 self.landed(arrival);
                 self.went_away(server);
+                self.past.lost(server);
                 self.dirty = true;
                 if was_up {
                     self.say(Tone::Wrong, format!("{name} is lost: {why}. What you see of it is how it was"));
@@ -71,11 +72,15 @@ impl State {
                     self.timeline.forget(server);
                     self.strip.forget(server);
                 }
+                // What happened between the last word and this snapshot was not heard.
+                self.past.forget(server);
                 self.dirty = true;
                 if let Some(why) = why {
                     self.say(Tone::Wrong, format!("{name}: {why}"));
                 }
-                return self.came(server);
+                let mut effects = self.came(server);
+                effects.extend(self.wanted());
+                return effects;
             }
             News::Events { events, lag } => return self.events(server, &events, lag),
             News::Claim { lag } => {
@@ -99,6 +104,10 @@ impl State {
                 }
             }
             News::Found { words, entries } => self.hunted(&words, &entries),
+            News::Past { generation, entries, last, complete } => {
+                self.past.take(server, generation, &entries, last, complete);
+                return self.wanted();
+            }
             News::Older { entries, complete } => self.timeline.add_older(server, entries, complete),
             News::Then { at, then } => {
                 let then = match then {
@@ -150,6 +159,7 @@ impl State {
         }
         self.timeline.add_live(server, events);
         self.count_live(server, events);
+        self.past.hear(server, events);
         self.dirty = true;
         let urgent = events.iter().find(|event| matches!(event.kind, crate::model::event::Kind::AlertOpened(_)) && event.severity >= Severity::Critical);
         match urgent {

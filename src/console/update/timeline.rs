@@ -24,6 +24,9 @@ impl State {
         let mut effects: Vec<Effect> = std::mem::take(&mut self.asks).into_iter().map(Effect::Page).collect();
         effects.extend(self.hunt_wants());
         effects.extend(self.timeline.again().into_iter().map(Effect::Page));
+        if self.pane == Pane::Today {
+            effects.extend(self.wanted_past());
+        }
         if self.pane != Pane::Timeline {
             return effects;
         }

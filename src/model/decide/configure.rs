@@ -1,13 +1,21 @@
 //! The systems that the configuration declares become events when they differ from what is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::model::event::{Actor, ConfigApplied, Draft, SystemDeclared, SystemRemoved};
+use crate::model::event::{Actor, ConfigApplied, Draft, GlossaryDeclared, SystemDeclared, SystemRemoved};
 use crate::model::id::SystemId;
 use crate::model::system::SystemSpec;
 use crate::model::time::Time;
 use crate::model::words::counted;
 use crate::model::world::World;
+
+/// What words mean here, when that is not what is known.
+pub fn glossary(world: &World, words: &BTreeMap<Arc<str>, Arc<str>>, now: Time) -> Option<Draft> {
+    let differs = world.glossary != *words;
+    let title = if words.is_empty() { "the glossary is gone".to_owned() } else { "the glossary has new words or meanings".to_owned() };
+    differs.then(|| Draft::new(now, Actor::Server, GlossaryDeclared { words: words.clone() }, title))
+}
 
 pub fn configure(world: &World, systems: &[SystemSpec], now: Time) -> Vec<Draft> {
     let mut out = Vec::new();

@@ -6,6 +6,7 @@ pub mod alerts;
 pub mod cause;
 pub mod detail;
 pub mod entries;
+pub mod glossary;
 pub mod graph;
 pub mod now;
 pub mod suspect;
