@@ -100,7 +100,8 @@ async fn carry(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt +
 }
 
 struct Watcher {
-    servers: Servers,
+    /// Nothing only while the process is being replaced.
+    servers: Option<Servers>,
     replica: Replica,
     folder: PathBuf,
     to: Option<Sequence>,
@@ -121,11 +122,11 @@ impl Watcher {
         let servers = Servers::connect_by(&[config], vec![Arc::new(line.clone())], &wishes, &handed).unwrap();
         let to = kept.as_ref().map(|kept| kept.world.head);
         let replica = Replica { world: kept.map(|kept| kept.world), ..Replica::default() };
-        Watcher { servers, replica, folder, to, answers: BTreeMap::new(), snapshots: 0, line }
+        Watcher { servers: Some(servers), replica, folder, to, answers: BTreeMap::new(), snapshots: 0, line }
     }
 
     /// The console ends and begins anew, from what it kept last.
-    fn again(&mut self, door: &Door, random: &Arc<SeededRandom>, now: Time) {
+    async fn again(&mut self, door: &Door, random: &Arc<SeededRandom>, now: Time) {
         self.drain();
         // Killed now and then: then what stands there is older.
         if random.below(3) > 0
@@ -133,6 +134,9 @@ impl Watcher {
         {
             keep::save(&self.folder.join("heard"), &Kept { heard: now, world, events: Vec::new() }).unwrap();
         }
+        // A process that ended writes nothing any more: its link is gone before the next one looks what waits.
+        drop(self.servers.take());
+        tokio::time::sleep(Duration::from_millis(1)).await;
         let next = Watcher::new(door, random, self.folder.clone());
         let before = std::mem::replace(self, next);
         (self.answers, self.snapshots) = (before.answers, before.snapshots);
@@ -145,7 +149,7 @@ impl Watcher {
 
     /// Takes what has come, and holds every promise about it.
     fn drain(&mut self) {
-        while let Ok((_, update)) = self.servers.updates.try_recv() {
+        while let Some(Ok((_, update))) = self.servers.as_mut().map(|servers| servers.updates.try_recv()) {
             self.replica.apply(&update);
             match update {
                 Update::Snapshot { world, .. } => {
@@ -247,7 +251,7 @@ async fn one_night(seed: u64) -> (usize, usize) {
                 request.id = random.request_id();
                 request.made = clock.now();
                 asked.insert(request.id, format!("note {}", asked.len()));
-                drop(watchers[who].servers.handle.request(ServerIndex(0), request).unwrap());
+                drop(watchers[who].servers.as_ref().unwrap().handle.request(ServerIndex(0), request).unwrap());
             }
             6 => watchers[who].line.state.store(BROKEN, Ordering::SeqCst),
             7 => watchers[who].line.state.store(STALLED, Ordering::SeqCst),
@@ -257,7 +261,7 @@ async fn one_night(seed: u64) -> (usize, usize) {
             14 => log.hold(),
             15 | 16 => log.release(),
             17 => log.fail_next(StoreError::Write { path: "/var".into(), why: "no space left".into(), hint: "Make room".into() }),
-            19 => watchers[who].again(&door, &random, clock.now()),
+            19 => watchers[who].again(&door, &random, clock.now()).await,
             18 => clock.shift(-i64::try_from(random.below(3_000_000)).unwrap()),
             _ if random.below(4) == 0 => {
                 log.release();
@@ -285,7 +289,8 @@ async fn one_night(seed: u64) -> (usize, usize) {
         if watchers.iter().all(all) && watchers.iter().all(Watcher::is_done) {
             break world;
         }
-        assert!(Instant::now() < deadline, "seed {seed}: healed, and still apart");
+        let heads: Vec<_> = watchers.iter().map(|watcher| (watcher.replica.world.as_ref().map(|own| own.head), watcher.is_done())).collect();
+        assert!(Instant::now() < deadline, "seed {seed}: healed, and still apart: {heads:?} beside {:?}", world.head);
     };
     for watcher in &watchers {
         assert_eq!(watcher.replica.world.as_deref(), Some(&*world), "seed {seed}: the same world everywhere");
