@@ -92,7 +92,13 @@ impl Fresh {
 /// Turns a link's events into updates until either end is gone.
 pub(super) async fn run(index: ServerIndex, mut link: mpsc::Receiver<LinkEvent>, updates: mpsc::Sender<(ServerIndex, Update)>) {
     let mut origin = Origin::default();
-    while let Some(event) = link.recv().await {
+    loop {
+        // When nobody listens any more, the link must learn it at once, not with the next message.
+        let event = tokio::select! {
+            event = link.recv() => event,
+            () = updates.closed() => None,
+        };
+        let Some(event) = event else { return };
         let update = match event {
             LinkEvent::Connecting { attempt } => Update::Connecting { attempt },
             LinkEvent::Up(welcome) => {

@@ -85,13 +85,26 @@ impl LinkHandle {
     }
 }
 
-/// Starts the task. It ends when the handles or the receiver are gone.
+/// How long a link whose owner is gone may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Starts the task. It ends when the handles or the receiver are gone: at once when nothing holds it up,
+/// and soon when the line takes no bytes. What had not reached the outbox by then is not sent later.
 pub fn spawn(config: LinkConfig, dial: Arc<dyn Dial>, random: Arc<dyn Random>, outbox: Box<dyn Outbox>) -> (LinkHandle, mpsc::Receiver<LinkEvent>) {
     let (orders, taken) = mpsc::channel(1_024);
     let (events, receiver) = mpsc::channel(64);
     let cursor = config.subscribe.as_ref().and_then(|subscribe| subscribe.cursor);
     let link = Link { backoff: Backoff::new(config.first_wait, config.longest_wait), config, dial, random, outbox, orders: taken, events, cursor };
-    tokio::spawn(link.run());
+    let owner = link.events.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = link.run() => {}
+            () = async {
+                owner.closed().await;
+                tokio::time::sleep(GOODBYE).await;
+            } => {}
+        }
+    });
     (LinkHandle { orders }, receiver)
 }
 

@@ -120,7 +120,7 @@ impl Told {
     /// The server as it was then.
     pub fn then(&self, at: Time) -> Told {
         let primary = Primary { world: self.at(at), ..self.primary.clone() };
-        Told { primary, log: self.log.iter().filter(|event| event.recorded <= at).cloned().collect() }
+        Told { primary, log: self.log.iter().filter(|event| event.recorded <= at || event.at <= at).cloned().collect() }
     }
 
     /// What a console gets on its first connection.

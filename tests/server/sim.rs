@@ -134,9 +134,10 @@ impl Watcher {
         {
             keep::save(&self.folder.join("heard"), &Kept { heard: now, world, events: Vec::new() }).unwrap();
         }
-        // A process that ended writes nothing any more: its link is gone before the next one looks what waits.
+        // A process that ended writes nothing any more: its link, which has a second to say goodbye, is gone
+        // before the next one looks what waits.
         drop(self.servers.take());
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let next = Watcher::new(door, random, self.folder.clone());
         let before = std::mem::replace(self, next);
         (self.answers, self.snapshots) = (before.answers, before.snapshots);
@@ -289,8 +290,8 @@ async fn one_night(seed: u64) -> (usize, usize) {
         if watchers.iter().all(all) && watchers.iter().all(Watcher::is_done) {
             break world;
         }
-        let heads: Vec<_> = watchers.iter().map(|watcher| (watcher.replica.world.as_ref().map(|own| own.head), watcher.is_done())).collect();
-        assert!(Instant::now() < deadline, "seed {seed}: healed, and still apart: {heads:?} beside {:?}", world.head);
+        let apart = || watchers.iter().map(|watcher| (watcher.replica.world.as_ref().map(|own| own.head), watcher.is_done())).collect::<Vec<_>>();
+        assert!(Instant::now() < deadline, "seed {seed}: healed, and still apart: {:?} beside {:?}", apart(), world.head);
     };
     for watcher in &watchers {
         assert_eq!(watcher.replica.world.as_deref(), Some(&*world), "seed {seed}: the same world everywhere");
