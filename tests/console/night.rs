@@ -5,7 +5,7 @@ use std::sync::Arc;
 use midwatch::console::effect::Effect;
 use midwatch::console::keymap::Keymap;
 use midwatch::console::keymap::key::read_sequence;
-use midwatch::console::message::{Entry, Lazy, Message, News};
+use midwatch::console::message::{Entry, Message, News};
 use midwatch::console::past::Wanted;
 use midwatch::console::sight::Link;
 use midwatch::console::state::{Setup, State};
