@@ -98,7 +98,9 @@ impl Linear {
     pub fn settle(&mut self, state: &mut State, clock: impl Fn() -> Span) {
         settle(state, clock);
         let known = |link: &super::sight::Link| link.known || matches!(link.state, super::sight::LinkState::Lost { .. });
-        let answered = state.links.iter().all(known) || (state.links.iter().all(|link| link.is_file) && !state.timeline.has_more());
+        // Files are there at once, and what they hold comes a little later.
+        let files = state.links.iter().all(|link| link.is_file);
+        let answered = if files { !state.timeline.has_more() } else { state.links.iter().all(known) };
         if !self.begun && (answered || state.mono >= PATIENCE) {
             self.begun = true;
             self.news.know(state);
