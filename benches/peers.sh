@@ -20,3 +20,6 @@ echo "## bytes a key (G10, G10c)"
 python3 benches/peers/keys.py
 echo "## the first frame (G12)"
 python3 benches/peers/startup.py
+echo "## a million events: first rows, and keys (G12b, G10b, G11, G13)"
+python3 benches/peers/rows.py "$FOLDER"
+python3 benches/peers/million.py "$FOLDER"
