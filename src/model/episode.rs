@@ -10,6 +10,7 @@ use super::event::{Actor, AlertPast, ClearReason, Condition, Event};
 use super::id::{Fingerprint, SystemId};
 use super::severity::Severity;
 use super::time::{Span, Time};
+use super::words::first_line;
 use super::world::{Alert, Day, Deed, DeedKind, Ended, Past, World};
 
 /// The longest run of days that one episode marks on its strip.
@@ -49,7 +50,7 @@ pub(super) fn close(world: &mut World, fingerprint: Fingerprint, at: Time, reaso
 /// Who ended it, or what somebody said or changed right before it ended.
 fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reason: ClearReason, by: Option<&Event>) -> Option<Ended> {
     if let Some(event) = by.filter(|event| reason == ClearReason::Resolved && matches!(event.actor, Actor::User(_))) {
-        return Some(Ended { at: until, by: event.actor.clone(), kind: DeedKind::Resolved, words: first_line(&event.text) });
+        return Some(Ended { at: until, by: event.actor.clone(), kind: DeedKind::Resolved, words: first_line(&event.text).into() });
     }
     let alert = world.alert(fingerprint)?;
     // Deeds stand in the order in which they were written: what is older than the episode ends the search.
@@ -59,7 +60,7 @@ fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reas
         let here = deed.system.as_ref().is_some_and(|system| alert.system == *system || alert.system.within(system));
         match deed.kind {
             DeedKind::Change | DeedKind::Restarted if here => {
-                return Some(Ended { at: until, by: deed.by.clone(), kind: deed.kind, words: first_line(&deed.title) });
+                return Some(Ended { at: until, by: deed.by.clone(), kind: deed.kind, words: first_line(&deed.title).into() });
             }
             DeedKind::Note if deed.alert == Some(fingerprint) => note = note.or(Some(deed)),
             DeedKind::Change
@@ -78,42 +79,14 @@ fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reas
             | DeedKind::Other => {}
         }
     }
-    note.map(|deed| Ended { at: until, by: deed.by.clone(), kind: DeedKind::Note, words: first_line(&deed.title) })
-}
-
-/// Characters of the words that are kept.
-const WORDS: usize = 200;
-
-fn first_line(text: &str) -> Arc<str> {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().chars().take(WORDS).collect::<String>().into()
+    note.map(|deed| Ended { at: until, by: deed.by.clone(), kind: DeedKind::Note, words: first_line(&deed.title).into() })
 }
 
 /// An episode from before anybody watched here. One that is known already changes nothing.
 pub(super) fn fill(world: &mut World, event: &Event, system: &SystemId, episode: &AlertPast) {
     let (from, until) = (event.at, episode.until.max(event.at));
-    let alert = world.alerts.entry(episode.alert).or_insert_with(|| {
-        Arc::new(Alert {
-            system: system.clone(),
-            check: episode.check.clone(),
-            labels: event.labels.clone(),
-            condition: Condition::Problem,
-            severity: event.severity,
-            title: event.title.clone(),
-            text: event.text.clone(),
-            links: event.links.clone(),
-            expr: None,
-            holders: Vec::new(),
-            flapping: false,
-            now: None,
-            care: None,
-            episodes: 0,
-            first: from,
-            past: Vec::new(),
-            days: Vec::new(),
-            ended: None,
-            filled: None,
-        })
-    });
+    let known = world.alerts.entry(episode.alert);
+    let alert = known.or_insert_with(|| Arc::new(Alert::told_by(event, system.clone(), episode.check.clone(), Condition::Problem)));
     if alert.past.iter().any(|past| past.from == from && past.until == until) {
         return;
     }

@@ -246,29 +246,8 @@ fn alert_opened(world: &mut World, event: &Event, opened: &AlertOpened) {
     let system = shared(world, system);
     // A primary never opens twice; a log that lost its closing event does. The newer word counts.
     close(world, opened.alert, event.at, ClearReason::Absent, None);
-    let alert = world.alerts.entry(opened.alert).or_insert_with(|| {
-        Arc::new(Alert {
-            system: system.clone(),
-            check: opened.check.clone(),
-            labels: event.labels.clone(),
-            condition: opened.condition,
-            severity: event.severity,
-            title: event.title.clone(),
-            text: event.text.clone(),
-            links: Vec::new(),
-            expr: None,
-            holders: Vec::new(),
-            flapping: false,
-            now: None,
-            care: None,
-            episodes: 0,
-            first: event.at,
-            past: Vec::new(),
-            days: Vec::new(),
-            ended: None,
-            filled: None,
-        })
-    });
+    let known = world.alerts.entry(opened.alert);
+    let alert = known.or_insert_with(|| Arc::new(Alert::told_by(event, system.clone(), opened.check.clone(), opened.condition)));
     let alert = Arc::make_mut(alert);
     alert.system = system;
     alert.labels = event.labels.clone();

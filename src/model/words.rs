@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers as people read them, and the one line that stands for a text.
 
 use std::fmt::Display;
 
@@ -20,6 +20,14 @@ pub fn grouped(number: usize) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Characters of a first line that are kept.
+const LONGEST_LINE: usize = 200;
+
+/// The first line with something in it, cut off after two hundred characters.
+pub fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().chars().take(LONGEST_LINE).collect()
 }
 
 #[cfg(test)]

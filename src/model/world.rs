@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Actor, ClearReason, Condition, Link, Silence, SilenceMatcher};
+use super::event::{Actor, ClearReason, Condition, Event, Link, Silence, SilenceMatcher};
 use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
@@ -360,6 +360,31 @@ impl DeedKind {
 }
 
 impl Alert {
+    /// As the first event about it tells, before any of its episodes is counted.
+    pub(super) fn told_by(event: &Event, system: SystemId, check: CheckId, condition: Condition) -> Alert {
+        Alert {
+            system,
+            check,
+            labels: event.labels.clone(),
+            condition,
+            severity: event.severity,
+            title: event.title.clone(),
+            text: event.text.clone(),
+            links: event.links.clone(),
+            expr: None,
+            holders: Vec::new(),
+            flapping: false,
+            now: None,
+            care: None,
+            episodes: 0,
+            first: event.at,
+            past: Vec::new(),
+            days: Vec::new(),
+            ended: None,
+            filled: None,
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         self.now.is_some()
     }

@@ -2,14 +2,14 @@
 //! channel, like the latest observations: the latest wins, and a slow reader misses nothing but the past.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Message;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::hub::message;
+use super::hub::Encoded;
 use super::intake::Counts;
 use super::metrics::{self, Metrics};
 use super::source::{SourceState, Watch};
@@ -17,8 +17,7 @@ use crate::link::Clock;
 use crate::model::health::{Health, Limits, Numbers, Room, SourceHealth, Wrong, judge};
 use crate::model::time::Span;
 use crate::store::Log;
-use crate::wire::codec::encode;
-use crate::wire::{Encoding, EventBytes, ToClient};
+use crate::wire::{Encoding, ToClient};
 
 /// How the room on the data folder's file system is found; handed in, so that tests say what is left.
 pub type Disk = Arc<dyn Fn() -> Option<Room> + Send + Sync>;
@@ -32,22 +31,16 @@ const LONGEST_WORDS: usize = 300;
 /// What is told, encoded once for all who listen.
 pub struct HealthFrame {
     pub health: Health,
-    frames: [OnceLock<Option<Message>>; 3],
+    encoded: Encoded,
 }
 
 impl HealthFrame {
     fn new(health: Health) -> HealthFrame {
-        HealthFrame { health, frames: Default::default() }
+        HealthFrame { health, encoded: Encoded::default() }
     }
 
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
-        let [json, plain, packed] = &self.frames;
-        let slot = match encoding {
-            Encoding::Json => json,
-            Encoding::MessagePack => plain,
-            Encoding::Zstd => packed,
-        };
-        slot.get_or_init(|| encode(&ToClient::<EventBytes>::Health(self.health.clone()), encoding).ok().map(message)).clone()
+        self.encoded.message(encoding, || ToClient::Health(self.health.clone()))
     }
 }
 

@@ -24,6 +24,30 @@ pub fn message(frame: Frame) -> Message {
     }
 }
 
+/// A message to many, encoded at most once for each encoding, when the first one wants it so.
+#[derive(Default)]
+pub struct Encoded([OnceLock<Option<Message>>; 3]);
+
+impl Encoded {
+    /// `None`: what `make` makes cannot be encoded, which nothing that is told should bring about.
+    pub fn message(&self, encoding: Encoding, make: impl FnOnce() -> ToClient<EventBytes>) -> Option<Message> {
+        let [json, plain, packed] = &self.0;
+        let slot = match encoding {
+            Encoding::Json => json,
+            Encoding::MessagePack => plain,
+            Encoding::Zstd => packed,
+        };
+        slot.get_or_init(|| match encode(&make(), encoding) {
+            Ok(frame) => Some(message(frame)),
+            Err(error) => {
+                tracing::error!(%error, "a message to those who listen cannot be encoded");
+                None
+            }
+        })
+        .clone()
+    }
+}
+
 /// Everything in (`from`, `to`]; without rows a claim that nothing happened.
 pub struct Publication {
     pub incarnation: Incarnation,
@@ -32,35 +56,20 @@ pub struct Publication {
     pub rows: Vec<Row>,
     pub lag: Span,
     size: usize,
-    frames: [OnceLock<Option<Message>>; 3],
+    encoded: Encoded,
 }
 
 impl Publication {
     pub fn new(incarnation: Incarnation, from: Sequence, to: Sequence, rows: Vec<Row>, lag: Span) -> Publication {
         let size = 64 + rows.iter().map(|row| row.bytes.len()).sum::<usize>();
-        Publication { incarnation, from, to, rows, lag, size, frames: Default::default() }
+        Publication { incarnation, from, to, rows, lag, size, encoded: Encoded::default() }
     }
 
-    /// Encoded for everybody who wants it so. `None`: it cannot be, which no event should bring about.
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
-        let [json, plain, packed] = &self.frames;
-        let slot = match encoding {
-            Encoding::Json => json,
-            Encoding::MessagePack => plain,
-            Encoding::Zstd => packed,
-        };
-        slot.get_or_init(|| {
+        self.encoded.message(encoding, || {
             let events = self.rows.iter().map(|row| EventBytes(row.bytes.clone())).collect();
-            let batch = Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag };
-            match encode(&ToClient::Batch(batch), encoding) {
-                Ok(frame) => Some(message(frame)),
-                Err(error) => {
-                    tracing::error!(%error, from = self.from.0, to = self.to.0, "a batch cannot be encoded");
-                    None
-                }
-            }
+            ToClient::Batch(Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag })
         })
-        .clone()
     }
 }
 
@@ -69,12 +78,12 @@ pub struct VitalsFrame {
     pub since: u64,
     pub version: u64,
     observations: Vec<Observation>,
-    frames: [OnceLock<Option<Message>>; 3],
+    encoded: Encoded,
 }
 
 impl VitalsFrame {
     fn new(since: u64, version: u64, observations: Vec<Observation>) -> VitalsFrame {
-        VitalsFrame { since, version, observations, frames: Default::default() }
+        VitalsFrame { since, version, observations, encoded: Encoded::default() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -82,13 +91,7 @@ impl VitalsFrame {
     }
 
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
-        let [json, plain, packed] = &self.frames;
-        let slot = match encoding {
-            Encoding::Json => json,
-            Encoding::MessagePack => plain,
-            Encoding::Zstd => packed,
-        };
-        slot.get_or_init(|| encode(&ToClient::<EventBytes>::Vitals(Vitals { observations: self.observations.clone() }), encoding).ok().map(message)).clone()
+        self.encoded.message(encoding, || ToClient::Vitals(Vitals { observations: self.observations.clone() }))
     }
 }
 

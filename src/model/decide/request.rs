@@ -9,6 +9,7 @@ use crate::model::event::{
 use crate::model::id::{AlertRef, EventId, Fingerprint};
 use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::time::{Span, Time};
+use crate::model::words::first_line;
 use crate::model::world::{Alert, DeedKind, World};
 
 /// Characters of a note or title that are taken.
@@ -177,8 +178,4 @@ fn said(text: &Arc<str>) -> Result<Arc<str>, Refusal> {
         return Err(Refusal::new(RefusalCode::Invalid, "there are no words in it"));
     }
     bounded(text)
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().chars().take(200).collect()
 }
