@@ -18,7 +18,14 @@ use midwatch::model::view::{Freshness, Seen, Sky};
 use midwatch::model::world::World;
 use serde::Deserialize;
 
-pub const NIGHTS: [&str; 4] = ["storage", "deploy", "network", "quiet"];
+/// Written beside the formulas, by who wrote those.
+const OWN: [&str; 4] = ["storage", "deploy", "network", "quiet"];
+/// Written after public postmortems, by somebody who had not read the formulas, which are never tuned to these nights:
+/// what was found on them when they came.
+const FOREIGN: [(&str, Score, Score); 2] = [
+    ("caches", Score { right: 6, found: 7, are: 8 }, Score { right: 9, found: 11, are: 10 }),
+    ("grants", Score { right: 6, found: 6, are: 7 }, Score { right: 0, found: 0, are: 8 }),
+];
 
 /// What is known of a night. Alerts are written `server:system Check`.
 #[derive(Deserialize)]
@@ -156,7 +163,7 @@ fn judge(night: &str) -> Judged {
 fn table() -> String {
     let mut out = "| night | alerts | folded under what it comes from | causes found | suspects that are guilty | guilty found |\n| --- | --: | --- | --- | --- | --- |\n".to_owned();
     let (mut folding, mut suspects, mut alerts) = (Score::default(), Score::default(), 0);
-    for night in NIGHTS {
+    for night in OWN.into_iter().chain(FOREIGN.map(|(night, ..)| night)) {
         let judged = judge(night);
         out.push_str(&format!("| {night} | {} | {} | {} |\n", judged.alerts, judged.folding.words(), judged.suspects.words()));
         (folding, suspects, alerts) = (folding.and(judged.folding), suspects.and(judged.suspects), alerts + judged.alerts);
@@ -173,7 +180,7 @@ fn the_published_precision_and_recall_are_what_the_nights_give() {
 #[test]
 fn causes_and_suspects_are_found_well_enough_on_every_night() {
     let (mut folding, mut suspects) = (Score::default(), Score::default());
-    for night in NIGHTS {
+    for night in OWN {
         let judged = judge(night);
         println!("{night}\n  folding   {}\n  suspects  {}", judged.folding.words(), judged.suspects.words());
         judged.faults.iter().for_each(|fault| println!("    {fault}"));
@@ -185,4 +192,18 @@ fn causes_and_suspects_are_found_well_enough_on_every_night() {
     assert!(folding.precision() >= 0.85 && folding.recall() >= 0.9, "{folding:?}");
     assert!(suspects.precision() >= 0.8 && suspects.recall() >= 0.85, "{suspects:?}");
     assert_eq!(judge("quiet").folding.found, 0, "what is as always comes from nothing");
+}
+
+#[test]
+fn on_the_nights_of_others_they_are_found_no_worse_than_when_these_came() {
+    for (night, folding, suspects) in FOREIGN {
+        let judged = judge(night);
+        println!("{night}\n  folding   {}\n  suspects  {}", judged.folding.words(), judged.suspects.words());
+        judged.faults.iter().for_each(|fault| println!("    {fault}"));
+        for (now, then) in [(judged.folding, folding), (judged.suspects, suspects)] {
+            let why = format!("{night}: {now:?}, and was {then:?}\n{}", judged.faults.join("\n"));
+            assert_eq!(now.are, then.are, "{why}");
+            assert!(now.right >= then.right && now.found - now.right <= then.found - then.right, "{why}");
+        }
+    }
 }
