@@ -216,6 +216,11 @@ macro_rules! name_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The same name in a string that others have too, as `share` finds it.
+            pub fn shared(self, share: impl FnOnce(Arc<str>) -> Arc<str>) -> $name {
+                $name(share(self.0))
+            }
         }
 
         impl fmt::Display for $name {

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod matcher;
 mod raw;
 mod redact;
+mod shelf;
 mod template;
 
 use std::fmt;
@@ -21,6 +22,7 @@ pub use raw::{Pairs, Raw, Text};
 
 use self::matcher::Matcher;
 use self::redact::Redaction;
+use self::shelf::Shelf;
 use self::template::Template;
 use crate::model::event::Link;
 use crate::model::id::{CheckId, SystemId};
@@ -43,6 +45,7 @@ pub struct Mapping {
     rules: Vec<Rule>,
     redaction: Redaction,
     words: defaults::Words,
+    shelf: Arc<Shelf>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,7 +130,7 @@ impl Mapping {
             Some(names) => Redaction::new(names),
             None => Redaction::new(&redact::DEFAULT),
         };
-        Ok(Mapping { rules, redaction: redaction.map_err(|why| MappingError { rule: 0, why })?, words: defaults::Words::new() })
+        Ok(Mapping { rules, redaction: redaction.map_err(|why| MappingError { rule: 0, why })?, words: defaults::Words::new(), shelf: Arc::new(Shelf::new()) })
     }
 
     /// Where this alert lands. Never fails: what nothing claims is `unmapped`.
@@ -156,9 +159,10 @@ impl Mapping {
             Some((_, text)) => block(&text, &mut cuts).into(),
             None => defaults::text(&raw, used, &mut cuts),
         };
-        let text = marked(text, cuts);
+        let text = self.shelf.share(marked(text, cuts));
         let links = self.links(&raw, &rules);
-        let expr = defaults::expression(&raw.generator);
+        let expr = defaults::expression(&raw.generator).map(|expr| self.shelf.share(expr));
+        let check = check.shared(|check| self.shelf.share(check));
         Mapped { system, check, severity, title, text, links, labels, expr, via, cuts }
     }
 
@@ -177,7 +181,7 @@ impl Mapping {
         let mut links: Vec<Link> = Vec::new();
         let mut add = |name: &Arc<str>, url: &str| {
             if is_link(url) && links.len() < MOST_LINKS && !links.iter().any(|link| &*link.url == url) {
-                links.push(Link { name: name.clone(), url: url.into() });
+                links.push(Link { name: name.clone(), url: self.shelf.share(url.into()) });
             }
         };
         for (name, template) in rules.iter().flat_map(|(_, rule)| &rule.links) {

@@ -179,3 +179,20 @@ proptest! {
         prop_assert_eq!(there, back);
     }
 }
+
+#[test]
+fn the_alerts_of_one_rule_share_what_they_have_in_common() {
+    let mapping = Mapping::new(&MappingConfig::default()).unwrap();
+    let [one, other] = ["a", "b"].map(|host| {
+        mapping.map(Raw {
+            labels: Pairs::of([("alertname", "DiskFull"), ("instance", host)]),
+            annotations: Pairs::of([("runbook_url", "https://runbooks.example/disk"), ("description", "Make room.")]),
+            generator: "http://prom.example/graph?g0.expr=disk_free+%3C+1".into(),
+        })
+    });
+    assert!(std::ptr::eq(one.check.as_str(), other.check.as_str()));
+    assert!(Arc::ptr_eq(&one.text, &other.text));
+    assert!(Arc::ptr_eq(one.expr.as_ref().unwrap(), other.expr.as_ref().unwrap()));
+    assert!(one.links.iter().zip(&other.links).all(|(one, other)| Arc::ptr_eq(&one.url, &other.url)));
+    assert_eq!(one.links.len(), 2);
+}
