@@ -14,6 +14,7 @@ pub mod intent;
 pub mod labels;
 pub mod likeness;
 pub mod loose;
+pub mod mark;
 pub mod nearest;
 pub mod observation;
 pub mod primary;

@@ -8,6 +8,7 @@ pub mod detail;
 pub mod entries;
 pub mod glossary;
 pub mod graph;
+pub mod looked;
 pub mod now;
 pub mod suspect;
 pub mod systems;

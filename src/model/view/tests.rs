@@ -9,12 +9,14 @@ use super::alerts::{AlertRow, Asks, rows};
 use super::cause::{AFTER, BEFORE};
 use super::entries::{Layers, with_beneath};
 use super::graph::{Graph, Walker};
+use super::looked::{Looked, is_new, since};
 use super::now::Now;
 use super::suspect::{Changes, Suspect};
 use super::{Freshness, Seen, Sky};
 use crate::model::id::{AlertRef, Fingerprint, Incarnation, Origin, RequestId, SystemId};
 use crate::model::intent::{Intent, RefusalCode, Request};
 use crate::model::labels::Labels;
+use crate::model::mark::{Mark, Marks, Stamp};
 use crate::model::primary::{Primary, Rules};
 use crate::model::report::{Report, Reported, ReportedState};
 use crate::model::severity::Severity;
@@ -295,4 +297,49 @@ proptest! {
         again.iter_mut().zip(&suspects).for_each(|(a, b)| a.system = b.system.clone());
         prop_assert_eq!(suspects, again);
     }
+}
+
+/// A mark at each server's head, as of so many seconds ago.
+fn looked_at(told: &Told, before: i64) -> Marks {
+    let mark = |(_, primary): &(String, Primary)| {
+        let world = &primary.world;
+        (world.origin, Mark { incarnation: world.incarnation, sequence: world.head, looked: Stamp { at: secs(before), count: 0 } })
+    };
+    told.servers.iter().map(mark).collect()
+}
+
+#[test]
+fn since_one_last_looked_counts_what_is_new_still_open_recovered_and_changed() {
+    let mut told = Told::new(&[("infra", &[("dc1/ceph", &[])]), ("shop", &[("shop", &[])])]);
+    let still = told.fires("shop", "shop", "Payments", Severity::Warning, 30_000);
+    told.fires("infra", "dc1/ceph", "OsdDown", Severity::Critical, 29_000);
+    let before = told.rows().1;
+    let marks = looked_at(&told, 21_600);
+    assert_eq!(Looked::of(&told.sky(), &before, &marks, NOW).unwrap().words(NOW), "since you last looked, 6h ago: nothing new, 2 still open");
+
+    let new = told.fires("shop", "shop", "Slow", Severity::Warning, 300);
+    let report = Report { source: "prometheus".into(), at: secs(200), complete: true, alerts: Vec::new() };
+    told.primary("infra").report(&report, secs(200));
+    told.primary("infra").report(&report, secs(100));
+    told.change("shop", "shop", 250, "deploy");
+    let (sky, rows) = told.rows();
+    let looked = Looked::of(&sky, &rows, &marks, NOW).unwrap();
+    assert_eq!(looked.words(NOW), "since you last looked, 6h ago: 1 new, 1 still open, 1 recovered, 1 change");
+    let new_ones: Vec<AlertRef> = rows.iter().filter(|row| is_new(row, &marks) == Some(true)).map(|row| row.alert).collect();
+    assert_eq!(new_ones, [new], "and not {still:?}");
+    assert_eq!(since(&sky, &marks), Some(secs(21_600)));
+
+    // Once all is seen nothing is new, however often it is asked.
+    let marks = looked_at(&told, 0);
+    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you last looked, 0s ago: nothing new, 2 still open");
+}
+
+#[test]
+fn a_server_that_was_never_looked_at_is_named_and_its_alerts_are_not_called_new() {
+    let mut told = Told::new(&[("infra", &[]), ("shop", &[("shop", &[])])]);
+    told.fires("shop", "shop", "Slow", Severity::Warning, 300);
+    let (sky, rows) = told.rows();
+    assert_eq!(Looked::of(&sky, &rows, &Marks::default(), NOW), None);
+    let marks: Marks = looked_at(&told, 3_600).iter().filter(|(origin, _)| *origin == Origin([1; 16])).map(|(origin, mark)| (origin, *mark)).collect();
+    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you last looked, 1h ago: nothing new, shop for the first time");
 }
