@@ -11,13 +11,8 @@ use crate::model::history::{ago, coarse};
 use crate::model::time::Time;
 use crate::model::view::detail::Detail;
 
+use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph};
-
-/// A part of the detail: its heading and its lines.
-struct Block {
-    title: &'static str,
-    lines: Vec<Words>,
-}
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(detail) = &state.detail else { return };
@@ -37,44 +32,11 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let mut y = area.y + u16::from(area.height > 12 && !state.panes.opened);
     canvas.heading(x, y, room, &heading);
     y += 1;
-    let two = room >= 96 && !state.linear;
-    let blocks = blocks(state, detail, canvas, if two { room / 2 } else { room });
     let below = Rect { x, y, width: room, height: area.bottom().saturating_sub(y) };
-    if two {
-        let half = below.width / 2;
-        let (mut left, right, rest) = blocks;
-        left.extend(rest);
-        flow(canvas, &left, Rect { width: half.saturating_sub(2), ..below }, state.panes.detail_top);
-        flow(canvas, &right, Rect { x: below.x + half, width: below.width - half, ..below }, state.panes.detail_top);
-    } else {
-        let (mut all, right, rest) = blocks;
-        all.extend(right);
-        all.extend(rest);
-        flow(canvas, &all, below, state.panes.detail_top);
-    }
-}
-
-/// Blocks below each other, with a line of space between when there is room for all of it.
-fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
-    let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
-    let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
-    let mut lines: Vec<Words> = Vec::new();
-    for (place, block) in blocks.iter().enumerate() {
-        if place > 0 && spaced {
-            lines.push(Vec::new());
-        }
-        lines.push(vec![(block.title.to_owned(), Role::Heading)]);
-        lines.extend(block.lines.iter().cloned());
-    }
-    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
-    let more = lines.len().saturating_sub(top + usize::from(area.height));
-    for (line, y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
-        canvas.words(area.x, y, area.width, line);
-    }
-    if more > 0 && area.height > 1 {
-        let words = format!(" {more} more, J ");
-        canvas.right(area.x, area.bottom() - 1, area.width, &words, Role::Muted);
-    }
+    let two = blocks::two_columns(state, room);
+    let (left, right, rest) = blocks(state, detail, canvas, if two { room / 2 } else { room });
+    let (left, right) = if two { (left.into_iter().chain(rest).collect(), right) } else { (left, right.into_iter().chain(rest).collect()) };
+    blocks::draw(state, canvas, below, left, right);
 }
 
 fn clock(state: &State, at: Time) -> String {
@@ -89,7 +51,7 @@ fn clock(state: &State, at: Time) -> String {
     }
 }
 
-fn pad(text: &str, wide: usize) -> String {
+pub(super) fn pad(text: &str, wide: usize) -> String {
     let used = usize::from(text::width(text));
     format!("{text}{}", " ".repeat(wide.saturating_sub(used)))
 }
@@ -250,7 +212,7 @@ fn why_here(state: &State, detail: &Detail, room: u16) -> Vec<Words> {
 }
 
 /// A link by its name; where there is room, its address too.
-fn linked(kind: &str, link: &Link, room: u16) -> Words {
+pub(super) fn linked(kind: &str, link: &Link, room: u16) -> Words {
     let name = if link.name.is_empty() || *link.name == *kind { link.url.to_string() } else { link.name.to_string() };
     let mut line: Words = vec![(pad(kind, 10), Role::Muted), (name.clone(), Role::Link)];
     if name != *link.url && room >= 80 {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bars;
+mod blocks;
 mod canvas;
 mod detail;
 mod overlays;

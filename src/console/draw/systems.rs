@@ -10,7 +10,9 @@ use crate::model::history::coarse;
 use crate::model::severity::{Severity, Status};
 use crate::model::view::systems::{State as Condition, SystemRow};
 
+use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph, place};
+use super::detail::{linked, pad};
 use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
@@ -111,51 +113,46 @@ fn line(canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect, y: u16, selected: 
 fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
     let x = area.x + 2;
     let room = area.width.saturating_sub(3);
-    let inside = &state.panes.systems.inside;
     let mut heading: Words = vec![(row.name.clone(), Role::Strong)];
-    if !row.category.is_empty() {
-        heading.push((format!("  {}", row.category), Role::Muted));
-    }
     let server = state.links.get(row.server).map_or("", |link| &link.name);
-    heading.push((format!("  primary: {server}"), Role::Muted));
+    heading.push((format!(" on {server}"), Role::Muted));
+    let about = [&row.title, &row.category].into_iter().filter(|words| !words.is_empty()).map(|words| &**words).collect::<Vec<_>>().join(", ");
+    if !about.is_empty() {
+        heading.push((format!("   {about}"), Role::Text));
+    }
     canvas.heading(x, area.y, room, &heading);
+    let half = if blocks::two_columns(state, room) { room / 2 } else { room };
+    let below = Rect { x, y: area.y + 1, width: room, height: area.height.saturating_sub(1) };
+    let (left, right) = (watched(state, canvas, row, half), around(state, canvas, row, half));
+    blocks::draw(state, canvas, below, left, right);
+}
+
+/// What is open, what is checked, and on which machines.
+fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec<Block> {
+    let inside = &state.panes.systems.inside;
+    let open: Vec<_> = state.rows.iter().filter(|alert| alert.system == row.system).collect();
+    let names = open.iter().map(|alert| alert.check.as_str()).chain(inside.checks.iter().map(|check| check.check.as_str()));
+    let wide = usize::from(names.map(text::width).max().unwrap_or(0).min(room / 3)) + 2;
+    let name = |name: &str, role| (pad(&text::cut(name, u16::try_from(wide - 2).unwrap_or(u16::MAX), canvas.glyphs().ellipsis), wide), role);
+    let mut out = Vec::new();
     let mut lines: Vec<Words> = Vec::new();
-    let spec = state.sky.server(row.server).and_then(|seen| seen.world.system(&row.system.id)).map(|system| &system.spec);
-    if let Some(spec) = spec {
-        if !spec.about.is_empty() {
-            lines.extend(text::wrap(&spec.about, room, 3, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
-        }
-        for contact in &spec.contacts {
-            lines.push(vec![
-                ("wake  ".into(), Role::Muted),
-                (format!("{}  ", contact.name), Role::Actor),
-                (format!("{}  ", contact.reach), Role::Text),
-                (contact.when.to_string(), Role::Muted),
-            ]);
-        }
-        for link in spec.runbooks.iter().chain(&spec.dashboards) {
-            lines.push(vec![("see   ".into(), Role::Muted), (format!("{}  ", link.name), Role::Link), (link.url.to_string(), Role::Muted)]);
-        }
-    }
-    if !inside.uses.is_empty() {
-        lines.push(vec![("uses  ".into(), Role::Muted), (inside.uses.join(", "), Role::Text)]);
-    }
-    if !inside.used_by.is_empty() {
-        lines.push(vec![("used by  ".into(), Role::Muted), (inside.used_by.join(", "), Role::Text)]);
-    }
-    for alert in state.rows.iter().filter(|alert| alert.system == row.system) {
+    for alert in &open {
         lines.push(vec![
-            (format!("{} {:<6}", glyph(canvas.glyphs(), alert.severity), alert.word()), Role::of_severity(alert.severity)),
-            (format!("{:<18} ", alert.check), Role::Strong),
+            (format!("{} {:<5}", glyph(canvas.glyphs(), alert.severity), alert.word()), Role::of_severity(alert.severity)),
+            name(alert.check.as_str(), Role::Strong),
             (alert.title.to_string(), Role::Text),
             (format!("  {}", coarse(state.now.since(alert.since))), Role::Muted),
         ]);
         if let Some(cause) = &alert.cause {
-            lines.push(vec![(format!("         probably an effect: {}", cause.words(&state.sky)), Role::Muted)]);
+            lines.push(vec![(format!("       probably an effect: {}", cause.words(&state.sky)), Role::Muted)]);
         }
     }
+    if !lines.is_empty() {
+        out.push(Block { title: "open now", lines });
+    }
+    let mut lines: Vec<Words> = Vec::new();
     for check in &inside.checks {
-        let (glyph_of, role) = match check.status {
+        let (sign, role) = match check.status {
             _ if check.silent => (canvas.glyphs().unknown, Role::SeverityUnknown),
             Status::Ok => (canvas.glyphs().fine, Role::Fine),
             Status::Unknown => (glyph(canvas.glyphs(), Severity::Unknown), Role::SeverityUnknown),
@@ -165,24 +162,68 @@ fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
         let soft = if check.hard { "" } else { "  (not yet counted)" };
         let silent = if check.silent { "  as last heard" } else { "" };
         lines.push(vec![
-            (format!("{glyph_of} "), role),
-            (format!("{:<18} ", check.check), Role::Strong),
+            (format!("{sign} "), role),
+            name(check.check.as_str(), Role::Text),
             (check.text.to_string(), Role::Text),
             (format!("  {} for {}{soft}{silent}", check.status, coarse(state.now.since(check.since))), Role::Muted),
         ]);
     }
+    if lines.is_empty() {
+        lines.push(vec![("no agent checks anything here".into(), Role::Muted)]);
+    }
+    out.push(Block { title: "what is checked", lines });
+    let mut lines: Vec<Words> = Vec::new();
     for (agent, facts) in &inside.machines {
         let words = facts.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("   ");
-        lines.push(vec![(format!("{agent}  "), Role::Actor)]);
-        lines.extend(text::wrap(&words, room, 6, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
+        lines.push(vec![(agent.to_string(), Role::Actor)]);
+        lines.extend(text::wrap(&words, room.saturating_sub(2), 6, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
     }
-    let height = usize::from(area.height.saturating_sub(1));
-    let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
-    for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
-        canvas.words(x, y, room, line);
+    if !lines.is_empty() {
+        out.push(Block { title: "its machines", lines });
     }
-    let more = lines.len().saturating_sub(top + height);
-    if more > 0 {
-        canvas.right(area.x, area.bottom() - 1, area.width - 1, &format!(" {more} more, J "), Role::Muted);
+    out
+}
+
+/// Whom to wake, how it is done here, what it uses, what it is.
+fn around(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec<Block> {
+    let inside = &state.panes.systems.inside;
+    let mut out = Vec::new();
+    let spec = state.sky.server(row.server).and_then(|seen| seen.world.system(&row.system.id)).map(|system| &system.spec);
+    let wrapped = |words: &str, most: usize, role: Role| -> Vec<Words> {
+        text::wrap(words, room.saturating_sub(2), most, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, role)]).collect()
+    };
+    if let Some(spec) = spec {
+        let mut wake: Vec<Words> = Vec::new();
+        for (contact, place) in spec.contacts.iter().zip(1..) {
+            let mut line: Words =
+                vec![(format!("{place} "), Role::Muted), (format!("{}  ", contact.name), Role::Actor), (contact.reach.to_string(), Role::Text)];
+            if !contact.when.is_empty() {
+                line.push((format!("  {}", contact.when), Role::Muted));
+            }
+            wake.push(line);
+        }
+        if !spec.owner.is_empty() {
+            wake.push(vec![("owner  ".into(), Role::Muted), (spec.owner.to_string(), Role::Actor)]);
+        }
+        if wake.is_empty() {
+            wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
+        }
+        out.push(Block { title: "whom to wake", lines: wake });
+        let links = spec.runbooks.iter().map(|link| linked("runbook", link, room)).chain(spec.dashboards.iter().map(|link| linked("dashboard", link, room)));
+        let lines: Vec<Words> = links.collect();
+        if !lines.is_empty() {
+            out.push(Block { title: "how it is done here", lines });
+        }
     }
+    for (title, others) in [("what it uses", &inside.uses), ("what uses it", &inside.used_by)] {
+        if !others.is_empty() {
+            out.push(Block { title, lines: wrapped(&others.join(", "), 3, Role::Text) });
+        }
+    }
+    if let Some(spec) = spec
+        && !spec.about.is_empty()
+    {
+        out.push(Block { title: "what this is", lines: wrapped(&spec.about, 3, Role::Muted) });
+    }
+    out
 }

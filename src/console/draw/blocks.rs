@@ -1,0 +1,57 @@
+//! What a detail is made of: blocks of lines under a heading each, in two columns where there is room.
+
+use ratatui::layout::Rect;
+
+use crate::console::state::State;
+use crate::console::theme::Role;
+
+use super::canvas::{Canvas, Words};
+
+/// A part of a detail: its heading and its lines.
+pub(super) struct Block {
+    pub title: &'static str,
+    pub lines: Vec<Words>,
+}
+
+/// Columns from which a detail stands in two of them.
+const TWO: u16 = 96;
+
+pub(super) fn two_columns(state: &State, room: u16) -> bool {
+    room >= TWO && !state.linear
+}
+
+/// Two columns of blocks side by side; where there is room for one, the second below the first.
+pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect, mut left: Vec<Block>, right: Vec<Block>) {
+    let top = state.panes.detail_top;
+    if two_columns(state, area.width) {
+        let half = area.width / 2;
+        flow(canvas, &left, Rect { width: half.saturating_sub(2), ..area }, top);
+        flow(canvas, &right, Rect { x: area.x + half, width: area.width - half, ..area }, top);
+    } else {
+        left.extend(right);
+        flow(canvas, &left, area, top);
+    }
+}
+
+/// Blocks below each other, with a line of space between when there is room for all of it.
+fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
+    let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
+    let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
+    let mut lines: Vec<Words> = Vec::new();
+    for (place, block) in blocks.iter().enumerate() {
+        if place > 0 && spaced {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![(block.title.to_owned(), Role::Heading)]);
+        lines.extend(block.lines.iter().cloned());
+    }
+    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
+    let more = lines.len().saturating_sub(top + usize::from(area.height));
+    for (line, y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
+        canvas.words(area.x, y, area.width, line);
+    }
+    if more > 0 && area.height > 1 {
+        let words = format!(" {more} more, J ");
+        canvas.right(area.x, area.bottom() - 1, area.width, &words, Role::Muted);
+    }
+}
