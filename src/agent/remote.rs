@@ -74,6 +74,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Batch(_)
             | ToClient::Page(_)
             | ToClient::WorldThen(_)
+            | ToClient::MarksKept(_)
             | ToClient::Counts(_)
             | ToClient::Answer(_)
             | ToClient::Vitals(_)

@@ -11,6 +11,7 @@ use super::embedded::{self, Sources};
 use super::places::make_private;
 use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
+use crate::client::whole::file_name;
 use crate::client::{Address, Kept, ServerConfig, Servers, keep, servers::Wishes};
 use crate::command::Pane;
 use crate::console::message::Arriving;
@@ -77,12 +78,6 @@ pub fn needs_terminal(context: &Context) -> Result<(), Failure> {
 /// Lines instead of frames: asked for, or the terminal can do nothing else.
 fn is_linear(context: &Context) -> bool {
     context.global.linear || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
-/// A server's name as a file's: what is no letter, digit, `-` or `_` as its number, so that no name leads
-/// out of the folder and no two are one.
-fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c.to_string() } else { format!("%{:x}", u32::from(c)) }).collect()
 }
 
 /// What former consoles heard and asked for, and where the links go on.

@@ -9,7 +9,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 use super::output::{Output, Tone};
 use super::settings::{Settings, server_name, token};
 use super::{Context, Failure, toml_file};
-use crate::client::Address;
+use crate::client::{Address, whole};
 
 /// Add, list or remove the servers that the console connects to
 #[derive(clap::Args, Debug)]
@@ -140,15 +140,9 @@ fn document(path: &Path) -> Result<DocumentMut, Failure> {
     text.parse().map_err(|error| Failure::failed(format!("{}: {error}", path.display()), ""))
 }
 
-/// Beside it first, then in its place: a full disk leaves the old one.
 fn write(path: &Path, document: &DocumentMut) -> Result<(), Failure> {
-    let failed =
-        |error: std::io::Error| Failure::failed(format!("cannot write {}: {error}", path.display()), "Check who may write there, and that there is room");
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, document.to_string()).and_then(|()| std::fs::rename(&beside, path)).map_err(failed)
+    whole::replace_with(path, document.to_string().as_bytes())
+        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display()), "Check who may write there, and that there is room"))
 }
 
 #[cfg(test)]

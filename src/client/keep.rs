@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::event::Event;
 use crate::model::time::Time;
 use crate::model::world::World;
+use crate::store::whole;
 use crate::wire::{Cursor, EventBytes};
 
 /// Events that are kept beside the world, the newest; older ones are paged in from the server.
@@ -89,28 +90,22 @@ fn read(mut file: fs::File) -> io::Result<Kept> {
 
 /// Writes it: whole or not at all. What is there of another server is set aside first.
 pub fn save(path: &Path, kept: &Kept) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
     let events = kept.events.iter().rev().take(EVENTS).rev().filter_map(|event| EventBytes::of(event).ok()).collect();
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    let written = write(file, &File { heard: kept.heard, world: kept.world.clone(), events }).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    written
+    let kept = File { heard: kept.heard, world: kept.world.clone(), events };
+    whole::replace(path, |file| write(file, &kept))
 }
 
-fn write(mut file: fs::File, kept: &File) -> io::Result<()> {
+fn write(file: &mut fs::File, kept: &File) -> io::Result<()> {
     file.write_all(MAGIC)?;
-    let mut frame = zstd::Encoder::new(file, LEVEL)?;
+    let mut frame = zstd::Encoder::new(&mut *file, LEVEL)?;
     frame.include_checksum(true)?;
     let mut out = BufWriter::new(frame);
     rmp_serde::encode::write_named(&mut out, kept).map_err(io::Error::other)?;
-    let file = out.into_inner().map_err(|error| error.into_error())?.finish()?;
+    out.into_inner().map_err(|error| error.into_error())?.finish()?;
     if file.metadata()?.len() > MOST {
         return Err(io::Error::other(format!("it is larger than {} MiB", MOST >> 20)));
     }
-    file.sync_all()
+    Ok(())
 }
 
 /// Out of the way, for people to look at.

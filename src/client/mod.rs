@@ -5,14 +5,19 @@
 
 pub mod files;
 pub mod keep;
+pub mod marks;
 pub mod page;
 pub mod replica;
 pub mod servers;
 
 pub use keep::{Keeper, Kept};
+pub use marks::ReadMarks;
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
 pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+
+/// Small files that are replaced whole.
+pub use crate::store::whole;
 
 /// What a reader of updates and an asker of history must know of the wire.
 pub use crate::wire::{CountAsk, Counts, HistoryAsk, Outcome, Paging, Place, Problem, ProblemCode, SearchAsk, SnapshotReason, WorldThen};

@@ -16,7 +16,7 @@ use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::time::Span;
 use crate::model::world::World;
-use crate::wire::{Counts, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
+use crate::wire::{Counts, MarksKept, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
 
 /// What happens between a console and one server.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub enum Update {
     },
     /// The answer to [`ServersHandle::world_at`](super::ServersHandle::world_at).
     Then(WorldThen),
+    /// How far the person has looked, as their home server knows it.
+    Marks(MarksKept),
     /// How many events there are, by time and severity.
     Counts(Counts),
     Problem(Problem),
@@ -143,6 +145,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         },
         ToClient::Answer(answer) => Update::Answered { request: answer.id, outcome: answer.result },
         ToClient::Counts(counts) => Update::Counts(counts),
+        ToClient::MarksKept(kept) => Update::Marks(kept),
         ToClient::Vitals(vitals) => Update::Vitals(vitals.observations),
         // A past that is another server's is none (F3).
         ToClient::WorldThen(then) if then.world.as_ref().is_none_or(|world| world.origin == origin) => Update::Then(then),
@@ -177,6 +180,7 @@ impl Replica {
             | Update::Answered { .. }
             | Update::History { .. }
             | Update::Counts(_)
+            | Update::Marks(_)
             | Update::Then(_)
             | Update::Problem(_) => {}
             Update::Health(health) => self.health = Some(health.clone()),

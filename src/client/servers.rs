@@ -10,8 +10,9 @@ use super::replica::{self, Update};
 use crate::link::connection::LinkFull;
 use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TcpDial, UnixDial};
 use crate::model::intent::Request;
+use crate::model::mark::Marks;
 use crate::model::time::Time;
-use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
+use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -168,6 +169,12 @@ impl ServersHandle {
     /// while the server is away the ask is dropped.
     pub fn world_at(&self, server: ServerIndex, id: u64, at: Time) -> Result<(), LinkFull> {
         self.link(server)?.send(ToServer::WorldAt(WorldAsk { id, at }))
+    }
+
+    /// How far the person has looked, for their home server; the answer comes as [`Update::Marks`]. While
+    /// the server is away it is dropped: it is said again on return.
+    pub fn read_marks(&self, server: ServerIndex, marks: &Marks) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::ReadMarks(ReadMarks { marks: marks.clone() }))
     }
 
     /// As [`ServersHandle::history`]; the answer comes as [`Update::Counts`].

@@ -4,7 +4,7 @@
 
 mod effects;
 mod heard;
-pub mod keep;
+mod keep;
 mod lines;
 mod news;
 
@@ -182,18 +182,6 @@ fn wall() -> Time {
 }
 
 impl Runtime {
-    /// What was kept from the last time. What cannot be read is not written over.
-    fn recall(&mut self) {
-        let Some(path) = &self.options.kept else { return };
-        match super::kept::read(path) {
-            Ok(kept) => self.state.recall(kept),
-            Err(why) => {
-                self.options.kept = None;
-                self.state.say(super::state::Tone::Wrong, why);
-            }
-        }
-    }
-
     fn mono(&self) -> Span {
         Span::from(self.began.elapsed())
     }

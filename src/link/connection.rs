@@ -285,6 +285,7 @@ impl Link {
             | ToClient::Page(_)
             | ToClient::Counts(_)
             | ToClient::WorldThen(_)
+            | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Vitals(_)
             | ToClient::Health(_)) => other,

@@ -166,6 +166,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::WorldThen(_) => "a past world",
         ToClient::Counts(_) => "counts",
         ToClient::Answer(_) => "an answer",
+        ToClient::MarksKept(_) => "read marks",
         ToClient::Ack(_) => "an acknowledgement",
         ToClient::Vitals(_) => "vitals",
         ToClient::Health(_) => "health",

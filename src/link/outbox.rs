@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::id::RequestId;
 use crate::model::intent::Request;
+use crate::store::whole;
 
 /// Requests that wait, in the order in which they were made.
 pub trait Outbox: Send + 'static {
@@ -86,13 +87,8 @@ impl Outbox for FileOutbox {
             return Err(full());
         }
         let path = self.path(request.id);
-        let beside = path.with_extension("new");
         let text = serde_json::to_vec(request).map_err(io::Error::other)?;
-        let mut file = fs::File::create(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        fs::File::open(&self.folder)?.sync_all()?;
+        whole::replace_with(&path, &text)?;
         self.requests.insert((request.made.micros(), request.id), request.clone());
         Ok(())
     }

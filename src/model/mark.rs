@@ -166,6 +166,15 @@ impl Marks {
         (marks, worst)
     }
 
+    /// Of one log it is known how far it goes: a place beyond that is its end.
+    pub fn within(&mut self, origin: Origin, incarnation: Incarnation, head: Sequence) {
+        if let Some(mark) = self.0.get_mut(&origin)
+            && mark.place() > (incarnation, head)
+        {
+            (mark.incarnation, mark.sequence) = (incarnation, head);
+        }
+    }
+
     /// When any of them was last looked at.
     pub fn last(&self) -> Option<Stamp> {
         self.0.values().map(|mark| mark.looked).max()

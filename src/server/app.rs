@@ -16,6 +16,7 @@ use super::http;
 use super::hub::{Hub, QueueLimits};
 use super::intake;
 use super::listen::{Listen, Listener};
+use super::marks::ReadMarks;
 use super::metrics::{Metrics, count};
 use super::past::Past;
 use super::session::{Limits, Shared};
@@ -49,6 +50,8 @@ pub struct Parts {
     /// What those must show who push alerts and events; the same secrets as the tokens of their kind.
     pub intakes: Vec<intake::Token>,
     pub heartbeat: Option<PathBuf>,
+    /// What persons have seen; in memory alone unless a folder is named.
+    pub marks: Arc<ReadMarks>,
     pub pace: Pace,
     pub limits: Limits,
     pub queue: QueueLimits,
@@ -69,6 +72,7 @@ impl Parts {
             tokens,
             intakes: Vec::new(),
             heartbeat: None,
+            marks: Arc::default(),
             pace: Pace::default(),
             limits: Limits::default(),
             queue: QueueLimits { publications: 256, bytes: 8 << 20 },
@@ -119,6 +123,7 @@ impl Server {
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
         parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
+        parts.marks = Arc::new(ReadMarks::new(Some(data.join("marks"))));
         parts.disk = Arc::new(move || health::room(&data));
         Server::bind(config, parts).await
     }
@@ -180,6 +185,7 @@ impl Server {
             claim_every,
             health,
             refusals,
+            marks: parts.marks,
             stopping: stops,
             alive,
         });

@@ -14,6 +14,7 @@ pub mod hub;
 pub mod intake;
 pub mod listen;
 pub mod mapping;
+pub mod marks;
 pub mod metrics;
 pub mod past;
 mod prime;

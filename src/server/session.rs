@@ -18,6 +18,7 @@ use super::asks::Asks;
 use super::core::{Core, Input};
 use super::health::{self, HealthFrame};
 use super::hub::{Hub, Publication, Subscription, VitalsFrame, message};
+use super::marks::{self, Own, ReadMarks};
 use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
 use super::refusals::Refusals;
@@ -27,13 +28,14 @@ use crate::link::Clock;
 use crate::model::filter::{Filter, OnServer};
 use crate::model::id::{AgentId, Sequence};
 use crate::model::intent::{Refusal, RefusalCode};
+use crate::model::mark::Marks;
 use crate::model::time::Span;
 use crate::store::Log;
 use crate::trust::{TokenKind, Tokens};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
-    Ack, Answer, Encoding, EventBytes, Hello, Outcome, PROTOCOL, Ping, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer, Welcome,
-    WireError, WorldAsk, WorldThen,
+    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, PROTOCOL, Ping, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer,
+    Welcome, WireError, WorldAsk, WorldThen,
 };
 
 /// What a server lets one connection do.
@@ -89,6 +91,7 @@ pub struct Shared {
     pub more_metrics: Box<dyn Fn() -> String + Send + Sync>,
     pub health: watch::Receiver<Arc<HealthFrame>>,
     pub refusals: Arc<Refusals>,
+    pub marks: Arc<ReadMarks>,
 }
 
 /// What a connection has shown so far.
@@ -130,6 +133,7 @@ pub async fn run(socket: WebSocket, shown: Shown, from: &str, shared: Arc<Shared
             replies: FuturesUnordered::new(),
             vitals: None,
             health: None,
+            marks: None,
             rate: Rate::default(),
         };
         // Whichever way it ended, there is nobody to tell.
@@ -254,6 +258,7 @@ async fn greet(wire: &mut Wire, shown: Shown, from: &str) -> Option<Hello> {
         claim_every: wire.shared.claim_every.into(),
         head: head.sequence,
         base: head.base,
+        keeps_marks: true,
     };
     wire.say(&ToClient::Welcome(welcome)).await.ok()?;
     Some(hello)
@@ -284,6 +289,8 @@ struct Session {
     replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
     vitals: Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>,
     health: Option<watch::Receiver<Arc<HealthFrame>>>,
+    /// What the person's consoles have seen, once this one has asked.
+    marks: Option<watch::Receiver<Arc<Marks>>>,
     rate: Rate,
 }
 
@@ -301,6 +308,7 @@ impl Session {
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
                 frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
                 frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
+                marks = marks::next(&mut self.marks) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
@@ -339,6 +347,7 @@ impl Session {
                 self.look_back(ask);
                 Ok(())
             }
+            (ToServer::ReadMarks(said), Role::Console) => self.read_marks(said.marks).await,
             (ToServer::Do(request), Role::Console) => {
                 let core = self.wire.shared.core.clone();
                 self.replies.push(Box::pin(async move {
@@ -378,6 +387,7 @@ impl Session {
                 | ToServer::Count(_)
                 | ToServer::Search(_)
                 | ToServer::WorldAt(_)
+                | ToServer::ReadMarks(_)
                 | ToServer::Do(_)
                 | ToServer::Agent(_)
                 | ToServer::Observe(_)
@@ -396,6 +406,26 @@ impl Session {
                 Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
             }
         }));
+    }
+
+    /// What the person at this console has seen. From now on it is told what their other consoles say.
+    async fn read_marks(&mut self, said: Marks) -> Said {
+        let shared = &self.wire.shared;
+        let head = shared.log.head();
+        let own = Own { origin: head.origin, incarnation: head.incarnation, head: head.sequence };
+        match shared.marks.take(&self.hello.name, &said, own, shared.clock.now()).await {
+            Ok((mut marks, ahead)) => {
+                if self.marks.is_none() {
+                    self.marks = shared.marks.follow(&self.hello.name);
+                }
+                // What another console has said meanwhile is among it.
+                if let Some(changes) = &mut self.marks {
+                    marks = changes.borrow_and_update().clone();
+                }
+                self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: ahead.map(|ahead| ahead.to_string().into()) })).await
+            }
+            Err(error) => self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
+        }
     }
 
     /// An agent speaks for itself alone.

@@ -2,7 +2,8 @@
 //!
 //! A [`Log`] holds the exact encoded bytes of one server's events beside the few columns that it sorts
 //! and finds them by. It does not know what events mean. `sqlite` is the one for servers; `memory` the
-//! one for simulations. Both run behind the same trait, so that a whole network runs without a disk.
+//! one for simulations. Both run behind the same trait, so that a whole network runs without a disk. Beside
+//! the log, `whole` replaces small files.
 
 pub mod memory;
 mod retention;
@@ -11,6 +12,7 @@ mod rows;
 mod spacing;
 pub mod sqlite;
 pub mod transfer;
+pub mod whole;
 mod words;
 
 use std::future::Future;

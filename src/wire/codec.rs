@@ -142,6 +142,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Health(health) => ToClient::Health(health),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Pong(ping) => ToClient::Pong(ping),
+        ToClient::MarksKept(kept) => ToClient::MarksKept(kept),
         ToClient::Problem(problem) => ToClient::Problem(problem),
     }
 }

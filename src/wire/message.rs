@@ -9,6 +9,7 @@ use super::event_bytes::EventBytes;
 use crate::model::health::Health;
 use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
 use crate::model::intent::{Refusal, Request};
+use crate::model::mark::Marks;
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -28,6 +29,8 @@ pub enum ToServer {
     WorldAt(WorldAsk),
     /// A person's or pipeline's request. Answered by [`Answer`] with the request's id.
     Do(Request),
+    /// How far the person at this console has looked. Answered by [`MarksKept`].
+    ReadMarks(ReadMarks),
     Agent(Introduction),
     Observe(Observe),
     Keepalive(Keepalive),
@@ -164,6 +167,13 @@ pub struct WorldAsk {
     pub at: Time,
 }
 
+/// How far the console's person has looked in each server's log; empty: only what is kept is wanted. From then
+/// on the console is told what other consoles of that person say.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReadMarks {
+    pub marks: Marks,
+}
+
 /// An agent says what it runs and what machine it is on. Answered by [`Ack`] with the same number.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Introduction {
@@ -202,6 +212,7 @@ pub enum ToClient<E = EventBytes> {
     WorldThen(WorldThen),
     Counts(Counts),
     Answer(Answer),
+    MarksKept(MarksKept),
     Ack(Ack),
     Vitals(Vitals),
     /// How the server itself is: a lossy channel, in which the latest wins.
@@ -229,6 +240,9 @@ pub struct Welcome {
     /// The last durable event, and the first that is still held.
     pub head: Sequence,
     pub base: Sequence,
+    /// Whether it keeps read marks: older versions do not, and are not asked to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_marks: bool,
 }
 
 /// The whole world as of `head`; the stream goes on from there.
@@ -336,6 +350,16 @@ pub enum Outcome {
     /// Done and durable. Names the events that it made; none when it had been done before.
     Done(Vec<EventId>),
     Refused(Refusal),
+}
+
+/// All that is known of how far the person has looked: the answer to [`ReadMarks`], and again whenever another
+/// console of the same person has looked further.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MarksKept {
+    pub marks: Arc<Marks>,
+    /// What of the marks that were said was not believed, in words for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

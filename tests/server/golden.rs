@@ -10,6 +10,7 @@ use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
 use midwatch::model::health::{Health, Numbers, Refused, Room, SourceHealth, Wrong};
 use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
+use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
@@ -94,6 +95,11 @@ fn health() -> Health {
     Health { at: at(), wrong: vec![wrong], numbers }
 }
 
+fn marks() -> Marks {
+    let mark = |sequence, count| Mark { incarnation: LIFE, sequence: Sequence(sequence), looked: Stamp { at: at(), count } };
+    [(ORIGIN, mark(42, 0)), (Origin([0x12; 16]), mark(7, 1))].into_iter().collect()
+}
+
 fn to_server() -> Vec<(&'static str, ToServer)> {
     let place = Place { at: at(), sequence: Sequence(42) };
     let hello = AgentHello {
@@ -127,6 +133,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
         ),
         ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
         ("world-at", ToServer::WorldAt(WorldAsk { id: 10, at: "2026-11-20T03:00:00Z".parse().unwrap() })),
+        ("read-marks", ToServer::ReadMarks(ReadMarks { marks: marks() })),
         ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent })),
         ("agent", ToServer::Agent(Introduction { id: 1, hello })),
         ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
@@ -150,6 +157,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 claim_every: Span::from_secs(5),
                 head: Sequence(42),
                 base: Sequence(1),
+                keeps_marks: false,
             }),
         ),
         (
@@ -188,6 +196,10 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
             }),
         ),
         ("answer", ToClient::Answer(Answer { id: RequestId([0x33; 16]), result: Outcome::Done(vec![id(43)]) })),
+        (
+            "marks-kept",
+            ToClient::MarksKept(MarksKept { marks: Arc::new(marks()), remark: Some("a read mark is 3h ahead of the clock here; it counts as of now".into()) }),
+        ),
         ("ack", ToClient::Ack(Ack { id: 2, refused: Some(Refusal::new(RefusalCode::Unavailable, "the disk is full")) })),
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
         ("health", ToClient::Health(health())),
@@ -243,6 +255,13 @@ fn history_may_be_asked_for_with_a_filter() {
     holds("history-filtered", &ask, |frame| decode_to_server(frame).unwrap());
     let page = ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false, filtered: true, reached: Some(place) });
     holds("page-filtered", &page, |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_server_says_that_it_keeps_read_marks() {
+    let (_, welcome) = to_client().swap_remove(0);
+    let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
+    holds("welcome-marks", &ToClient::Welcome(Welcome { keeps_marks: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

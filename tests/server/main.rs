@@ -5,6 +5,7 @@ mod golden;
 mod health;
 mod history;
 mod limits;
+mod marks;
 mod open;
 mod past;
 mod proxy;

@@ -29,21 +29,21 @@ use tokio::time::Instant;
 
 use crate::scene;
 
-const OPEN: u8 = 0;
+pub const OPEN: u8 = 0;
 /// Bytes stop flowing, and nobody is told.
-const STALLED: u8 = 1;
+pub const STALLED: u8 = 1;
 /// Connections break, and new ones are refused.
-const BROKEN: u8 = 2;
+pub const BROKEN: u8 = 2;
 
 /// Where connections to the server of the moment are handed in.
-type Door = Arc<Mutex<Option<mpsc::Sender<(Box<dyn Io>, Via)>>>>;
+pub type Door = Arc<Mutex<Option<mpsc::Sender<(Box<dyn Io>, Via)>>>>;
 
 /// A line to the server.
 #[derive(Clone)]
-struct Line {
-    door: Door,
-    state: Arc<AtomicU8>,
-    random: Arc<SeededRandom>,
+pub struct Line {
+    pub door: Door,
+    pub state: Arc<AtomicU8>,
+    pub random: Arc<SeededRandom>,
 }
 
 impl Dial for Line {

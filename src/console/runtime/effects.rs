@@ -5,7 +5,6 @@ use std::io::Write;
 use super::{ConsoleError, Ends, Runtime};
 use crate::client::{CountAsk, HistoryAsk, Paging, Place, SearchAsk, ServerIndex};
 use crate::console::effect::Effect;
-use crate::console::kept;
 use crate::console::message::{Message, News, Outcome, PastRefusal};
 use crate::console::screen::ask;
 use crate::console::state::Tone;
@@ -54,13 +53,7 @@ impl Runtime {
                     self.state.strip.lost(asked.server);
                 }
             }
-            Effect::Keep(kept) => {
-                if let Some(path) = &self.options.kept
-                    && let Err(error) = kept::write(path, &kept)
-                {
-                    self.state.say(Tone::Wrong, format!("cannot keep this in {}: {error}", path.display()));
-                }
-            }
+            Effect::Keep(kept) => self.keep(&kept),
             Effect::LookBack { server, at } => self.look_back(server, at),
             Effect::Search { server, words, most } => {
                 self.asks += 1;

@@ -100,6 +100,8 @@ impl Runtime {
                 let why = if old { "this server's version cannot tell how things were".to_owned() } else { problem.words };
                 asked.map(|(_, at)| News::Then { at, then: Err(PastRefusal::Other(why.into())) }).into_iter().collect()
             }
+            // The person's marks have their own way.
+            Update::Marks(_) => Vec::new(),
             Update::Counts(counts) => vec![News::Counts(Counted {
                 ask: counts.id >> 1,
                 from: counts.from,
