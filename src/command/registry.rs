@@ -133,8 +133,10 @@ commands! {
     Live, "live", Time, Everywhere, Shown, Looks, "Comes back to the present, and follows it.";
     HourBack, "hour-back", Time, Everywhere, Hidden, Looks, "Goes back an hour, in every pane.";
     HourForward, "hour-forward", Time, Everywhere, Hidden, Looks, "Goes forward an hour, in every pane.";
-    DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day, in every pane; in Today, tells the day before.";
-    DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day, in every pane; in Today, tells the day after.";
+    DayBack, "day-back", Time, Everywhere, Hidden, Looks, "Goes back a day, in every pane.";
+    DayForward, "day-forward", Time, Everywhere, Hidden, Looks, "Goes forward a day, in every pane.";
+    TodayEarlier, "today-earlier", Time, On(&[Pane::Today]), Hidden, Looks, "Tells of the day before this one; all other panes stay where they are.";
+    TodayLater, "today-later", Time, On(&[Pane::Today]), Hidden, Looks, "Tells of the day after this one, up to where you are.";
     TodaySpan(Option<TodaySpan>), "today-span", Time, Everywhere, Shown, Looks, "Tells of a day, since you last looked, or since the shift began; the next of these when none is named.";
     BookmarkSet(Option<Words>), "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, with a name if you like; without one, a second time takes it away.";
     BookmarkGo(Option<Words>), "bookmark-go", Time, On(&[Pane::Timeline]), Shown, Looks, "Goes to the bookmark of this name, or to one of all.";

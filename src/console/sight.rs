@@ -30,6 +30,8 @@ pub struct Sight<'a> {
     pub looked: Option<Time>,
     pub pending: &'a Pending,
     pub now: Time,
+    /// What the wall's clock says; the same unless one is away.
+    pub present: Time,
     pub zone: &'a TimeZone,
     pub me: &'a Person,
     pub read_only: bool,

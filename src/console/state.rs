@@ -14,6 +14,7 @@ use crate::model::view::now::Now;
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 
+use super::effect::Effect;
 use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
 use super::message::Arriving;
 use super::overlay::Overlay;
@@ -23,7 +24,7 @@ use super::pending::{Pending, Undo};
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::strip::{Cell, Strip};
-use super::timeline::{Asked, Stretch, Timeline};
+use super::timeline::{Stretch, Timeline};
 use super::travel::{Away, Going};
 use super::update::find::Hunt;
 use super::views::View;
@@ -56,8 +57,8 @@ pub struct State {
     pub strip: Strip,
     /// The strip of what is held, where nobody counts; and of which version it is.
     held_strip: Option<(u64, Stretch, Vec<Cell>)>,
-    /// Pages that are to be asked for.
-    pub(super) asks: Vec<Asked>,
+    /// What is to be asked for with the next effects.
+    pub(super) asks: Vec<Effect>,
     /// What Today tells of.
     pub past: Past,
     pub pane: Pane,
@@ -220,6 +221,7 @@ impl State {
             looked: None,
             pending: &self.pending,
             now: self.now,
+            present: self.present,
             zone: &self.zone,
             me: &self.me,
             read_only: self.read_only,

@@ -18,6 +18,7 @@ use super::keymap::layers_of;
 use super::message::PastRefusal;
 use super::sight::LinkState;
 use super::state::{State, Tone};
+use super::timeline::Place;
 
 /// Events of one file that are folded while one waits, some tenths of a second.
 const HELD: usize = 200_000;
@@ -40,6 +41,17 @@ pub struct Going {
     at: Time,
     known: Vec<Then>,
     since: Span,
+    /// What the timeline stands on then: the last that had happened, unless one goes to an event.
+    place: Option<Place>,
+}
+
+/// The timeline's events (of a filter: its hits) on both sides of the time cursor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Divided {
+    pub by: u64,
+    pub later: u64,
+    /// All of them are counted, and not only what is held here.
+    pub sure: bool,
 }
 
 /// What one server knows of a time.
@@ -73,20 +85,27 @@ impl State {
 
     /// Takes all panes to a time. The present, or what is ahead, is the live world.
     pub(super) fn travel(&mut self, at: Time) -> Vec<Effect> {
+        self.travel_to(at, None)
+    }
+
+    pub(super) fn travel_to(&mut self, at: Time, place: Option<Place>) -> Vec<Effect> {
         if at >= self.present {
             self.come_back();
+            if let Some(place) = place {
+                self.stand_at(place, false);
+            }
             return Vec::new();
         }
         let mut effects = Vec::new();
         let known = self.links.iter().enumerate().map(|(server, link)| match &link.state {
             _ if !link.known => Then::Unknown("nothing is known of it yet".into()),
             LinkState::Up => {
-                effects.push(Effect::LookBack { server, at });
+                effects.push(self.look_back(server, at));
                 Then::Asked
             }
             LinkState::Connecting | LinkState::Lost { .. } => Then::Unknown("its past cannot be asked for while it is away".into()),
         });
-        self.going = Some(Going { at, known: known.collect(), since: self.mono });
+        self.going = Some(Going { at, known: known.collect(), since: self.mono, place });
         self.arrive();
         effects
     }
@@ -94,6 +113,7 @@ impl State {
     /// A server has said how things were, or why it cannot.
     pub(super) fn then(&mut self, server: usize, at: Time, then: Then) {
         let name = self.links.get(server).map(|link| link.name.clone()).unwrap_or_default();
+        let at = self.here(server, at);
         let known = match (&mut self.going, &mut self.away) {
             (Some(going), _) if going.at == at => &mut going.known,
             (_, Some(away)) if away.at == at => &mut away.known,
@@ -121,11 +141,21 @@ impl State {
         let unknown = |known: &mut Vec<Then>, at: Time| {
             let then = known.get_mut(server).filter(|then| matches!(then, Then::Unknown(_)))?;
             *then = Then::Asked;
-            Some(Effect::LookBack { server, at })
+            Some(at)
         };
         let going = self.going.as_mut().and_then(|going| unknown(&mut going.known, going.at));
         let away = self.away.as_mut().filter(|_| going.is_none()).and_then(|away| unknown(&mut away.known, away.at));
-        going.or(away).into_iter().collect()
+        going.or(away).map(|at| self.look_back(server, at)).into_iter().collect()
+    }
+
+    /// Asks a server how things were, by its own clock where that is corrected.
+    fn look_back(&self, server: usize, at: Time) -> Effect {
+        Effect::LookBack { server, at: at.minus(Span::from_micros(self.timeline.shift(server))) }
+    }
+
+    /// A server's own time as it is shown here.
+    fn here(&self, server: usize, own: Time) -> Time {
+        own.plus(Span::from_micros(self.timeline.shift(server)))
     }
 
     /// A server that was asked went away before it answered.
@@ -134,7 +164,8 @@ impl State {
         let going = self.going.as_ref().and_then(|going| asked(going.at, &going.known));
         let away = self.away.as_ref().and_then(|away| asked(away.at, &away.known));
         if let Some(at) = going.or(away) {
-            self.then(server, at, Then::Unknown("it went away before it answered".into()));
+            let own = at.minus(Span::from_micros(self.timeline.shift(server)));
+            self.then(server, own, Then::Unknown("it went away before it answered".into()));
         }
     }
 
@@ -145,7 +176,7 @@ impl State {
         if waits && self.mono.micros() - going.since.micros() < MOMENT.micros() {
             return;
         }
-        let Some(Going { at, known, .. }) = self.going.take() else { return };
+        let Some(Going { at, known, place, .. }) = self.going.take() else { return };
         let live = match self.away.take() {
             Some(away) => away.live,
             None => std::mem::take(&mut self.sky),
@@ -153,8 +184,41 @@ impl State {
         self.away = Some(Away { at, known, live });
         self.now = at;
         self.overlay = None;
+        // Today tells of the day where one is.
+        self.panes.today.of_the_day();
         self.show_past();
-        self.show_place(at);
+        self.timeline.end_at(Some(at));
+        match place {
+            Some(place) => self.stand_at(place, false),
+            None => self.show_place(at),
+        }
+    }
+
+    /// How the timeline's events lie on both sides of the time cursor; nothing while that is now.
+    pub fn divided(&self) -> Option<Divided> {
+        let at = self.timeline.ends_at()?;
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        if let Some((by, later)) = self.counted_by(at) {
+            return Some(Divided { by, later, sure: true });
+        }
+        let (_, by) = self.timeline.shown();
+        let later = self.timeline.hits().saturating_sub(by);
+        Some(Divided { by: wide(by), later: wide(later), sure: self.timeline.is_live() && !self.timeline.has_more() && !self.timeline.is_searching() })
+    }
+
+    /// As the servers count: by their own clocks, and with a filter that they can read.
+    fn counted_by(&self, at: Time) -> Option<(u64, u64)> {
+        let filter = self.timeline.filter();
+        let agree = (0..self.links.len()).all(|server| self.timeline.shift(server) == 0);
+        if !agree || filter.is_some_and(|filter| filter.portable().is_none()) {
+            return None;
+        }
+        let minute = Time::from_secs(at.secs().div_euclid(60).saturating_mul(60));
+        let up = |server: usize| self.links.get(server).is_some_and(|link| link.state == LinkState::Up && link.known);
+        let within = u64::try_from(self.timeline.between(minute, at, up)?).ok()?;
+        let later = self.strip.since(at)?.saturating_sub(within);
+        let all = if filter.is_some() { self.strip.matching() } else { self.strip.held() };
+        Some((all.saturating_sub(later), later))
     }
 
     /// When the switch is due at the latest.
@@ -178,6 +242,7 @@ impl State {
 
     /// How things were by the events that are held here: for files, which no server knows.
     pub(super) fn fold_held(&self, server: usize, at: Time) -> Result<Arc<World>, PastRefusal> {
+        let at = self.here(server, at);
         let mut events =
             self.timeline.held_by(server, at, HELD).ok_or(PastRefusal::Other("too many events to fold them here; its timeline goes there".into()))?;
         let first = self.timeline.first_of(server).ok_or(PastRefusal::Nothing)?;
@@ -198,6 +263,8 @@ impl State {
         let Some(away) = self.away.take() else { return };
         self.sky = away.live;
         self.now = self.present;
+        self.timeline.end_at(None);
+        self.panes.today.of_the_day();
         self.follow();
         self.dirty = true;
         self.anew = true;

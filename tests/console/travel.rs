@@ -172,3 +172,128 @@ fn what_is_unknown_is_never_green() {
     desk.hear(0, infra.snapshot());
     assert!(desk.effects.contains(&Effect::LookBack { server: 0, at }), "{:?}", desk.effects);
 }
+
+/// The rows of the timeline, between its strip and what is later.
+fn rows(desk: &Desk) -> Vec<String> {
+    let screen = desk.screen();
+    screen.lines().skip(5).take_while(|line| !line.contains("later than where you are")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_timeline_ends_where_one_is_and_says_how_much_is_later() {
+    let (infra, shop) = night();
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    go_to(&mut desk, &moment(10).to_string());
+    answer(&mut desk, &[&infra, &shop]);
+    desk.press("3");
+    let all = infra.log.len() + shop.log.len();
+    let by = infra.log.iter().chain(&shop.log).filter(|event| event.at <= moment(10)).count();
+    desk.shows(&format!("{by} events by then"));
+    desk.shows(&format!("later than where you are: {} events", all - by));
+    insta::assert_snapshot!("away_timeline_120x36", desk.screen());
+    // Nothing leads beyond it.
+    for key in ["j", "G", "C-f", "]", "n", "g g", "G"] {
+        desk.press(key);
+        desk.hides("osd.12 down");
+        desk.hides("follow");
+    }
+    assert!(rows(&desk).iter().any(|row| row.starts_with('▌') && row.contains("hit rate 12 %")), "{:#?}", rows(&desk));
+    // The filter and the lines around its hits know of nothing later either.
+    desk.press("/");
+    desk.type_text("severity:warning+ not disk");
+    desk.press("Enter");
+    desk.press("C");
+    desk.shows("hits by then, of 66 events in all, 1 line around each");
+    desk.shows("later than where you are: 3 hits");
+    desk.hides("osd is critical");
+    desk.press("Esc");
+    desk.press(".");
+    desk.press("3");
+    desk.shows("osd.12 down");
+    desk.shows("following");
+    desk.hides("later than");
+}
+
+#[test]
+fn an_hour_and_a_day_move_the_timeline_with_all_panes() {
+    let (infra, shop) = night();
+    let mut desk = Desk::on_the_night("midwatch", 80, 24);
+    desk.press("3");
+    desk.press("{");
+    answer(&mut desk, &[&infra, &shop]);
+    // From the event where one was, at 02:54.
+    desk.shows("Sat 21 Nov 01:54 CET");
+    desk.hides("config ttl");
+    desk.press("2");
+    desk.press("(");
+    answer(&mut desk, &[&infra, &shop]);
+    desk.shows("Fri 20 Nov 01:54");
+    desk.shows("Friday 20 November, since Thursday 18:00 until 01:54");
+    desk.press("3");
+    desk.shows("later than where you are");
+    desk.press("1");
+    desk.press("}");
+    answer(&mut desk, &[&infra, &shop]);
+    desk.press("3");
+    desk.shows("Fri 20 Nov 02:54");
+}
+
+#[test]
+fn today_tells_of_other_days_up_to_where_one_is_and_moves_no_other_pane() {
+    let (infra, shop) = night();
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.press("2");
+    desk.press("[");
+    desk.shows("Yesterday, Friday 20 November");
+    desk.hides("for live");
+    desk.press("]");
+    desk.press("]");
+    desk.shows("this is today");
+    go_to(&mut desk, &moment(24 * 60).to_string());
+    answer(&mut desk, &[&infra, &shop]);
+    desk.shows("Friday 20 November, since Thursday 18:00 until 02:57");
+    desk.press("[");
+    desk.shows("Thursday 19 November, 2 days ago");
+    desk.shows("Fri 20 Nov 02:57");
+    desk.press("]");
+    desk.shows("Friday 20 November, since Thursday 18:00 until 02:57");
+    desk.press("]");
+    desk.shows("this day goes up to where you are; ) goes on a day");
+    desk.press("[");
+    desk.press(")");
+    desk.hides("for live");
+    desk.shows("Saturday 21 November, since Friday 18:00 until");
+}
+
+#[test]
+fn what_lies_later_takes_all_panes_there() {
+    let (infra, shop) = night();
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.press("3");
+    desk.press("k");
+    desk.press("k");
+    desk.press("m");
+    go_to(&mut desk, &moment(30).to_string());
+    answer(&mut desk, &[&infra, &shop]);
+    desk.hides("osd.12 down");
+    desk.press("\"");
+    answer(&mut desk, &[&infra, &shop]);
+    desk.wait(Span::from_millis(200));
+    desk.shows("Sat 21 Nov 02:53");
+    assert!(rows(&desk).iter().any(|row| row.starts_with('▌') && row.contains("osd.12 down")), "{:#?}", rows(&desk));
+    desk.hides("replication 40 s behind");
+}
+
+#[test]
+fn a_corrected_clock_asks_its_server_for_its_own_time() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.state.timeline.set_shift(1, 120_000_000);
+    let at = moment(30);
+    go_to(&mut desk, &at.to_string());
+    let asked: Vec<Effect> = desk.effects.iter().filter(|effect| matches!(effect, Effect::LookBack { .. })).cloned().collect();
+    assert_eq!(asked, [Effect::LookBack { server: 0, at }, Effect::LookBack { server: 1, at: at.minus(Span::from_mins(2)) }]);
+    let (infra, shop) = night();
+    answer(&mut desk, &[&infra, &shop]);
+    desk.shows("for live");
+    desk.hides("asking");
+}

@@ -170,7 +170,7 @@ pub fn bottom(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
 }
 
 /// The commands that the last line names, in this pane's order of usefulness.
-fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
+fn useful(state: &State) -> Vec<(Command, &'static str)> {
     let acts: [(Command, &'static str); 7] = [
         (Command::AlertAcknowledge(None), "acknowledge"),
         (Command::AlertTake, "take all"),
@@ -181,11 +181,11 @@ fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
         (Command::Open, "open"),
     ];
     let looks: [(Command, &'static str); 3] = [(Command::Filter(None), "filter"), (Command::Help, "help"), (Command::Palette(None), "commands")];
-    let own: Vec<(Command, &'static str)> = match pane {
+    let own: Vec<(Command, &'static str)> = match state.pane {
         Pane::Now => acts.into_iter().chain([(Command::Unfold, "unfold")]).collect(),
         Pane::Alerts => acts.into_iter().chain([(Command::GroupBy(None), "group"), (Command::Mark, "mark")]).collect(),
         Pane::Timeline => vec![
-            (Command::Live, "follow"),
+            (Command::Live, if state.is_away() { "back to now" } else { "follow" }),
             (Command::NextError, "next error"),
             (Command::GoTo(None), "go to a time"),
             (Command::Open, "open"),
@@ -194,8 +194,8 @@ fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
         Pane::Systems => vec![(Command::Unfold, "unfold"), (Command::Open, "open"), (Command::ShowTimeline, "its timeline"), (Command::NoteAdd(None), "note")],
         Pane::Today => vec![
             (Command::Open, "its events"),
-            (Command::DayBack, "day before"),
-            (Command::DayForward, "day after"),
+            (Command::TodayEarlier, "day before"),
+            (Command::TodayLater, "day after"),
             (Command::TodaySpan(None), "other span"),
             (Command::Glossary, "words"),
         ],
@@ -210,7 +210,7 @@ fn useful(pane: Pane) -> Vec<(Command, &'static str)> {
 
 fn hints(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let layers = crate::console::keymap::layers_of(state.pane);
-    let useful = useful(state.pane);
+    let useful = useful(state);
     let known: Vec<(String, &str)> = useful
         .iter()
         .filter(|(command, _)| command.entry().is_available(state.pane, state.read_only || state.is_away()))

@@ -4,6 +4,7 @@ mod alerts;
 mod bars;
 mod blocks;
 mod canvas;
+mod density;
 mod detail;
 mod overlays;
 mod servers;

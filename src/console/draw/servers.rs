@@ -25,7 +25,10 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         (false, several) => format!("{live} of {several} servers answer"),
         (true, several) => format!("{live} of {several} files can be read"),
     };
-    let words: Words = vec![(said, role)];
+    let mut words: Words = vec![(said, role)];
+    if state.is_away() {
+        words.push((" now; their systems and agents are those of then".to_owned(), Role::Muted));
+    }
     canvas.words(area.x + 2, area.y, area.width.saturating_sub(3), &words);
     let body = Rect { y: area.y + servers::HEAD, height: area.height.saturating_sub(servers::HEAD), ..area };
     let split = pane.split.unwrap_or(Split { list: body.height, detail: 0 });

@@ -7,10 +7,13 @@ use crate::console::pane::{Split, timeline};
 use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
+use crate::console::travel::Divided;
 use crate::model::event::Event;
-use crate::model::time::{Span, Time};
+use crate::model::time::Span;
+use crate::model::words::counted;
 
 use super::canvas::{Canvas, Words, glyph, place};
+use super::density::{count, density, thousands};
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
@@ -34,22 +37,31 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
     let timeline = &state.timeline;
     let mut words: Words = Vec::new();
+    let divided = state.divided();
     // What the servers have counted holds for what is not here too.
     let known = state.strip.held() > 0 && state.strip.is_known();
     let held = if known { state.strip.held().max(count(timeline.held())) } else { count(timeline.held()) };
-    if timeline.filter().is_some() {
+    if let Some(Divided { by, sure, .. }) = divided {
+        if timeline.filter().is_some() {
+            words.push((format!("{} {} by then", thousands(by), if by == 1 { "hit" } else { "hits" }), Role::Strong));
+            words.push((format!(", of {} in all", events(held)), Role::Muted));
+        } else {
+            words.push((format!("{} by then", events(by)), Role::Strong));
+        }
+        words.extend((!sure).then(|| (", as far as known here".into(), Role::Muted)));
+    } else if timeline.filter().is_some() {
         let hits = if known { state.strip.matching().max(count(timeline.hits())) } else { count(timeline.hits()) };
         words.push((format!("{} of {}", thousands(hits), events(held)), Role::Strong));
         if timeline.is_searching() || (known && !state.strip.is_whole()) {
             words.push((" so far".into(), Role::Muted));
         }
-        if timeline.context() > 0 {
-            words.push((format!(", {} lines around each", timeline.context()), Role::Muted));
-        }
     } else {
         words.push((events(held), Role::Strong));
     }
-    if !known && timeline.has_more() {
+    if timeline.context() > 0 && timeline.filter().is_some() {
+        words.push((format!(", {} around each", counted(timeline.context(), "line")), Role::Muted));
+    }
+    if !known && divided.is_none() && timeline.has_more() {
         let files = state.links.iter().all(|link| link.is_file);
         words.push((if files { ", more are being read" } else { ", older ones on the servers" }.into(), Role::Muted));
     }
@@ -60,10 +72,13 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     if !shifted.is_empty() {
         words.push((format!("   clock corrected: {}", shifted.join(", ")), Role::HistoryNew));
     }
-    if !pane.marks.is_empty() {
-        words.push((format!("   {} marked", pane.marks.len()), Role::Marked));
+    let marked = pane.marks.iter().filter(|place| !timeline.is_later(**place)).count();
+    if marked > 0 {
+        words.push((format!("   {marked} marked"), Role::Marked));
     }
-    let right: Words = if pane.newer > 0 {
+    let right: Words = if divided.is_some() {
+        vec![(place(pane.selected, timeline.len()), Role::Muted)]
+    } else if pane.newer > 0 {
         vec![(format!("{} newer, . follows", pane.newer), Role::HistoryNew)]
     } else if pane.place.is_none() && timeline.is_live() {
         vec![("following".into(), Role::Fine)]
@@ -81,93 +96,40 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
 }
 
+/// Where the time that is shown ends, and what lies beyond.
+fn later(state: &State, canvas: &mut Canvas<'_>, divided: Divided, area: Rect) {
+    let what = if state.timeline.filter().is_some() { "hit" } else { "event" };
+    let words = match divided {
+        Divided { later: 0, sure: true, .. } => format!("nothing later than where you are{}", if what == "hit" { " matches" } else { "" }),
+        Divided { later: 0, sure: false, .. } => "what is later than where you are is not known here".to_owned(),
+        Divided { later, sure, .. } => {
+            let number = counted(thousands(later), what);
+            format!("later than where you are: {}{number}", if sure { "" } else { "at least " })
+        }
+    };
+    canvas.text(area.x + 2, area.y, area.width.saturating_sub(3), &words, Role::Cursor);
+}
+
 fn events(number: u64) -> String {
     if number == 1 { "1 event".to_owned() } else { format!("{} events", thousands(number)) }
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-/// With a comma between thousands.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// The whole span with its counts, where one is in it, and the bookmarks.
-fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some((stretch, known)) = state.strip_shown() else { return };
-    let last = stretch.until.min(state.now.max(stretch.from));
-    let (mut from, mut until) = (moment(state, stretch.from), moment(state, last));
-    // What lies so far off that it would press all else together is counted at the strip's ends.
-    if stretch.before > 0 {
-        from = format!("{} earlier, {from}", thousands(count(stretch.before)));
-    }
-    if stretch.after > 0 {
-        until = format!("{until}, {} later", thousands(count(stretch.after)));
-    }
-    let (from_wide, until_wide) = (text::width(&from) + 1, text::width(&until) + 1);
-    let room = area.width.saturating_sub(from_wide + until_wide);
-    if room < 10 {
-        return;
-    }
-    canvas.text(area.x, area.y, from_wide, &from, Role::Muted);
-    canvas.right(area.x, area.y, area.width, &until, Role::Muted);
-    // A short span has fewer cells than there are columns, or a few more.
-    let cell_at = |column: usize| column * known.len() / usize::from(room).max(1);
-    let mut cells = Vec::with_capacity(usize::from(room));
-    for column in 0..usize::from(room) {
-        let (begin, end) = (cell_at(column), cell_at(column + 1).max(cell_at(column) + 1));
-        let part = known.get(begin..end.min(known.len())).unwrap_or(&[]);
-        let count = part.iter().map(|cell| cell.count).sum();
-        let worst = part.iter().filter(|cell| cell.count > 0).map(|cell| cell.worst).max().unwrap_or_default();
-        cells.push((count, canvas.style(Role::of_severity(worst))));
-    }
-    let most = cells.iter().map(|(count, _)| *count).max().unwrap_or(1);
-    let x = area.x + from_wide;
-    text::strip(canvas.buffer, x, area.y, &cells, most, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
-    let span = i128::from(stretch.until.since(stretch.from).micros().max(1));
-    let most = i128::from(room.saturating_sub(1));
-    let column = |at: Time| u16::try_from((i128::from(at.since(stretch.from).micros()) * most / span).clamp(0, most)).ok();
-    for (at, _) in state.panes.timeline.bookmarks.keys() {
-        if let Some(column) = column(*at) {
-            canvas.text(x + column, area.y, 1, canvas.glyphs().bookmark, Role::Bookmark);
-        }
-    }
-    // Where one is.
-    if let Some(column) = state.timeline.slot(state.panes.timeline.selected).and_then(|slot| column(slot.at)) {
-        let style = canvas.style(Role::Cursor);
-        if let Some(cell) = canvas.buffer.cell_mut((x + column, area.y)) {
-            cell.set_style(style);
-        }
-    }
-}
-
-/// A time with as much of the date as it needs.
-fn moment(state: &State, at: Time) -> String {
-    let (here, now) = (at.zoned(&state.zone), state.now.zoned(&state.zone));
-    if here.date() == now.date() {
-        here.strftime("%H:%M:%S").to_string()
-    } else if here.year() == now.year() {
-        here.strftime("%-d %b %H:%M").to_string()
-    } else {
-        here.strftime("%Y-%m-%d").to_string()
-    }
 }
 
 fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let pane = &state.panes.timeline;
     let len = state.timeline.len();
+    let mut area = area;
+    if let Some(divided) = state.divided() {
+        area.height = area.height.saturating_sub(1);
+        let shown = u16::try_from(len.saturating_sub(pane.top).max(1)).unwrap_or(u16::MAX).min(area.height);
+        later(state, canvas, divided, Rect { y: area.y + shown, height: 1, ..area });
+    }
     if len == 0 {
-        let words = if state.timeline.filter().is_some() { "No event matches." } else { "No event is known yet." };
+        let words = match (state.timeline.filter().is_some(), state.timeline.ends_at().is_some()) {
+            (true, false) => "No event matches.",
+            (true, true) => "No event of then matches.",
+            (false, false) => "No event is known yet.",
+            (false, true) => "No event is known of then.",
+        };
         canvas.text(area.x + 2, area.y, area.width.saturating_sub(3), words, Role::Muted);
         return;
     }

@@ -38,7 +38,7 @@ fn sequences_wait_match_and_cancel() {
 #[test]
 fn a_pane_goes_before_global_and_the_next_keys_are_known() {
     let keymap = Keymap::shipped().unwrap();
-    assert_eq!(pressed(&keymap, &layers_of(Pane::Today), "]"), Outcome::Matched(Command::DayForward));
+    assert_eq!(pressed(&keymap, &layers_of(Pane::Today), "]"), Outcome::Matched(Command::TodayLater));
     assert_eq!(pressed(&keymap, &layers_of(Pane::Now), "]"), Outcome::Matched(Command::NextError));
     let mut under_way = Pressed::default();
     keymap.press(&mut under_way, &layers_of(Pane::Now), Key::char('y'));

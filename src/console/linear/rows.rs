@@ -10,6 +10,7 @@ use crate::console::pane::{alerts, now, servers, systems, timeline};
 use crate::console::sight::LinkState;
 use crate::console::state::State;
 use crate::console::timeline::Place;
+use crate::console::travel::Divided;
 use crate::model::id::SystemRef;
 use crate::model::time::Span;
 use crate::model::view::systems::SystemRow;
@@ -266,15 +267,21 @@ pub fn heading(state: &State) -> Vec<String> {
         }
         Pane::Today => out.push("Today:".to_owned()),
         Pane::Timeline => {
-            let held = state.timeline.held();
+            let (held, hits) = (state.timeline.held(), state.timeline.len());
             let older = match (state.timeline.has_more(), state.links.iter().all(|link| link.is_file)) {
                 (false, _) => "",
                 (true, true) => ", more are being read",
                 (true, false) => ", older ones on the servers",
             };
-            let count = if filter.is_empty() { counted(held, "event") } else { format!("{} of {}{filter}", state.timeline.len(), counted(held, "event")) };
+            let count = if filter.is_empty() { counted(held, "event") } else { format!("{hits} of {}{filter}", counted(held, "event")) };
             let following = if state.panes.timeline.place.is_none() { ", following" } else { "" };
-            out.push(format!("Timeline: {count}{older}{following}, the newest last"));
+            out.push(match state.divided() {
+                Some(Divided { by, later, sure }) => {
+                    let (what, more) = (if filter.is_empty() { "event" } else { "hit" }, if sure { "" } else { " or more" });
+                    format!("Timeline: {}{filter} by then, {later}{more} later, the newest last", counted(by, what))
+                }
+                None => format!("Timeline: {count}{older}{following}, the newest last"),
+            });
         }
         Pane::Systems => out.push(format!("Systems: {}{filter}", counted(len(state), "row"))),
         Pane::Servers => {

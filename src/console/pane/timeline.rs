@@ -61,7 +61,8 @@ impl TimelinePane {
     pub fn settle(&mut self, sight: &Sight, height: u16, zoomed: bool, opened: bool) {
         let head = if height < 12 { 1 } else { HEAD };
         let split = Split::of(height.saturating_sub(head), u16::MAX, zoomed, opened);
-        let rows = usize::from(split.list.max(1));
+        // The last one says what is later.
+        let rows = usize::from(split.list.max(1)).saturating_sub(usize::from(sight.timeline.ends_at().is_some())).max(1);
         let len = sight.timeline.len();
         let was = self.selected;
         self.selected = match self.place {
@@ -86,7 +87,7 @@ impl TimelinePane {
         };
         self.last_len = len;
         self.wants_older = self.top < rows * 2;
-        self.wants_newer = !sight.timeline.is_live() && self.top + rows * 3 > len;
+        self.wants_newer = !sight.timeline.reaches_end() && self.top + rows * 3 > len;
         self.split = Some(split);
     }
 
@@ -104,7 +105,7 @@ impl TimelinePane {
             Move::Last => usize::MAX,
         };
         // Below the last row lies the present: one follows it again.
-        let follow = sight.timeline.is_live() && (movement == Move::Last || to >= len);
+        let follow = sight.timeline.is_live() && sight.timeline.ends_at().is_none() && (movement == Move::Last || to >= len);
         let mut to = to.min(len.saturating_sub(1));
         // A line that only says that something is left out is stepped over.
         if sight.timeline.is_gap(to) {

@@ -113,7 +113,7 @@ impl TodayPane {
     pub fn span(&self, sight: &Sight) -> (Time, Option<Time>) {
         let today = || span::day(0, sight.now, sight.zone).0;
         match (self.which, self.back) {
-            (TodaySpan::Look, _) => (sight.looked.unwrap_or_else(today), None),
+            (TodaySpan::Look, _) => (sight.looked.filter(|looked| *looked < sight.now).unwrap_or_else(today), None),
             (TodaySpan::Shift, _) => (span::shift_start(sight.shifts, sight.now, sight.zone), None),
             (TodaySpan::Day, 0) => (today(), None),
             (TodaySpan::Day, back) => {
@@ -132,8 +132,10 @@ impl TodayPane {
             (TodaySpan::Shift, _) if sight.shifts.is_empty() => format!("Since midnight: no `shifts` are configured; until {until}"),
             (TodaySpan::Shift, _) => format!("Since the shift began, {}, until {until}", day(told.from, "%A %H:%M")),
             (TodaySpan::Day, 0) => format!("{}, {} until {until}", day(told.until, "%A %-d %B"), since(told, sight)),
-            (TodaySpan::Day, 1) => format!("Yesterday, {}", day(told.from, "%A %-d %B")),
-            (TodaySpan::Day, back) => format!("{}, {back} days ago", day(told.from, "%A %-d %B")),
+            (TodaySpan::Day, _) => match days_ago(told.from, sight) {
+                1 => format!("Yesterday, {}", day(told.from, "%A %-d %B")),
+                days => format!("{}, {days} days ago", day(told.from, "%A %-d %B")),
+            },
         }
     }
 
@@ -189,9 +191,22 @@ impl TodayPane {
         (self.top, self.selected) = (0, 0);
     }
 
+    /// Back to the day where one is.
+    pub fn of_the_day(&mut self) {
+        if self.back != 0 {
+            self.day(-self.back);
+        }
+    }
+
     pub fn tell_of(&mut self, which: TodaySpan) {
         *self = TodayPane { which, height: self.height, ..TodayPane::default() };
     }
+}
+
+/// From the real today, wherever the panes are.
+fn days_ago(day: Time, sight: &Sight) -> i32 {
+    let date = |at: Time| at.zoned(sight.zone).date();
+    date(sight.present).since((jiff::Unit::Day, date(day))).map_or(0, |span| span.get_days())
 }
 
 /// What a sentence is known by when the text is made anew.

@@ -49,6 +49,14 @@ pub(super) struct Way<'a> {
     pub runs: bool,
     /// Runs that are open, by server and sequence of their events.
     pub opened: &'a BTreeSet<(u16, u64)>,
+    /// The time cursor: what is later is no part of a run before it, and no hit has lines around it there.
+    pub until: Option<i64>,
+}
+
+impl Way<'_> {
+    fn is_later(&self, slot: &Slot) -> bool {
+        self.until.is_some_and(|until| slot.at > until)
+    }
 }
 
 /// What the neighbours know: how far the nearest hit lies before the first slot, and behind the last.
@@ -303,7 +311,7 @@ impl Chunk {
         self.hits = if way.filtered { self.slots.iter().filter(|slot| slot.has(HIT)).count() } else { self.slots.len() };
         self.worst = self.slots.iter().filter(|slot| !way.filtered || slot.has(HIT)).map(|slot| slot.severity).max().unwrap_or(0);
         if way.filtered && way.context > 0 {
-            self.with_context(way.context, beside);
+            self.with_context(way, beside);
             return;
         }
         let mut run = 0_usize;
@@ -318,6 +326,7 @@ impl Chunk {
                     last.likeness == slot.likeness
                         && slot.likeness != 0
                         && last.server == slot.server
+                        && way.is_later(last) == way.is_later(slot)
                         && !way.opened.contains(&(slot.server, slot.sequence))
                         && !way.opened.contains(&(last.server, last.sequence))
                 });
@@ -338,12 +347,17 @@ impl Chunk {
         }
     }
 
-    fn with_context(&mut self, context: usize, beside: Beside) {
+    fn with_context(&mut self, way: Way<'_>, beside: Beside) {
+        let context = way.context;
         let len = self.slots.len();
         // From the end: how far the next hit is.
         let mut next: Vec<usize> = vec![usize::MAX; len];
         let mut distance = beside.after.unwrap_or(usize::MAX);
+        let mut later = self.slots.last().is_some_and(|last| way.is_later(last));
         for (slot, next) in self.slots.iter().zip(&mut next).rev() {
+            if later && !way.is_later(slot) {
+                (later, distance) = (false, usize::MAX);
+            }
             distance = if slot.has(HIT) { 0 } else { distance };
             *next = distance;
             distance = distance.saturating_add(1);
@@ -364,6 +378,13 @@ impl Chunk {
             shown = shows;
             since = since.saturating_add(1);
         }
+    }
+
+    /// How many of its events happened by a moment, and how many of those are hits.
+    pub fn by(&self, until: i64, filtered: bool) -> (usize, usize) {
+        let held = self.slots.partition_point(|slot| slot.at <= until);
+        let hits = if filtered { self.slots.iter().take(held).filter(|slot| slot.has(HIT)).count() } else { held };
+        (held, hits)
     }
 
     /// The events of the run that a line shows, by server and sequence.

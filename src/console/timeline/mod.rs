@@ -7,6 +7,7 @@
 //! that typing never waits for a million events.
 
 mod chunk;
+mod cursor;
 mod paging;
 mod slot;
 mod stretch;
@@ -87,6 +88,8 @@ pub struct Timeline {
     context: usize,
     runs: bool,
     opened: BTreeSet<(u16, u64)>,
+    /// The time cursor: nothing that is later is shown.
+    until: Option<Time>,
     most: usize,
     /// Where one looks: what lies far from there goes first.
     focus: Option<Place>,
@@ -115,6 +118,7 @@ impl Timeline {
             context: 0,
             runs: true,
             opened: BTreeSet::new(),
+            until: None,
             most: MOST,
             focus: None,
             arrived: 0,
@@ -134,7 +138,7 @@ impl Timeline {
     /// Something is done to what is shown, with all that it needs to know.
     fn on_window<T>(&mut self, work: impl FnOnce(&mut Window, Look<'_>) -> T) -> T {
         self.version = self.version.wrapping_add(1);
-        let way = Way { filtered: self.filter.is_some(), context: self.context, runs: self.runs, opened: &self.opened };
+        let way = Way { filtered: self.filter.is_some(), context: self.context, runs: self.runs, opened: &self.opened, until: self.until.map(Time::micros) };
         let look = Look { filter: self.filter.as_ref(), generation: self.generation, narrower: self.narrower, way, names: &self.names, origins: &self.origins };
         work(self.past.as_mut().unwrap_or(&mut self.live), look)
     }
@@ -156,7 +160,10 @@ impl Timeline {
 
     /// Lines that are shown.
     pub fn len(&self) -> usize {
-        self.window().len()
+        match self.until {
+            Some(until) => self.window().len_by(until.micros()),
+            None => self.window().len(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -198,6 +205,11 @@ impl Timeline {
     }
 
     pub fn slot(&self, row: usize) -> Option<Seen<'_>> {
+        self.until.is_none_or(|_| row < self.len()).then(|| self.any_slot(row)).flatten()
+    }
+
+    /// The same for lines that are later than the time cursor.
+    fn any_slot(&self, row: usize) -> Option<Seen<'_>> {
         let (chunk, line) = self.line(row).filter(|(_, line)| !line.is_gap())?;
         let slot = chunk.slot(usize::from(line.slot))?;
         Some(Seen {
@@ -246,7 +258,7 @@ impl Timeline {
 
     /// The next line that is this bad or worse, and no mere context.
     pub fn seek(&self, row: usize, forward: bool, worse: Severity) -> Option<usize> {
-        self.window().seek(row, forward, worse.rank())
+        self.window().seek(row, forward, worse.rank()).filter(|row| *row < self.len())
     }
 
     pub fn filter(&self) -> Option<&Filter> {

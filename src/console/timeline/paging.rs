@@ -120,7 +120,7 @@ impl Timeline {
 
     /// The pages that are wanted at the end which one has come near: of the servers that reach least far.
     pub fn wanting(&mut self, toward: Toward, connected: impl Fn(usize) -> bool) -> Vec<Asked> {
-        if toward == Toward::Newer && self.past.is_none() {
+        if self.ends(toward) {
             return Vec::new();
         }
         let filter = self.wire_filter();
@@ -134,6 +134,7 @@ impl Timeline {
                 Toward::Newer => (server, reach.newer, reach.newer_hits),
             })
             .filter(|(server, edge, hits)| !edge.complete && !hits.complete && connected(*server))
+            .filter(|(server, edge, hits)| toward == Toward::Older || self.is_short(*server, hits.spot.or(edge.spot)))
             .collect();
         let far = |edge: &Edge, hits: &Edge| hits.spot.or(edge.spot);
         let spots = edges.iter().filter_map(|(_, edge, hits)| far(edge, hits));

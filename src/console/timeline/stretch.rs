@@ -18,12 +18,12 @@ pub struct Stretch {
 }
 
 impl Timeline {
-    /// The part of what is shown that a strip draws. A few events that stand farther off than nearly all
+    /// The part of what is held that a strip draws, later than the time cursor too. A few events that stand farther off than nearly all
     /// others reach from end to end (one from 1970) would leave the rest a single cell: they are left out,
     /// and counted. At each end that is one in two hundred at most.
     pub fn stretch(&self) -> Option<Stretch> {
-        let len = self.len();
-        let at = |row: usize| self.slot(row).map(|slot| slot.at);
+        let len = self.window().len();
+        let at = |row: usize| self.any_slot(row).map(|slot| slot.at);
         let (mut first, mut last) = (0, len.checked_sub(1)?);
         let few = if len < FEWEST { 0 } else { (len / 200).clamp(1, MOST_OFF) };
         // Between these are all but the few at either end.
@@ -48,9 +48,10 @@ impl Timeline {
         let mut out = vec![Cell::default(); buckets];
         let (begin, span) = (stretch.from, stretch.until.since(stretch.from).max(Span::from_micros(1)));
         // A long timeline is sampled: the strip has a hundred cells, not a million.
-        let step = (self.len() / 20_000).max(1);
-        for row in (stretch.before..self.len().saturating_sub(stretch.after)).step_by(step) {
-            let Some(slot) = self.slot(row).filter(|_| !self.is_gap(row)) else { continue };
+        let len = self.window().len();
+        let step = (len / 20_000).max(1);
+        for row in (stretch.before..len.saturating_sub(stretch.after)).step_by(step) {
+            let Some(slot) = self.any_slot(row).filter(|_| !self.is_gap(row)) else { continue };
             let place = i128::from(slot.at.since(begin).micros()) * i128::try_from(buckets).unwrap_or(1) / i128::from(span.micros() + 1);
             if let Some(cell) = usize::try_from(place).ok().and_then(|place| out.get_mut(place)) {
                 cell.count += u64::try_from(step.saturating_mul(slot.count.max(1))).unwrap_or(1);

@@ -73,6 +73,11 @@ pub struct Strip {
 /// The least span of time that servers count.
 const MINUTE: Span = Span::from_mins(1);
 
+/// When the minute began in which this is.
+fn minute(at: Time) -> i64 {
+    at.micros().div_euclid(MINUTE.micros()).saturating_mul(MINUTE.micros())
+}
+
 /// A cell of the strip.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Cell {
@@ -86,7 +91,7 @@ impl Strip {
     }
 
     /// What is to be asked now, for a strip of so many cells.
-    pub fn wanting(&mut self, now: Time, cells: u32, filter: Option<Arc<str>>, connected: impl Fn(usize) -> bool) -> Vec<CountAsk> {
+    pub fn wanting(&mut self, now: Time, cursor: Option<Time>, cells: u32, filter: Option<Arc<str>>, connected: impl Fn(usize) -> bool) -> Vec<CountAsk> {
         let mut out = Vec::new();
         let mut extents = true;
         for (server, known) in self.servers.iter_mut().enumerate().filter(|(server, _)| connected(*server)) {
@@ -102,7 +107,7 @@ impl Strip {
         if !extents || cells == 0 {
             return out;
         }
-        let Some(scale) = self.scale(now, cells, filter) else { return out };
+        let Some(scale) = self.scale(now, cursor, cells, filter) else { return out };
         if self.scale.as_ref() != Some(&scale) {
             self.scale = Some(scale.clone());
             self.servers.iter_mut().for_each(|known| known.asked = None);
@@ -124,14 +129,16 @@ impl Strip {
         out
     }
 
-    /// The same spans as long as they fit: what was counted stays good.
-    fn scale(&self, now: Time, cells: u32, filter: Option<Arc<str>>) -> Option<Scale> {
+    /// The same spans as long as they fit: what was counted stays good. A cell begins with the minute of the
+    /// time cursor, so that the cells tell how much is later.
+    fn scale(&self, now: Time, cursor: Option<Time>, cells: u32, filter: Option<Arc<str>>) -> Option<Scale> {
         let oldest = self.servers.iter().filter_map(|known| known.oldest).min()?;
         let newest = self.servers.iter().filter_map(|known| known.newest).max()?.max(now);
         let from = self.begins.map_or(oldest, |begins| begins.max(oldest));
         // Neither too short, nor half empty.
         let half = |scale: &Scale| scale.from.plus(scale.step.times(i64::from(cells / 2).max(1)));
-        let fits = |scale: &&Scale| scale.from <= from && from < half(scale) && newest < scale.end() && scale.buckets == cells;
+        let meets = |scale: &Scale| cursor.is_none_or(|at| (minute(at) - scale.from.micros()).rem_euclid(scale.step.micros().max(1)) == 0);
+        let fits = |scale: &&Scale| meets(scale) && scale.from <= from && from < half(scale) && newest < scale.end() && scale.buckets == cells;
         if let Some(scale) = self.scale.as_ref().filter(fits) {
             return Some(Scale { filter, ..scale.clone() });
         }
@@ -139,7 +146,8 @@ impl Strip {
         // It begins at a whole number of steps, somewhat before the first event: a cell is kept for that.
         let minutes = span.div_euclid(i64::from(cells.saturating_sub(1).max(1)).saturating_mul(MINUTE.micros())) + 1;
         let step = Span::from_micros(minutes.saturating_mul(MINUTE.micros()));
-        let begin = from.micros().div_euclid(step.micros()).saturating_mul(step.micros());
+        let meets = cursor.map_or(0, |at| minute(at).rem_euclid(step.micros()));
+        let begin = (from.micros() - meets).div_euclid(step.micros()).saturating_mul(step.micros()).saturating_add(meets);
         Some(Scale { from: Time::from_micros(begin), step, buckets: cells, filter })
     }
 
@@ -223,6 +231,15 @@ impl Strip {
         self.servers.iter().any(|known| known.counted.is_some())
     }
 
+    /// Events from the minute of the time cursor on that were counted; nothing when they were not, or their
+    /// cells begin elsewhere.
+    pub fn since(&self, cursor: Time) -> Option<u64> {
+        let scale = self.scale.as_ref().filter(|_| self.is_whole())?;
+        let since = minute(cursor) - scale.from.micros();
+        let first = usize::try_from(since.div_euclid(scale.step.micros().max(1))).ok().filter(|_| since.rem_euclid(scale.step.micros().max(1)) == 0)?;
+        Some(self.cells().iter().skip(first).map(|cell| cell.count).sum())
+    }
+
     /// Events that the servers hold.
     pub fn held(&self) -> u64 {
         self.servers.iter().map(|known| known.held).sum()
@@ -282,7 +299,7 @@ mod tests {
         let mut strip = Strip::new(2);
         let events = [(0, 1), (night, 500), (now.secs() - 60, 700)];
         for _ in 0..20 {
-            let asks = strip.wanting(now, 60, None, |server| server == 0);
+            let asks = strip.wanting(now, None, 60, None, |server| server == 0);
             if asks.is_empty() {
                 break;
             }
@@ -303,7 +320,7 @@ mod tests {
         let now = Time::from_secs(1_795_226_220);
         let mut strip = Strip::new(1);
         for _ in 0..3 {
-            for ask in strip.wanting(now, 60, None, |_| true) {
+            for ask in strip.wanting(now, None, 60, None, |_| true) {
                 strip.counted(0, counted(&ask, 10, now.secs() - 7_000, now.secs() - 7_000, &[(now.secs() - 7_000, 10)]));
             }
         }
@@ -311,8 +328,36 @@ mod tests {
         strip.add(0, &event, true);
         strip.add(0, &event, false);
         assert_eq!((strip.held(), strip.matching()), (12, 11));
-        assert!(strip.wanting(now.plus(Span::from_secs(30)), 60, None, |_| true).is_empty());
-        let asks = strip.wanting(now, 60, Some("severity:error+".into()), |_| true);
+        assert!(strip.wanting(now.plus(Span::from_secs(30)), None, 60, None, |_| true).is_empty());
+        let asks = strip.wanting(now, None, 60, Some("severity:error+".into()), |_| true);
         assert_eq!(asks.len(), 1, "another filter is asked for");
+    }
+
+    proptest::proptest! {
+        /// Wherever the time cursor is: what the cells tell to be later is what is later.
+        #[test]
+        fn cells_are_divided_at_the_time_cursor(times in proptest::collection::vec(0..40_000_i64, 1..60), cursor in 0..40_000_i64, cells in 5..80_u32) {
+            let (first, now) = (1_795_226_220, Time::from_secs(1_795_226_220 + 40_000));
+            let times: Vec<i64> = times.into_iter().map(|at| first + at).collect();
+            let (oldest, newest) = (*times.iter().min().unwrap(), *times.iter().max().unwrap());
+            let cursor = Time::from_secs(first + cursor);
+            let mut strip = Strip::new(1);
+            for cursor in [None, Some(cursor)] {
+                for _ in 0..6 {
+                    for ask in strip.wanting(now, cursor, cells, None, |_| true) {
+                        let at: Vec<(i64, u64)> = times.iter().map(|at| (*at, 1)).collect();
+                        strip.counted(0, counted(&ask, u64::try_from(times.len()).unwrap(), oldest, newest, &at));
+                    }
+                }
+            }
+            let begins = strip.stretch().unwrap();
+            let minute = Time::from_micros(minute(cursor));
+            match strip.since(cursor) {
+                Some(since) => proptest::prop_assert_eq!(usize::try_from(since).unwrap(), times.iter().filter(|at| Time::from_secs(**at) >= minute.max(begins.from)).count()),
+                None => proptest::prop_assert!(minute < begins.from, "{minute} is within {begins:?}"),
+            }
+            proptest::prop_assert!(begins.until > Time::from_secs(newest));
+            proptest::prop_assert_eq!(u64::try_from(begins.before).unwrap() + strip.cells().iter().map(|cell| cell.count).sum::<u64>(), strip.held());
+        }
     }
 }

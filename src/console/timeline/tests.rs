@@ -201,6 +201,91 @@ proptest! {
     }
 }
 
+type Line = ((i64, u8, u64), usize, bool);
+
+/// What the lines show: the event, how many it stands for, whether it is a neighbour; nothing for a gap.
+fn shown(timeline: &Timeline) -> Vec<Option<Line>> {
+    let line =
+        |row| timeline.slot(row).map(|slot| ((slot.place().0.micros(), slot.place().1.origin.0[0], slot.place().1.sequence.0), slot.count, slot.context));
+    (0..timeline.len()).map(line).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// At a time cursor one sees what one would see if nothing had happened since: no run, no line around a
+    /// hit and no count tells of what is later; and coming back shows all of it again.
+    #[test]
+    fn nothing_tells_of_what_is_later_than_the_time_cursor(a in log(1), b in log(2), until in -5..65_i64, then in -5..65_i64, text in prop::sample::select(vec!["", "a", "severity:error+", "not b"]), context in 0..4_usize, runs in any::<bool>(), early in any::<bool>()) {
+        let mut all = Timeline::new(vec!["a".into(), "b".into()]);
+        let mut never = Timeline::new(vec!["a".into(), "b".into()]);
+        let until = Time::from_secs(until);
+        for timeline in [&mut all, &mut never] {
+            timeline.fold_runs(runs);
+            timeline.set_context(context);
+        }
+        if early {
+            all.end_at(Some(Time::from_secs(then)));
+            all.end_at(Some(until));
+            all.set_filter(filter(text));
+        }
+        for (server, log) in [&a, &b].into_iter().enumerate() {
+            all.add_live(server, log);
+            never.add_live(server, &log.iter().filter(|event| event.at <= until).cloned().collect::<Vec<_>>());
+        }
+        all.set_filter(filter(text));
+        never.set_filter(filter(text));
+        settle(&mut all);
+        settle(&mut never);
+        let before = shown(&all);
+        all.end_at(Some(until));
+        prop_assert_eq!(shown(&all), shown(&never));
+        prop_assert_eq!(all.shown(), (never.held(), never.hits()));
+        for row in 0..all.len() + 3 {
+            for forward in [false, true] {
+                prop_assert_eq!(all.seek(row.min(all.len()), forward, Severity::Error), never.seek(row.min(all.len()), forward, Severity::Error));
+            }
+        }
+        if !early {
+            all.end_at(None);
+            prop_assert_eq!(shown(&all), before);
+        }
+    }
+
+    /// Away, paging comes to all that had happened by then, and asks for nothing that is later.
+    #[test]
+    fn paging_ends_at_the_time_cursor(a in log(1), b in log(2), until in -5..65_i64, shift in prop::sample::select(vec![0, 3_000_000, -4_000_000]), knows in any::<bool>(), text in prop::sample::select(vec!["", "aa", "severity:error+"])) {
+        let servers = [Server::new(&a), Server::new(&b)];
+        let mut timeline = timeline();
+        timeline.set_shift(1, shift);
+        timeline.end_at(Some(Time::from_secs(until)));
+        for ask in timeline.jump(Target::At(Time::from_secs(until)), |_| true) {
+            let page = servers[ask.server].answer(&ask, "", true, 9);
+            timeline.page(ask.ask, page);
+        }
+        timeline.set_filter(filter(text));
+        for _ in 0..500 {
+            let older = timeline.wanting(Toward::Older, |_| true);
+            let newer = timeline.wanting(Toward::Newer, |_| true);
+            prop_assert!(newer.iter().all(|ask| ask.from.is_none_or(|(at, _)| at + if ask.server == 1 { shift } else { 0 } <= until * 1_000_000)), "{newer:?}");
+            if older.is_empty() && newer.is_empty() {
+                break;
+            }
+            for ask in older.into_iter().chain(newer) {
+                let page = servers[ask.server].answer(&ask, ["a", "b"][ask.server], knows, 9);
+                timeline.page(ask.ask, page);
+            }
+        }
+        settle(&mut timeline);
+        prop_assert!(timeline.reaches_end());
+        let wanted = filter(text).unwrap();
+        let moved = |e: &Event, by: i64| (e.at.micros() + by, e.id.origin.0[0], e.id.sequence.0);
+        let mut expected: Vec<_> = a.iter().map(|e| (e, "a", 0)).chain(b.iter().map(|e| (e, "b", shift))).filter(|(e, server, _)| wanted.matches(&OnServer { subject: &***e, server })).map(|(e, _, by)| moved(e, by)).filter(|place| place.0 <= until * 1_000_000).collect();
+        expected.sort_unstable();
+        prop_assert_eq!(places(&timeline), expected);
+    }
+}
+
 #[test]
 fn runs_are_one_line_and_open_and_close() {
     let mut timeline = Timeline::new(vec!["a".into(), "b".into()]);

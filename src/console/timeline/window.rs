@@ -73,6 +73,33 @@ impl Window {
         self.chunks.iter().map(Chunk::hits).sum()
     }
 
+    /// Lines of what happened by a moment: at a time cursor, which no run reaches across.
+    pub fn len_by(&self, until: i64) -> usize {
+        let Some(chunk) = self.before(until).checked_sub(1) else { return 0 };
+        let Some((held, start)) = self.chunks.get(chunk).zip(self.starts.get(chunk)) else { return 0 };
+        start + held.lines().partition_point(|line| held.slot(usize::from(line.slot)).is_some_and(|slot| slot.at <= until))
+    }
+
+    /// Events that are held of what happened by a moment, and the hits among them.
+    pub fn by(&self, until: i64, filtered: bool) -> (usize, usize) {
+        let whole = self.before(until).saturating_sub(1);
+        let last = self.chunks.get(whole).map_or((0, 0), |chunk| chunk.by(until, filtered));
+        let before = self.chunks.iter().take(whole);
+        before.fold(last, |(held, hits), chunk| (held + chunk.slots().len(), hits + chunk.hits()))
+    }
+
+    /// How many chunks begin by a moment.
+    fn before(&self, until: i64) -> usize {
+        self.chunks.partition_point(|chunk| chunk.slot(0).is_some_and(|first| first.at <= until))
+    }
+
+    /// Makes the lines around a moment anew.
+    pub fn lay_out_at(&mut self, at: i64, look: Look<'_>) {
+        let chunk = self.before(at).saturating_sub(1);
+        self.lay_out(chunk, chunk + 2, look);
+        self.count();
+    }
+
     pub fn line(&self, row: usize) -> Option<(&Chunk, Line)> {
         let chunk = self.starts.partition_point(|start| *start <= row).checked_sub(1)?;
         let held = self.chunks.get(chunk)?;
@@ -195,7 +222,10 @@ impl Window {
         if before { at.saturating_sub(1) } else { at }
     }
 
-    fn beside(&self, index: usize, context: usize) -> Beside {
+    fn beside(&self, index: usize, way: Way<'_>) -> Beside {
+        let context = way.context;
+        let is_later = |slot: Option<&Slot>| way.until.zip(slot).is_some_and(|(until, slot)| slot.at > until);
+        let here_is_later = is_later(self.chunks.get(index).and_then(|chunk| chunk.slots().last()));
         let mut out = Beside::default();
         let mut passed = 0_usize;
         for chunk in self.chunks.iter().take(index).rev() {
@@ -211,7 +241,8 @@ impl Window {
         passed = 0;
         for chunk in self.chunks.iter().skip(index + 1) {
             if let (_, Some(first)) = chunk.edge_hits() {
-                out.after = Some(passed + first);
+                // A hit that is later than the time cursor has no lines around it before that.
+                out.after = Some(passed + first).filter(|_| here_is_later || !is_later(chunk.slot(first - 1)));
                 break;
             }
             passed += chunk.slots().len();
@@ -227,7 +258,7 @@ impl Window {
         let near = look.way.filtered && look.way.context > 0;
         let (from, to) = if near { (from.saturating_sub(2), (to + 2).min(self.chunks.len())) } else { (from, to.min(self.chunks.len())) };
         for index in from..to {
-            let beside = if near { self.beside(index, look.way.context) } else { Beside::default() };
+            let beside = if near { self.beside(index, look.way) } else { Beside::default() };
             if let Some(chunk) = self.chunks.get_mut(index).filter(|chunk| !look.way.filtered || !chunk.is_pending(look.generation)) {
                 chunk.lay_out(look.way, beside);
             }

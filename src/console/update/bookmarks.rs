@@ -133,7 +133,12 @@ impl State {
             by => format!("{name}: {} is {} its times", Span::from_micros(by.saturating_abs()), if by > 0 { "added to" } else { "taken from" }),
         };
         self.say(Tone::Plain, words);
-        vec![Effect::Keep(self.kept())]
+        let mut effects = vec![Effect::Keep(self.kept())];
+        if let Some(at) = self.away.as_ref().map(|away| away.at) {
+            // Its past is another one by the corrected clock.
+            effects.extend(self.travel(at));
+        }
+        effects
     }
 }
 

@@ -1,6 +1,6 @@
 //! What each command does. One exhaustive match: a new command decides here or does not compile.
 
-use crate::command::{COMMANDS, Command, Direction, Palette, Pane, Words};
+use crate::command::{COMMANDS, Command, Direction, Palette, Pane, TodaySpan, Words};
 use crate::console::effect::Effect;
 use crate::console::list::Move;
 use crate::console::overlay::ask::{Ask, Purpose};
@@ -104,8 +104,10 @@ impl State {
             Command::Live => self.go_live(),
             Command::HourBack => return self.shift(Span::from_hours(1), true),
             Command::HourForward => return self.shift(Span::from_hours(1), false),
-            Command::DayBack => return self.shift_day(true),
-            Command::DayForward => return self.shift_day(false),
+            Command::DayBack => return self.shift(Span::from_days(1), true),
+            Command::DayForward => return self.shift(Span::from_days(1), false),
+            Command::TodayEarlier => self.panes.today.day(1),
+            Command::TodayLater => self.later_day(),
             Command::TodaySpan(span) => {
                 let next = if self.pane == Pane::Today { self.panes.today.which.next() } else { self.panes.today.which };
                 self.show(Pane::Today);
@@ -417,12 +419,15 @@ impl State {
         self.travel(if back { from.minus(by) } else { from.plus(by) })
     }
 
-    fn shift_day(&mut self, back: bool) -> Vec<Effect> {
-        if self.pane == Pane::Today && !self.is_away() {
-            self.panes.today.day(if back { 1 } else { -1 });
-            return Vec::new();
+    /// Today tells of no day that is later than where one is.
+    fn later_day(&mut self) {
+        let today = &mut self.panes.today;
+        if today.back > 0 || today.which != TodaySpan::Day {
+            today.day(-today.back.min(1));
+        } else {
+            let words = if self.is_away() { "this day goes up to where you are; ) goes on a day" } else { "this is today" };
+            self.say(Tone::Plain, words);
         }
-        self.shift(Span::from_days(1), back)
     }
 
     fn mark(&mut self) {

@@ -21,7 +21,7 @@ impl State {
 
     /// What the timeline wants from servers by itself: what lies beyond its ends, and counts.
     pub(super) fn wanted(&mut self) -> Vec<Effect> {
-        let mut effects: Vec<Effect> = std::mem::take(&mut self.asks).into_iter().map(Effect::Page).collect();
+        let mut effects = std::mem::take(&mut self.asks);
         effects.extend(self.hunt_wants());
         effects.extend(self.timeline.again().into_iter().map(Effect::Page));
         if self.pane == Pane::Today {
@@ -39,7 +39,7 @@ impl State {
         }
         let filter = self.timeline.filter().and_then(|filter| filter.portable().cloned());
         let cells = u32::from(self.size.0.saturating_sub(34).clamp(10, 500));
-        effects.extend(self.strip.wanting(self.present, cells, filter, connected).into_iter().map(Effect::Count));
+        effects.extend(self.strip.wanting(self.present, self.timeline.ends_at(), cells, filter, connected).into_iter().map(Effect::Count));
         effects
     }
 
@@ -47,7 +47,7 @@ impl State {
         let up = self.up();
         let asked: Vec<Asked> = self.timeline.jump(target, |server| up.get(server).copied().unwrap_or(false));
         let goes = !asked.is_empty();
-        self.asks.extend(asked);
+        self.asks.extend(asked.into_iter().map(Effect::Page));
         goes
     }
 
@@ -58,6 +58,7 @@ impl State {
                 let (place, before) = self.panes.timeline.aim.take().unwrap_or((place, false));
                 self.select_at(place, before);
             }
+            Some(Arrival::Next(place)) if self.timeline.is_later(place) => self.say(Tone::Plain, "no error below that is not later"),
             Some(Arrival::Next(place)) => self.go_to_place(place),
             Some(Arrival::Nowhere) => self.say(Tone::Plain, "there is no other one on any server"),
             None => {}
@@ -70,7 +71,11 @@ impl State {
         self.landed(arrival);
     }
 
+    /// Goes to the newest that is shown: follows the present, or stands where one is away.
     pub(in crate::console) fn follow(&mut self) {
+        if self.is_away() {
+            return self.show_place(self.now);
+        }
         self.timeline.go_live();
         self.panes.timeline.follow();
     }
@@ -79,7 +84,7 @@ impl State {
     pub(super) fn goes_beyond(&mut self, movement: Move) -> bool {
         match movement {
             Move::First => self.timeline.has_more() && self.timeline.filter().is_none() && self.jump(Target::Oldest),
-            Move::Last if !self.timeline.is_live() => {
+            Move::Last if !self.timeline.is_live() || self.is_away() => {
                 self.follow();
                 true
             }
@@ -113,7 +118,7 @@ impl State {
             return;
         }
         let toward = if forward { Toward::Newer } else { Toward::Older };
-        let beyond = if forward { !self.timeline.is_live() } else { self.timeline.has_more() };
+        let beyond = if forward { !self.timeline.reaches_end() } else { self.timeline.has_more() };
         let end = if forward { self.timeline.len().checked_sub(1) } else { Some(0) };
         let from = end.and_then(|row| self.timeline.slot(row)).map(|slot| slot.place());
         let goes = beyond && from.is_some_and(|from| self.jump(Target::Bad { toward, from, worse: Severity::Error }));
@@ -127,13 +132,19 @@ impl State {
         self.stand_at((at.plus(Span::from_micros(1)), EventId::default()), true);
     }
 
+    /// Shows one place on the timeline. What is later than the time cursor takes all panes there.
     pub(super) fn go_to_place(&mut self, place: Place) {
         self.show(Pane::Timeline);
+        if self.timeline.is_later(place) {
+            let effects = self.travel_to(place.0, Some(place));
+            self.asks.extend(effects);
+            return;
+        }
         self.stand_at(place, false);
     }
 
     /// Selects the first event from a place on, or the last one before it; asks for what is not held.
-    fn stand_at(&mut self, place: Place, before: bool) {
+    pub(in crate::console) fn stand_at(&mut self, place: Place, before: bool) {
         let up = self.up();
         let connected = |server: usize| up.get(server).copied().unwrap_or(false);
         if !self.timeline.covers(place.0, connected) {
@@ -153,7 +164,7 @@ impl State {
     fn select_at(&mut self, place: Place, before: bool) {
         self.panes.timeline.aim = None;
         let row = self.timeline.find(place);
-        let follow = !before && self.timeline.is_live() && row >= self.timeline.len();
+        let follow = !before && !self.is_away() && self.timeline.is_live() && row >= self.timeline.len();
         let row = if before { row.saturating_sub(1) } else { row };
         let mut panes = std::mem::take(&mut self.panes);
         panes.timeline.select(&self.sight(), row, follow);
