@@ -1,7 +1,10 @@
 //! What floats above: prompts, choices, questions, help, the keys that may follow.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::{Position, Rect};
 
+use crate::command::{COMMANDS, Category};
 use crate::console::keymap::key::write_sequence;
 use crate::console::keymap::layers_of;
 use crate::console::overlay::Confirm;
@@ -164,18 +167,19 @@ pub fn confirm(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) -> Option
 
 pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
     let bindings = state.keymap.effective(&layers_of(state.pane));
-    let mut groups: std::collections::BTreeMap<crate::command::Category, Vec<(String, String)>> = Default::default();
+    // In the order in which the registry declares them: what belongs together stands together.
+    let mut groups: BTreeMap<Category, BTreeMap<usize, (String, &str)>> = BTreeMap::new();
     for binding in bindings {
         let entry = binding.command.entry();
         if !entry.is_available(state.pane, state.read_only) {
             continue;
         }
-        let lines = groups.entry(entry.category).or_default();
-        let sentence = entry.sentence.to_owned();
-        match lines.iter_mut().find(|(_, known)| *known == sentence) {
-            Some((keys, _)) => *keys = format!("{keys}, {}", binding.keys_text()),
-            None => lines.push((binding.keys_text(), sentence)),
+        let place = COMMANDS.iter().position(|known| known.sentence == entry.sentence).unwrap_or(COMMANDS.len());
+        let keys = &mut groups.entry(entry.category).or_default().entry(place).or_insert((String::new(), entry.sentence)).0;
+        if !keys.is_empty() {
+            keys.push_str(", ");
         }
+        keys.push_str(&binding.keys_text());
     }
     let mut lines: Vec<Words> = Vec::new();
     for (category, entries) in groups {
@@ -183,7 +187,7 @@ pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> O
             lines.push(Vec::new());
         }
         lines.push(vec![(category.title().to_owned(), Role::Heading)]);
-        lines.extend(entries.into_iter().map(|(keys, sentence)| vec![(format!("{keys:<18} "), Role::Key), (sentence, Role::Text)]));
+        lines.extend(entries.into_values().map(|(keys, sentence)| vec![(format!("{keys:<18} "), Role::Key), (sentence.to_owned(), Role::Text)]));
     }
     let inner = float(canvas, area, &format!("the keys in {}", state.pane), 100, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
     let rows = usize::from(inner.height.saturating_sub(1));

@@ -26,7 +26,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("high-contrast", include_str!("../../../themes/high-contrast.toml")),
     ("colour-blind", include_str!("../../../themes/colour-blind.toml")),
     ("terminal", include_str!("../../../themes/terminal.toml")),
-    ("mono", include_str!("../../../themes/mono.toml")),
+    (MONO, include_str!("../../../themes/mono.toml")),
 ];
 
 macro_rules! roles {
@@ -141,6 +141,9 @@ impl Role {
     }
 }
 
+/// The theme of attributes alone: what others show where there is no colour.
+const MONO: &str = "mono";
+
 /// The name that leaves the choice to the terminal's background.
 pub const AUTO: &str = "auto";
 
@@ -196,7 +199,10 @@ impl Theme {
     /// A theme by name, from a user's files (name and text) or else the shipped ones.
     pub fn load(name: &str, files: &[(String, String)], depth: Depth, ascii: bool) -> Result<Theme, ThemeError> {
         let styles = load::load(name, files)?;
-        let styles = Role::ALL.iter().map(|role| (*role, lower(load::style_of(&styles, *role), depth))).collect();
+        // Without colours a theme that relies on them would leave headings and states looking like everything else.
+        let beneath = if depth == Depth::None { load::load(MONO, &[])? } else { Default::default() };
+        let style = |role| load::style_of(&beneath, role).patch(lower(load::style_of(&styles, role), depth));
+        let styles = Role::ALL.iter().map(|role| (*role, style(*role))).collect();
         Ok(Theme { name: name.to_owned(), styles, glyphs: if ascii { Glyphs::ASCII } else { Glyphs::UNICODE } })
     }
 

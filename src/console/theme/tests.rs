@@ -166,6 +166,20 @@ fn the_environment_says_how_many_colours_there_are() {
 }
 
 #[test]
+fn without_colours_every_theme_says_with_attributes_what_mono_says() {
+    let mono = Theme::shipped("mono", Depth::None, false).unwrap();
+    for name in ["midwatch", "daylight", "high-contrast", "colour-blind", "terminal"] {
+        let theme = Theme::shipped(name, Depth::None, false).unwrap();
+        for role in Role::ALL {
+            let (style, least) = (theme.style(*role), mono.style(*role));
+            assert_eq!((style.fg, style.bg), (None, None), "{name}: {role:?}");
+            assert!(style.add_modifier.contains(least.add_modifier), "{name}: {role:?} is {style:?}, mono has {least:?}");
+        }
+        assert_ne!(theme.style(Role::Heading), theme.style(Role::Text), "{name}");
+    }
+}
+
+#[test]
 fn severities_keep_their_hue_in_sixteen_colours() {
     let theme = Theme::shipped("midwatch", Depth::Sixteen, false).unwrap();
     assert_eq!(theme.severity(Severity::Critical).fg, Some(Color::LightRed));
