@@ -265,6 +265,10 @@ kinds! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         commit: Option<Arc<str>>,
     }
+    /// A repository's commits are told from here on; the branch stands at that commit.
+    "repository.followed" RepositoryFollowed { repository: Arc<str>, commit: Arc<str> }
+    /// The branch is no longer what was told of it: it goes on from that commit.
+    "repository.rewritten" RepositoryRewritten { repository: Arc<str>, commit: Arc<str> }
     "source.failed" SourceFailed { source: SourceId }
     "source.recovered" SourceRecovered { source: SourceId }
     /// The source's past was filled in back to `filled.from`.
@@ -384,6 +388,8 @@ impl Event {
             | Kind::CheckRemoved(_)
             | Kind::NoteWithdrawn(_)
             | Kind::Change(_)
+            | Kind::RepositoryFollowed(_)
+            | Kind::RepositoryRewritten(_)
             | Kind::SourceFailed(_)
             | Kind::SourceRecovered(_)
             | Kind::SourcePast(_)

@@ -12,8 +12,8 @@ use super::episode::{close, count_day, fill};
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CauseDenied, CauseRestored, CheckChanged,
-    CheckRemoved, ClearReason, Event, GlossaryDeclared, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, SilenceGone, SilenceSeen, SourceFailed,
-    SourcePast, SourceRecovered, SystemDeclared, Unwatched,
+    CheckRemoved, ClearReason, Event, GlossaryDeclared, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, RepositoryFollowed, RepositoryRewritten,
+    SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared, Unwatched,
 };
 use super::id::{EventId, Fingerprint, SystemId};
 use super::system::SystemSpec;
@@ -39,7 +39,12 @@ pub fn fold(world: &mut World, event: &Event) {
     world.recorded = world.recorded.max(event.recorded);
     // A clock that stood in 1970 does not make us know half a century.
     // A source's word that something began long ago does not make us have watched since then.
-    let told = matches!((&event.kind, &event.actor), (Kind::AlertOpened(_) | Kind::AlertPast(_), Actor::Source(_)) | (Kind::SourcePast(_), _));
+    // Nor does a commit that is older than its repository's first mention here.
+    let told = match (&event.kind, &event.actor) {
+        (Kind::AlertOpened(_) | Kind::AlertPast(_), Actor::Source(_)) | (Kind::SourcePast(_), _) => true,
+        (Kind::Change(change), _) => change.repository.is_some(),
+        _ => false,
+    };
     let since = if told { event.recorded } else { event.at };
     if since.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|known| since < known) {
         world.known_since = Some(since);
@@ -187,6 +192,11 @@ fn apply(world: &mut World, event: &Event) {
             }
         }
         Kind::Change(change) => changes::declared(world, event, change),
+        Kind::RepositoryFollowed(RepositoryFollowed { repository, commit }) => changes::stands(world, repository, commit),
+        Kind::RepositoryRewritten(RepositoryRewritten { repository, commit }) => {
+            changes::changed(world, event, DeedKind::Commit);
+            changes::stands(world, repository, commit);
+        }
         Kind::CauseDenied(CauseDenied { alert, cause, .. }) => {
             changes::apart(world, event, *alert, *cause);
             deed(world, event, DeedKind::Apart, Some(*alert));

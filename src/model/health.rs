@@ -59,6 +59,8 @@ pub struct Numbers {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<Arc<str>>,
     pub sources: Vec<SourceHealth>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<RepositoryHealth>,
     /// What was pushed and refused within the last ten minutes, and the last of it.
     pub refused: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,6 +111,20 @@ pub struct SourceHealth {
     pub broken_rules: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken_rule: Option<Arc<str>>,
+}
+
+/// A Git repository whose commits the server tells.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RepositoryHealth {
+    pub name: Arc<str>,
+    /// When it was last read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read: Option<Time>,
+    /// Looks in a row that failed, and why the last did.
+    pub failures: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Arc<str>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -184,6 +200,13 @@ pub fn judge(numbers: &Numbers, limits: &Limits, now: Time) -> Vec<Wrong> {
             let what = format!("{} cannot evaluate {}{one}", source.name, counted(source.broken_rules, "rule", "rules"));
             wrong(Severity::Warning, "rules", what, "Correct the rules there: what they would say is not known");
         }
+    }
+    for repository in numbers.repositories.iter().filter(|repository| repository.failures >= limits.failures) {
+        let since =
+            repository.read.map_or_else(|| "has never been read".to_owned(), |at| format!("has not been read for {}", super::history::coarse(now.since(at))));
+        let why = repository.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let advice = "Its new commits are missing among the changes until it can be read: mend it, or its `[[repository]]` in the configuration";
+        wrong(Severity::Warning, "repository", format!("{} {since}{why}", repository.name), advice);
     }
     if numbers.waiting >= limits.waiting {
         let what = format!(
@@ -292,6 +315,16 @@ mod tests {
         let wrong = judge(&numbers, &Limits::default(), NOW);
         assert_eq!(wrong.iter().map(|wrong| &*wrong.word).collect::<Vec<_>>(), ["keeps nothing", "source", "pushes refused"]);
         assert_eq!(&*wrong[1].what, "prom has not answered for 10m: connection refused");
+    }
+
+    #[test]
+    fn a_repository_that_cannot_be_read_is_named_with_its_words() {
+        let of = |failures, read| RepositoryHealth { name: "shop".into(), read, failures, why: Some("there is no such folder".into()) };
+        let said = |repository| judge(&Numbers { repositories: vec![repository], ..Numbers::default() }, &Limits::default(), NOW);
+        assert_eq!(said(of(2, None)), [], "most failures are short");
+        let wrong = said(of(3, Some(Time::from_secs(NOW.secs() - 7_200))));
+        assert_eq!((&*wrong[0].word, &*wrong[0].what), ("repository", "shop has not been read for 2h: there is no such folder"));
+        assert_eq!(&*said(of(3, None))[0].what, "shop has never been read: there is no such folder");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::listen::{Listen, Listener};
 use super::marks::ReadMarks;
 use super::metrics::{Metrics, count};
 use super::past::Past;
+use super::repository::Repositories;
 use super::session::{Limits, Shared};
 use super::source::Sources;
 use crate::link::{Clock, OsRandom, Random, SystemClock};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub heartbeat: Option<PathBuf>,
     /// What persons have seen; in memory alone unless a folder is named.
     pub marks: Arc<ReadMarks>,
+    /// Where clones of repositories elsewhere are kept; without it those are not followed.
+    pub clones: Option<PathBuf>,
     pub pace: Pace,
     pub limits: Limits,
     pub queue: QueueLimits,
@@ -73,6 +76,7 @@ impl Parts {
             intakes: Vec::new(),
             heartbeat: None,
             marks: Arc::default(),
+            clones: None,
             pace: Pace::default(),
             limits: Limits::default(),
             queue: QueueLimits { publications: 256, bytes: 8 << 20 },
@@ -92,6 +96,7 @@ pub struct Server {
     shared: Arc<Shared>,
     /// What is polled; ends with this value.
     sources: Sources,
+    repositories: Repositories,
     core: Core,
     core_task: tokio::task::JoinHandle<()>,
     /// Measures how the server is; ends with this value.
@@ -124,6 +129,7 @@ impl Server {
         parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
         parts.marks = Arc::new(ReadMarks::new(Some(data.join("marks"))));
+        parts.clones = Some(data.join("repositories"));
         parts.disk = Arc::new(move || health::room(&data));
         Server::bind(config, parts).await
     }
@@ -165,8 +171,15 @@ impl Server {
             why: error.to_string(),
             hint: None,
         })?;
-        let polled = sources.watch();
+        let repositories = Repositories::start(&config.repository, parts.clones.as_deref(), &core, &mapping, &random).map_err(|why| ConfigError {
+            file: "the configuration".into(),
+            place: None,
+            why,
+            hint: None,
+        })?;
+        let (polled, followed) = (sources.watch(), repositories.watch());
         let mut monitor = Monitor::new(parts.log.clone(), parts.clock.clone(), metrics.clone(), counts.clone(), polled.clone());
+        monitor.repositories = followed.clone();
         (monitor.disk, monitor.limits, monitor.every) = (parts.disk, parts.health, parts.health_every);
         let refusals = counts.refusals.clone();
         let (health, monitor) = monitor.start();
@@ -177,7 +190,7 @@ impl Server {
             log: parts.log,
             clock: parts.clock,
             metrics,
-            more_metrics: Box::new(move || format!("{counts}{polled}")),
+            more_metrics: Box::new(move || format!("{counts}{polled}{followed}")),
             tokens: parts.tokens,
             limits: parts.limits,
             name,
@@ -192,7 +205,7 @@ impl Server {
         let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
         let connections = Arc::new(Semaphore::new(parts.connections));
-        Ok(Server { listener: parts.listener, address, router, shared, sources, core, core_task, monitor, connections, stopping, ended })
+        Ok(Server { listener: parts.listener, address, router, shared, sources, repositories, core, core_task, monitor, connections, stopping, ended })
     }
 
     /// Where it listens; nowhere in a simulation.
@@ -248,8 +261,8 @@ impl Server {
 
     /// The last words are written and told, then everybody is sent home.
     async fn stop(self) {
-        let Server { listener, address: _, router, shared, sources, core, core_task, monitor, connections: _, stopping, mut ended } = self;
-        drop((listener, sources, monitor));
+        let Server { listener, address: _, router, shared, sources, repositories, core, core_task, monitor, connections: _, stopping, mut ended } = self;
+        drop((listener, sources, repositories, monitor));
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);

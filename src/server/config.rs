@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
+use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
 use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
@@ -40,6 +41,8 @@ pub struct Config {
     pub intake: IntakeConfig,
     /// Alertmanagers and Prometheus servers that are asked.
     pub source: Vec<SourceConfig>,
+    /// Git repositories whose commits are changes.
+    pub repository: Vec<RepositoryConfig>,
 }
 
 /// What is pushed to this server.
@@ -151,6 +154,11 @@ impl Config {
         }
         if let Err(error) = SourceConfig::check_all(&self.source) {
             wrong.push(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
+        }
+        let declared = self.system.iter().map(|system| &system.id).collect();
+        for fault in RepositoryConfig::faults(&self.repository, &declared) {
+            let place = place_of(text, fault.number, fault.key).map(|at| place(text, at));
+            wrong.push(ConfigError { file: file.into(), place, why: fault.why, hint: fault.hint });
         }
         let mut seen = std::collections::BTreeSet::new();
         for system in &self.system {

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use super::hub::Encoded;
 use super::intake::Counts;
 use super::metrics::{self, Metrics};
+use super::repository::{self, RepositoryState};
 use super::source::{SourceState, Watch};
 use crate::link::Clock;
-use crate::model::health::{Health, Limits, Numbers, Room, SourceHealth, Wrong, judge};
+use crate::model::health::{Health, Limits, Numbers, RepositoryHealth, Room, SourceHealth, Wrong, judge};
 use crate::model::time::Span;
 use crate::store::Log;
 use crate::wire::{Encoding, ToClient};
@@ -54,6 +55,7 @@ pub struct Monitor {
     pub metrics: Arc<Metrics>,
     pub counts: Arc<Counts>,
     pub sources: Watch,
+    pub repositories: repository::Watch,
     pub disk: Disk,
     pub limits: Limits,
     /// How often.
@@ -64,7 +66,7 @@ pub struct Monitor {
 impl Monitor {
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, counts: Arc<Counts>, sources: Watch) -> Monitor {
         let (disk, limits, every): (Disk, _, _) = (Arc::new(|| None), Limits::default(), Duration::from_secs(5));
-        Monitor { log, clock, metrics, counts, sources, disk, limits, every, behind_since: Mutex::new(None) }
+        Monitor { log, clock, metrics, counts, sources, repositories: repository::Watch::default(), disk, limits, every, behind_since: Mutex::new(None) }
     }
 
     fn measure(&self) -> Health {
@@ -86,6 +88,7 @@ impl Monitor {
             failing: self.metrics.trouble().or(health.failing).map(|why| short(&why)),
             damage: health.damage.map(|why| short(&why)),
             sources: self.sources.states().iter().take(MOST_SOURCES).map(source).collect(),
+            repositories: self.repositories.states().iter().map(repository).collect(),
             refused,
             last_refused,
         };
@@ -134,6 +137,11 @@ fn source(state: &SourceState) -> SourceHealth {
         broken_rules: u64::try_from(state.broken_rules.len()).unwrap_or(u64::MAX),
         broken_rule: state.broken_rules.first().map(|rule| short(rule)),
     }
+}
+
+fn repository(state: &RepositoryState) -> RepositoryHealth {
+    let why = state.error.as_deref().filter(|_| state.failures > 0).map(short);
+    RepositoryHealth { name: short(&state.name), read: state.read, failures: state.failures, why }
 }
 
 fn short(words: &str) -> Arc<str> {

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod past;
 mod prime;
 pub mod refusals;
+pub mod repository;
 mod resume;
 pub mod session;
 mod sifting;

@@ -40,3 +40,24 @@ fn what_a_file_is_can_be_said() {
     let ran = home.run(&["config", "check", "/nowhere/at/all.toml"]);
     assert!(ran.code == 1 && ran.out.contains("no such file"), "{ran:?}");
 }
+
+#[test]
+fn what_is_wrong_with_a_repository_is_said_with_its_place_and_the_nearest_name() {
+    let home = Home::new();
+    let path = home.path().join("server.toml");
+    let text = "listen = \"127.0.0.1:0\"\n[[system]]\nid = \"shop/api\"\n[[repository]]\npath = \"/srv/git/shop.git\"\nsystem = \"shop/apo\"\nbranch = \"--output=x\"\n";
+    std::fs::write(&path, text).unwrap();
+    let ran = home.run(&["config", "check", path.to_str().unwrap()]);
+    let said: Vec<String> = ran.out.lines().map(|line| line.replace(&format!("{}/", home.path().display()), "")).collect();
+    assert_eq!(
+        said,
+        [
+            "server.toml:7:1: the repository `shop`: `--output=x` cannot be a branch's name",
+            "server.toml:6:1: the repository `shop`: no system `shop/apo` is declared. Did you mean `shop/api`?",
+        ]
+    );
+    assert_eq!(ran.code, 1, "{ran:?}");
+    std::fs::write(&path, text.replace("system =", "systen =")).unwrap();
+    let ran = home.run(&["config", "check", path.to_str().unwrap()]);
+    assert!(ran.out.contains("server.toml:6:1: unknown field `systen`") && ran.out.contains("Did you mean `system`?"), "{ran:?}");
+}

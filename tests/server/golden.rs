@@ -89,6 +89,7 @@ fn health() -> Health {
         failing: Some("the disk is full".into()),
         damage: Some("page 7 is damaged".into()),
         sources: vec![source],
+        repositories: Vec::new(),
         refused: 3,
         last_refused: Some(Refused { at: at(), route: "POST /api/v2/alerts".into(), why: "this token is not one of the intakes'".into() }),
     };

@@ -10,6 +10,7 @@ mod open;
 mod past;
 mod proxy;
 mod refusals;
+mod repository;
 mod resume;
 mod scene;
 mod sim;

@@ -148,6 +148,14 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
             };
             lines.push(vec![label("source"), (format!("{name}  "), Role::Actor), (words, role)]);
         }
+        for repository in link.health.iter().flat_map(|health| &health.numbers.repositories).take(100) {
+            let (words, role) = match (repository.read, &repository.why) {
+                (_, Some(why)) => (format!("cannot be read: {why}"), Role::MessageBad),
+                (Some(read), None) => (format!("read {}", clock(state, read)), Role::Text),
+                (None, None) => ("not read yet".to_owned(), Role::Muted),
+            };
+            lines.push(vec![label("repository"), (format!("{}  ", repository.name), Role::Actor), (words, role)]);
+        }
         for (name, agent) in world.agents.iter().take(200) {
             let (words, role) = match agent.silent_since {
                 Some(since) => (format!("silent since {}", clock(state, since)), Role::FreshnessStale),

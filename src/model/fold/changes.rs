@@ -41,6 +41,11 @@ pub(super) fn declared(world: &mut World, event: &Event, change: &Change) {
         return;
     };
     changed(world, event, DeedKind::Commit);
+    stands(world, repository, commit);
+}
+
+/// The newest commit that was told of a repository: where its branch stands.
+pub(super) fn stands(world: &mut World, repository: &Arc<str>, commit: &Arc<str>) {
     if world.commits.len() < World::REPOSITORIES || world.commits.contains_key(repository) {
         let known = world.commits.entry(repository.clone()).or_default();
         if known.back() != Some(commit) {

@@ -53,6 +53,7 @@ fn theme(event: &Event) -> Option<Theme> {
     match &event.kind {
         _ if is_odd(event) => theme(SentenceKind::Odd, None, "silence or failure of what watches", "silences and failures of what watches"),
         Kind::Change(_) => theme(SentenceKind::Changed, who(), "change", "changes"),
+        Kind::RepositoryRewritten(_) => theme(SentenceKind::Changed, None, "rewritten branch", "rewritten branches"),
         Kind::Note(_) => theme(SentenceKind::Did, who(), "note", "notes"),
         Kind::ServerStarted(_) => theme(SentenceKind::Changed, None, "start", "starts"),
         Kind::ConfigApplied(_) => theme(SentenceKind::Changed, None, "new configuration", "new configurations"),
