@@ -104,6 +104,9 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     if let Some(ascii) = settings.ascii {
         out.line(&format!("ascii = {ascii}"))?;
     }
+    if let Some(links) = settings.links {
+        out.line(&format!("links = {links}"))?;
+    }
     out.line(&format!("notify = {}", settings.notify))?;
     if let Some(keymap) = &settings.keymap {
         out.line(&format!("keymap = {:?}", keymap.display().to_string()))?;

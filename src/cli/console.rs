@@ -188,6 +188,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         views_file: Some(context.places.views()),
         theme_chosen: chosen.is_some(),
         notify: settings.notify,
+        links: settings.links,
         linear,
         kept: Some(context.places.state.join("timeline.json")),
         arriving: None,

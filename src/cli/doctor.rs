@@ -16,6 +16,7 @@ use super::output::{Output, Tone};
 use super::settings::Settings;
 use super::{Context, Failure};
 use crate::client::Address;
+use crate::console::screen::link;
 use crate::model::words::counted;
 use finding::{Finding, Verdict, better, broken, fine};
 
@@ -36,6 +37,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     let asks = std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && variable("TERM").is_some_and(|term| term != "dumb");
     let answers = asks.then(probe::ask).flatten();
     findings.extend(terminal::findings(&variable, answers.as_ref()));
+    findings.push(links(context, &variable, answers.as_ref()));
     findings.extend(multiplexer::findings(&variable));
     findings.extend(files(context));
     findings.extend(servers(context));
@@ -64,6 +66,24 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
         }
         1 => Err(Failure::failed("one thing is broken", "")),
         many => Err(Failure::failed(format!("{many} things are broken"), "")),
+    }
+}
+
+/// Whether the names of runbooks and dashboards can be clicked.
+fn links(context: &Context, variable: &dyn Fn(&str) -> Option<String>, answers: Option<&probe::Answers>) -> Finding {
+    // What is wrong with the configuration is said where it is read.
+    let chosen = context.settings().ok().and_then(|settings| settings.links);
+    let named = answers.and_then(|answers| answers.name.as_deref()).and_then(link::by_name);
+    match (chosen, named.or_else(|| link::by_environment(variable))) {
+        (Some(true), _) => fine("links", "can be clicked, if the terminal makes links of OSC 8 (links = true)"),
+        (Some(false), _) => fine("links", "cannot be clicked: links = false; o, r and d open them"),
+        (None, Some(known)) if known.links => fine("links", format!("can be clicked where there are colours ({})", known.why)),
+        (None, Some(known)) => fine("links", format!("cannot be clicked here: {}; o, r and d open them", known.why)),
+        (None, None) => better(
+            "links",
+            "cannot be clicked: it is not known whether this terminal makes links of OSC 8; o, r and d open them",
+            "If it does, set links = true in console.toml",
+        ),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub theme: Option<String>,
     /// Draw with ASCII alone; not set: when the locale is not UTF-8.
     pub ascii: Option<bool>,
+    /// Names of links can be clicked (OSC 8); not set: where the terminal is known to do that.
+    pub links: Option<bool>,
     /// Ring the bell and notify when something new needs you.
     pub notify: bool,
     /// `default`, `vim`, `emacs` or `k9s`, with `keymap.toml` beside this file over it when it is there; or a
@@ -42,6 +44,7 @@ impl Default for Settings {
             name: None,
             theme: None,
             ascii: None,
+            links: None,
             notify: true,
             keymap: None,
             linger: Span::from_mins(10),

@@ -61,6 +61,8 @@ pub struct Options {
     pub theme_chosen: bool,
     /// Bell and notification when something needs you.
     pub notify: bool,
+    /// Text that leads somewhere is a link of the terminal's; not set: where the terminal makes links.
+    pub links: Option<bool>,
     /// Lines instead of frames; `echo`: what is read is repeated, since no terminal shows it.
     pub linear: Option<Echo>,
     /// Where bookmarks and corrected clocks are kept.
@@ -121,6 +123,7 @@ pub struct Runtime {
 struct Rest {
     theme_chosen: bool,
     notify: bool,
+    links: Option<bool>,
     views: Option<PathBuf>,
     kept: Option<std::path::PathBuf>,
 }
@@ -131,9 +134,10 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let signals = Signals::listen().map_err(ConsoleError::Signals)?;
     let terminal = if options.linear.is_some() { Terminal::lines()? } else { Terminal::enter()? };
     let (width, height) = terminal.size();
-    let abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
+    let mut abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
+    abilities.links = options.links.unwrap_or(abilities.links);
     let servers = options.setup.servers.len();
-    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, views: options.views_file, kept: options.kept };
+    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, links: options.links, views: options.views_file, kept: options.kept };
     let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
@@ -385,6 +389,12 @@ impl Runtime {
     fn answer(&mut self, answer: Answer) {
         match answer {
             Answer::Synchronized(known) => self.screen.abilities.synchronized = known,
+            Answer::Links(known) => {
+                let links = self.options.links.unwrap_or(known);
+                if links != std::mem::replace(&mut self.screen.abilities.links, links) {
+                    self.stale = true;
+                }
+            }
             Answer::Kind => self.answered = true,
             Answer::Background(..) => {
                 self.light = answer.is_light();
@@ -411,7 +421,7 @@ impl Runtime {
         }
         self.state.settle(|| Span::from(began.elapsed()));
         let state = &self.state;
-        let bytes = self.screen.draw(|buffer| state.draw(buffer));
+        let bytes = self.screen.draw_linked(|buffer, links| state.draw_linked(buffer, links));
         if !bytes.is_empty() {
             self.terminal.write(bytes)?;
         }

@@ -1,5 +1,7 @@
 //! What a detail is made of: blocks of lines under a heading each, in two columns where there is room.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 
 use crate::console::state::State;
@@ -9,8 +11,26 @@ use super::canvas::{Canvas, Words};
 
 /// A part of a detail: its heading and its lines.
 pub(super) struct Block {
-    pub title: &'static str,
-    pub lines: Vec<Words>,
+    title: &'static str,
+    lines: Vec<Words>,
+    /// Where the links in the first lines lead.
+    urls: Vec<Arc<str>>,
+}
+
+impl Block {
+    pub fn new(title: &'static str, lines: Vec<Words>) -> Block {
+        Block { title, lines, urls: Vec::new() }
+    }
+
+    /// Each line with where it leads.
+    pub fn of_links(title: &'static str, links: impl Iterator<Item = (Words, Arc<str>)>) -> Block {
+        let (lines, urls) = links.unzip();
+        Block { title, lines, urls }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
 }
 
 /// Columns from which a detail stands in two of them.
@@ -37,18 +57,20 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect, mut left:
 fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
     let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
     let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
-    let mut lines: Vec<Words> = Vec::new();
-    for (place, block) in blocks.iter().enumerate() {
+    let mut lines: Vec<(&[(String, Role)], &str)> = Vec::new();
+    let headings: Vec<Words> = blocks.iter().map(|block| vec![(block.title.to_owned(), Role::Heading)]).collect();
+    for (place, (block, heading)) in blocks.iter().zip(&headings).enumerate() {
         if place > 0 && spaced {
-            lines.push(Vec::new());
+            lines.push((&[], ""));
         }
-        lines.push(vec![(block.title.to_owned(), Role::Heading)]);
-        lines.extend(block.lines.iter().cloned());
+        lines.push((heading, ""));
+        let urls = block.urls.iter().map(|url| &**url).chain(std::iter::repeat(""));
+        lines.extend(block.lines.iter().map(Vec::as_slice).zip(urls));
     }
     let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
     let more = lines.len().saturating_sub(top + usize::from(area.height));
-    for (line, y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
-        canvas.words(area.x, y, area.width, line);
+    for ((line, url), y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
+        canvas.linked(area.x, y, area.width, line, url);
     }
     if more > 0 && area.height > 1 {
         let words = format!(" {more} more, J ");

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::console::screen::link::Links;
 use crate::console::screen::text::{self, Piece};
 use crate::console::theme::{Glyphs, Role, Theme};
 use crate::model::severity::Severity;
@@ -12,14 +13,15 @@ use crate::model::view::alerts::AlertRow;
 pub struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
     pub theme: &'a Theme,
+    links: &'a mut Links,
 }
 
 /// A line in pieces: text and what it is.
 pub type Words = Vec<(String, Role)>;
 
 impl<'a> Canvas<'a> {
-    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme) -> Canvas<'a> {
-        Canvas { buffer, theme }
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, links: &'a mut Links) -> Canvas<'a> {
+        Canvas { buffer, theme, links }
     }
 
     pub fn glyphs(&self) -> &'a Glyphs {
@@ -48,6 +50,16 @@ impl<'a> Canvas<'a> {
 
     pub fn words(&mut self, x: u16, y: u16, room: u16, words: &[(String, Role)]) -> u16 {
         let pieces: Vec<Piece<'_>> = words.iter().map(|(text, role)| Piece::new(text.as_str(), self.theme.style(*role))).collect();
+        text::put_pieces(self.buffer, x, y, room, &pieces, &self.theme.glyphs)
+    }
+
+    /// Words of which those that are a link lead there, where the terminal can do that. Who wants no colours
+    /// gets no links either: many terminals underline or dot them.
+    pub fn linked(&mut self, x: u16, y: u16, room: u16, words: &[(String, Role)], url: &str) -> u16 {
+        let plain = self.theme.style(Role::Link);
+        let link = plain.fg.and_then(|_| self.links.to(url)).map_or(plain, |link| plain.add_modifier(link));
+        let style = |role: Role| if role == Role::Link { link } else { self.theme.style(role) };
+        let pieces: Vec<Piece<'_>> = words.iter().map(|(text, role)| Piece::new(text.as_str(), style(*role))).collect();
         text::put_pieces(self.buffer, x, y, room, &pieces, &self.theme.glyphs)
     }
 

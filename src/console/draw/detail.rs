@@ -1,6 +1,8 @@
 //! What stands around the selected alert: when and what, what changed before, who did what, whom to
 //! wake, how it is done here, and what its past was.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 
 use crate::console::screen::text;
@@ -65,7 +67,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
 
     let why_here = why_here(state, detail, room);
     if !why_here.is_empty() {
-        left.push(Block { title: "probably comes from   ! not so", lines: why_here });
+        left.push(Block::new("probably comes from   ! not so", why_here));
     }
     let mut changed: Vec<Words> = Vec::new();
     let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
@@ -90,7 +92,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     if changed.is_empty() {
         changed.push(vec![("nothing that is known, in the three days before".into(), Role::Muted)]);
     }
-    left.push(Block { title: "changed before", lines: changed });
+    left.push(Block::new("changed before", changed));
 
     let second = wide(&mut detail.deeds.iter().take(6).map(|deed| deed.at));
     let mut did: Vec<Words> = detail
@@ -109,17 +111,17 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     if did.is_empty() {
         did.push(vec![("nobody yet".into(), Role::Muted)]);
     }
-    left.push(Block { title: "who did what", lines: did });
+    left.push(Block::new("who did what", did));
 
     let mut past: Vec<Words> = Vec::new();
     for sentence in &detail.history {
         past.extend(text::wrap(sentence, room.saturating_sub(2), 2, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
     }
-    rest.push(Block { title: "is it new, or always so", lines: past });
+    rest.push(Block::new("is it new, or always so", past));
 
     if !detail.elsewhere.is_empty() {
         let lines = detail.elsewhere.iter().map(|words| vec![(words.clone(), Role::Text)]).collect();
-        rest.push(Block { title: "the same check elsewhere", lines });
+        rest.push(Block::new("the same check elsewhere", lines));
     }
     if !detail.past.is_empty() {
         let lines = detail
@@ -131,7 +133,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
                 vec![(pad(&ago(past.from, state.now), 10), Role::Muted), (format!("{} for {lasted}", past.severity), Role::Text)]
             })
             .collect();
-        rest.push(Block { title: "earlier episodes", lines });
+        rest.push(Block::new("earlier episodes", lines));
     }
 
     let mut why: Vec<Words> = Vec::new();
@@ -148,7 +150,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     if !detail.said_by.is_empty() {
         why.push(vec![("says ".into(), Role::Muted), (detail.said_by.join(", "), Role::Actor)]);
     }
-    right.push(Block { title: "what is wrong", lines: why });
+    right.push(Block::new("what is wrong", why));
 
     let mut wake: Vec<Words> = Vec::new();
     for (place, contact) in detail.contacts.iter().take(4).enumerate() {
@@ -165,19 +167,17 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     if wake.is_empty() {
         wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
     }
-    right.push(Block { title: "whom to wake", lines: wake });
+    right.push(Block::new("whom to wake", wake));
 
-    let mut how: Vec<Words> = Vec::new();
-    how.extend(detail.runbooks.iter().take(4).map(|link| linked("runbook", link, room)));
-    how.extend(detail.dashboards.iter().take(4).map(|link| linked("dashboard", link, room)));
-    how.extend(detail.links.iter().take(3).map(|link| linked("link", link, room)));
-    if how.is_empty() {
-        how.push(vec![("no runbook or dashboard is known".into(), Role::Muted)]);
-    }
-    right.push(Block { title: if state.linear { "how it is done here" } else { "how it is done here   r d open" }, lines: how });
+    let runbooks = detail.runbooks.iter().take(4).map(|link| linked("runbook", link, room));
+    let dashboards = detail.dashboards.iter().take(4).map(|link| linked("dashboard", link, room));
+    let links = detail.links.iter().take(3).map(|link| linked("link", link, room));
+    let title = if state.linear { "how it is done here" } else { "how it is done here   r d open" };
+    let how = Block::of_links(title, runbooks.chain(dashboards).chain(links));
+    right.push(if how.is_empty() { Block::new(title, vec![vec![("no runbook or dashboard is known".into(), Role::Muted)]]) } else { how });
     if !detail.about.is_empty() {
         let lines = text::wrap(&detail.about, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]).collect();
-        right.push(Block { title: "what this is", lines });
+        right.push(Block::new("what this is", lines));
     }
     (left, right, rest)
 }
@@ -211,12 +211,12 @@ fn why_here(state: &State, detail: &Detail, room: u16) -> Vec<Words> {
     lines
 }
 
-/// A link by its name; where there is room, its address too.
-pub(super) fn linked(kind: &str, link: &Link, room: u16) -> Words {
+/// A link by its name; where there is room, its address too; and where it leads.
+pub(super) fn linked(kind: &str, link: &Link, room: u16) -> (Words, Arc<str>) {
     let name = if link.name.is_empty() || *link.name == *kind { link.url.to_string() } else { link.name.to_string() };
     let mut line: Words = vec![(pad(kind, 10), Role::Muted), (name.clone(), Role::Link)];
     if name != *link.url && room >= 80 {
         line.push((format!("  {}", link.url), Role::Muted));
     }
-    line
+    (line, link.url.clone())
 }

@@ -18,6 +18,7 @@ use ratatui::layout::{Position, Rect};
 use crate::command::Pane;
 
 use super::overlay::Overlay;
+use super::screen::link::Links;
 use super::state::State;
 use super::theme::Role;
 use canvas::Canvas;
@@ -25,8 +26,13 @@ use canvas::Canvas;
 impl State {
     /// Paints a frame; answers where the cursor stands, if something is typed.
     pub fn draw(&self, buffer: &mut Buffer) -> Option<Position> {
+        self.draw_linked(buffer, &mut Links::default())
+    }
+
+    /// The same; the frame's links are gathered.
+    pub fn draw_linked(&self, buffer: &mut Buffer, links: &mut Links) -> Option<Position> {
         let area = buffer.area;
-        let mut canvas = Canvas::new(buffer, &self.theme);
+        let mut canvas = Canvas::new(buffer, &self.theme, links);
         canvas.paint(area, Role::Background);
         if area.width < 20 || area.height < 5 {
             canvas.text(area.x, area.y, area.width, "too small", Role::Muted);

@@ -148,7 +148,7 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
         }
     }
     if !lines.is_empty() {
-        out.push(Block { title: "open now", lines });
+        out.push(Block::new("open now", lines));
     }
     let mut lines: Vec<Words> = Vec::new();
     for check in &inside.checks {
@@ -171,7 +171,7 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
     if lines.is_empty() {
         lines.push(vec![("no agent checks anything here".into(), Role::Muted)]);
     }
-    out.push(Block { title: "what is checked", lines });
+    out.push(Block::new("what is checked", lines));
     let mut lines: Vec<Words> = Vec::new();
     for (agent, facts) in &inside.machines {
         let words = facts.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("   ");
@@ -179,7 +179,7 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
         lines.extend(text::wrap(&words, room.saturating_sub(2), 6, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
     }
     if !lines.is_empty() {
-        out.push(Block { title: "its machines", lines });
+        out.push(Block::new("its machines", lines));
     }
     out
 }
@@ -208,22 +208,22 @@ fn around(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec
         if wake.is_empty() {
             wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
         }
-        out.push(Block { title: "whom to wake", lines: wake });
+        out.push(Block::new("whom to wake", wake));
         let links = spec.runbooks.iter().map(|link| linked("runbook", link, room)).chain(spec.dashboards.iter().map(|link| linked("dashboard", link, room)));
-        let lines: Vec<Words> = links.collect();
-        if !lines.is_empty() {
-            out.push(Block { title: "how it is done here", lines });
+        let how = Block::of_links("how it is done here", links);
+        if !how.is_empty() {
+            out.push(how);
         }
     }
     for (title, others) in [("what it uses", &inside.uses), ("what uses it", &inside.used_by)] {
         if !others.is_empty() {
-            out.push(Block { title, lines: wrapped(&others.join(", "), 3, Role::Text) });
+            out.push(Block::new(title, wrapped(&others.join(", "), 3, Role::Text)));
         }
     }
     if let Some(spec) = spec
         && !spec.about.is_empty()
     {
-        out.push(Block { title: "what this is", lines: wrapped(&spec.about, 3, Role::Muted) });
+        out.push(Block::new("what this is", wrapped(&spec.about, 3, Role::Muted)));
     }
     out
 }

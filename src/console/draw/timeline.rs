@@ -1,5 +1,7 @@
 //! The timeline: density above, one event a line, the selected one whole below.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 
 use crate::console::pane::timeline::Clocks;
@@ -231,8 +233,17 @@ fn whole(state: &State, canvas: &mut Canvas<'_>, event: &Event, area: Rect) {
     if !event.labels.is_empty() {
         lines.push(vec![("labels  ".into(), Role::Muted), (event.labels.to_string(), Role::Text)]);
     }
+    // By the place of their line: an address is shown whole, since one may have to type it elsewhere.
+    let mut urls: BTreeMap<usize, &str> = BTreeMap::new();
     for link in &event.links {
-        lines.push(vec![(format!("{}  ", if link.name.is_empty() { "link" } else { &link.name }), Role::Muted), (link.url.to_string(), Role::Link)]);
+        let name = if link.name.is_empty() { "link" } else { &link.name };
+        let wide = text::width(name).min(room / 3) + 2;
+        for (row, part) in text::wrap(&link.url, room.saturating_sub(wide), 4, glyphs.ellipsis).into_iter().enumerate() {
+            let name = text::cut(if row == 0 { name } else { "" }, wide - 2, glyphs.ellipsis);
+            let gap = " ".repeat(usize::from(wide - text::width(&name)));
+            urls.insert(lines.len(), &link.url);
+            lines.push(vec![(format!("{name}{gap}"), Role::Muted), (part, Role::Link)]);
+        }
     }
     for (name, value) in &event.extra {
         lines.push(vec![(format!("{name}  "), Role::Muted), (value.to_string(), Role::Text)]);
@@ -242,7 +253,7 @@ fn whole(state: &State, canvas: &mut Canvas<'_>, event: &Event, area: Rect) {
     }
     let height = usize::from(area.height.saturating_sub(1));
     let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
-    for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
-        canvas.words(x, y, room, line);
+    for ((place, line), y) in lines.iter().enumerate().skip(top).zip(area.y + 1..area.bottom()) {
+        canvas.linked(x, y, room, line, urls.get(&place).copied().unwrap_or_default());
     }
 }

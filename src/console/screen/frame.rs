@@ -4,6 +4,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::UnicodeWidthChar;
 
+use super::link;
 use super::write::Writer;
 use crate::console::theme::has_visible_blank;
 
@@ -30,12 +31,15 @@ pub(super) fn width(symbol: &str) -> usize {
 /// One spelling for each look, so that cells that look alike are alike: the second half of a wide character
 /// is the empty symbol, blanks carry no invisible attributes. And the wall: no symbol holds a control
 /// character, or is wider than its place, whoever put it there.
-pub(super) fn normalize(buffer: &mut Buffer, ascii: bool) {
+///
+/// `links` has for each number of a link in this frame the screen's own.
+pub(super) fn normalize(buffer: &mut Buffer, ascii: bool, links: &[u8; link::NUMBERS]) {
     let columns = usize::from(buffer.area.width).max(1);
     for row in buffer.content.chunks_mut(columns) {
         let mut at = 0;
         while let Some(cell) = row.get_mut(at) {
-            cell.modifier = cell.modifier.intersection(DRAWN);
+            let linked = links.get(usize::from(link::of(cell.modifier))).copied().unwrap_or(0);
+            cell.modifier = cell.modifier.intersection(DRAWN) | link::modifier(linked);
             if cell.modifier.contains(Modifier::BOLD) {
                 // Some terminals have one strength for a character: bold or dim, the last one said.
                 cell.modifier -= Modifier::DIM;
@@ -63,7 +67,7 @@ pub(super) fn normalize(buffer: &mut Buffer, ascii: bool) {
             }
             if cell.symbol() == " " && !has_visible_blank(cell.modifier) {
                 cell.fg = Color::Reset;
-                cell.modifier = Modifier::empty();
+                cell.modifier = link::modifier(linked);
             }
             if cells == 2 {
                 let head = cell.clone();
@@ -84,20 +88,20 @@ pub(super) fn same(a: &Cell, b: &Cell) -> bool {
 
 /// A blank that erasing makes.
 fn is_erased(cell: &Cell) -> bool {
-    cell.symbol() == " " && !has_visible_blank(cell.modifier)
+    cell.symbol() == " " && !has_visible_blank(cell.modifier) && link::of(cell.modifier) == 0
 }
 
 /// Writes what turns `shown` into `next`.
-pub(super) fn diff(shown: &Buffer, next: &Buffer, out: &mut Writer) {
+pub(super) fn diff(shown: &Buffer, next: &Buffer, links: &link::Shown, out: &mut Writer) {
     let columns = usize::from(next.area.width).max(1);
     for (y, (old, new)) in shown.content.chunks(columns).zip(next.content.chunks(columns)).enumerate() {
         if let Ok(y) = u16::try_from(y) {
-            diff_row(old, new, y, out);
+            diff_row(old, new, y, links, out);
         }
     }
 }
 
-fn diff_row(old: &[Cell], new: &[Cell], y: u16, out: &mut Writer) {
+fn diff_row(old: &[Cell], new: &[Cell], y: u16, links: &link::Shown, out: &mut Writer) {
     let differs = |at: usize| match (old.get(at), new.get(at)) {
         (Some(a), Some(b)) => !same(a, b),
         _ => false,
@@ -131,17 +135,17 @@ fn diff_row(old: &[Cell], new: &[Cell], y: u16, out: &mut Writer) {
                 continue;
             }
         }
-        bridge(new, at, y, out);
+        bridge(new, at, y, links, out);
         out.move_to(x, y);
         let wide = if new.get(at + 1).is_some_and(|next| next.symbol().is_empty()) { 2 } else { 1 };
-        out.cell(cell, wide);
+        out.cell(cell, wide, links);
         at += usize::from(wide);
     }
 }
 
 /// Writes the few unchanged cells between the cursor and the next change again, when that is shorter than
 /// moving past them.
-fn bridge(new: &[Cell], to: usize, y: u16, out: &mut Writer) {
+fn bridge(new: &[Cell], to: usize, y: u16, links: &link::Shown, out: &mut Writer) {
     let Some(from) = out.column_on(y).map(usize::from) else { return };
     if from >= to || to - from > REWRITE {
         return;
@@ -151,7 +155,7 @@ fn bridge(new: &[Cell], to: usize, y: u16, out: &mut Writer) {
     let moving = if to - from == 1 { 3 } else { 4 };
     if to - from < moving && gap().all(|cell| cell.symbol().len() == 1 && out.wears(cell)) {
         for cell in gap() {
-            out.cell(cell, 1);
+            out.cell(cell, 1, links);
         }
     }
 }

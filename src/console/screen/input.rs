@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::link;
 use crate::console::keymap::{Code, Key};
 
 /// How long an Escape may be the start of something longer.
@@ -13,9 +14,9 @@ pub const ESCAPE_WAIT: Duration = Duration::from_millis(50);
 /// How long the terminal has for its answers.
 pub const ANSWER_WAIT: Duration = Duration::from_millis(100);
 
-/// Asks for the background colour, for synchronized updates, and for the terminal's kind, which every
-/// terminal answers: after that answer, no other is to come.
-pub const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?2026$p\x1b[c";
+/// Asks for the background colour, for synchronized updates, for the terminal's name (XTVERSION), and for its
+/// kind, which every terminal answers: after that answer, no other is to come.
+pub const QUERIES: &str = "\x1b]11;?\x1b\\\x1b[?2026$p\x1b[>0q\x1b[c";
 
 /// A pasted text is cut here.
 const LONGEST_PASTE: usize = 256 * 1024;
@@ -37,6 +38,8 @@ pub enum Answer {
     Background(u8, u8, u8),
     /// Whether it knows synchronized updates.
     Synchronized(bool),
+    /// Whether a terminal of its name makes links of OSC 8.
+    Links(bool),
     /// The last answer.
     Kind,
 }
@@ -46,7 +49,7 @@ impl Answer {
     pub fn is_light(self) -> bool {
         match self {
             Answer::Background(r, g, b) => u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 > 128_000,
-            Answer::Synchronized(_) | Answer::Kind => false,
+            Answer::Synchronized(_) | Answer::Links(_) | Answer::Kind => false,
         }
     }
 }
@@ -317,7 +320,12 @@ fn string(rest: &[u8], bell_ends: bool) -> Step {
             _ => continue,
         };
         let text = std::str::from_utf8(body.get(..at).unwrap_or_default()).unwrap_or("");
-        return Step::Taken(end, text.strip_prefix("11;").and_then(background).map(Input::Answer));
+        let answer = match rest.first() {
+            Some(b']') => text.strip_prefix("11;").and_then(background),
+            Some(b'P') => text.strip_prefix(">|").and_then(link::by_name).map(|known| Answer::Links(known.links)),
+            _ => None,
+        };
+        return Step::Taken(end, answer.map(Input::Answer));
     }
     Step::Incomplete
 }
@@ -386,7 +394,8 @@ mod tests {
         );
         assert_eq!(typed(b"\x1b]11;rgb:ff/ff/ff\x07"), "Answer(Background(255, 255, 255))");
         assert_eq!(typed(b"\x1b[?2026;0$y"), "Answer(Synchronized(false))");
-        assert_eq!(typed(b"\x1bP>|xterm(370)\x1b\\\x1b[24;80R\x1b[<0;3;4M\x1b[I"), "");
+        assert_eq!(typed(b"\x1bP>|foot(1.16.2)\x1b\\\x1bP>|tmux 3.3a\x1b\\"), "Answer(Links(true)) Answer(Links(false))");
+        assert_eq!(typed(b"\x1bP>|who(1)\x1b\\\x1b[24;80R\x1b[<0;3;4M\x1b[I"), "");
         assert!(Answer::Background(251, 247, 240).is_light() && !Answer::Background(20, 17, 15).is_light());
         let mut decoder = Decoder::default();
         let all = b"\x1b]11;rgb:1414/1111/0f0f\x1b\\";

@@ -9,6 +9,9 @@
 pub mod ask;
 mod frame;
 pub mod input;
+pub mod link;
+#[cfg(test)]
+mod link_tests;
 mod scroll;
 pub mod terminal;
 #[cfg(test)]
@@ -19,6 +22,8 @@ mod write;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
+use link::Links;
+
 /// What the terminal can do, as far as frames depend on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Abilities {
@@ -28,21 +33,24 @@ pub struct Abilities {
     pub fills_erased: bool,
     /// It shows ASCII alone; everything else becomes `?`.
     pub ascii: bool,
+    /// It makes links of what is marked as one (OSC 8).
+    pub links: bool,
 }
 
 impl Default for Abilities {
     fn default() -> Abilities {
-        Abilities { synchronized: false, fills_erased: true, ascii: false }
+        Abilities { synchronized: false, fills_erased: true, ascii: false, links: false }
     }
 }
 
 impl Abilities {
     /// From the environment, before the terminal has said anything.
     pub fn detect(var: impl Fn(&str) -> Option<String>, ascii: bool) -> Abilities {
+        let links = link::by_environment(&var).is_some_and(|known| known.links);
         let term = var("TERM").unwrap_or_default();
         // GNU screen erases with the default background; tmux, which calls itself screen too, does not.
         let plain = ["screen", "vt", "ansi", "dumb"].iter().any(|name| term.starts_with(name));
-        Abilities { synchronized: false, fills_erased: !plain || var("TMUX").is_some(), ascii }
+        Abilities { synchronized: false, fills_erased: !plain || var("TMUX").is_some(), ascii, links }
     }
 }
 
@@ -55,13 +63,15 @@ pub struct Screen {
     known: bool,
     cursor_shown: bool,
     pub abilities: Abilities,
+    links: link::Shown,
     out: write::Writer,
 }
 
 impl Screen {
     pub fn new(width: u16, height: u16, abilities: Abilities) -> Screen {
         let area = Rect::new(0, 0, width, height);
-        Screen { shown: Buffer::empty(area), next: Buffer::empty(area), known: false, cursor_shown: true, abilities, out: write::Writer::default() }
+        let (shown, next) = (Buffer::empty(area), Buffer::empty(area));
+        Screen { shown, next, known: false, cursor_shown: true, abilities, links: link::Shown::default(), out: write::Writer::default() }
     }
 
     pub fn area(&self) -> Rect {
@@ -86,17 +96,26 @@ impl Screen {
     /// Draws a frame. `paint` gets an empty buffer and says where the cursor stands, if it is shown.
     /// The bytes are to be written to the terminal at once, as a whole; there are none when nothing changed.
     pub fn draw(&mut self, paint: impl FnOnce(&mut Buffer) -> Option<Position>) -> &[u8] {
+        self.draw_linked(|buffer, _| paint(buffer))
+    }
+
+    /// The same, of a frame in which there may be links.
+    pub fn draw_linked(&mut self, paint: impl FnOnce(&mut Buffer, &mut Links) -> Option<Position>) -> &[u8] {
         self.next.reset();
-        let cursor = paint(&mut self.next);
+        let mut links = Links::default();
+        let cursor = paint(&mut self.next, &mut links);
+        if !self.abilities.links {
+            links = Links::default();
+        }
         let area = self.shown.area;
         if self.next.area != area {
             // A buffer that was swapped for another is not ours to trust.
             self.next.resize(area);
         }
-        frame::normalize(&mut self.next, self.abilities.ascii);
+        frame::normalize(&mut self.next, self.abilities.ascii, &self.links.number(&links));
         self.out.begin(area.width, self.abilities.fills_erased);
         if !self.known {
-            self.out.clear_screen();
+            self.out.clear_screen(self.abilities.links);
             self.shown.reset();
         }
         for _ in 0..2 {
@@ -107,7 +126,9 @@ impl Screen {
             self.out.scroll(&shift);
             scroll::apply(&mut self.shown, &shift);
         }
-        frame::diff(&self.shown, &self.next, &mut self.out);
+        frame::diff(&self.shown, &self.next, &self.links, &mut self.out);
+        self.out.close_link();
+        self.links.keep(&links);
         let cursor = cursor.filter(|at| area.contains(*at));
         self.place_cursor(cursor);
         std::mem::swap(&mut self.shown, &mut self.next);

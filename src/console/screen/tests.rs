@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use super::*;
 use crate::console::theme::Glyphs;
 
-const FULL: Abilities = Abilities { synchronized: true, fills_erased: true, ascii: false };
+const FULL: Abilities = Abilities { synchronized: true, fills_erased: true, ascii: false, links: true };
 
 /// What a terminal shows: for each cell its text and looks, as far as they can be seen.
 fn seen(terminal: &vt100::Parser) -> Vec<String> {

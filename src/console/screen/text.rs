@@ -11,6 +11,7 @@ use ratatui::style::Style;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthChar;
 
+use super::link;
 use crate::console::theme::Glyphs;
 use crate::model::clean::{clean_line, clean_text};
 
@@ -111,10 +112,13 @@ fn write(buffer: &mut Buffer, x: u16, y: u16, text: &str, style: Style) -> u16 {
             break;
         }
         let Some(cell) = buffer.cell_mut((at, y)) else { break };
+        // What stood there before led elsewhere.
+        cell.modifier -= link::MASK;
         cell.set_char(c).set_style(style);
         if wide == 2
             && let Some(tail) = buffer.cell_mut((at + 1, y))
         {
+            tail.modifier -= link::MASK;
             tail.set_char(' ').set_style(style);
         }
         last = Some(at);

@@ -5,6 +5,7 @@ use std::io::Write;
 use ratatui::buffer::Cell;
 use ratatui::style::{Color, Modifier};
 
+use super::link::{self, CLOSING};
 use super::scroll::Shift;
 
 /// What the next character will look like.
@@ -25,6 +26,8 @@ pub(super) struct Writer {
     whole: Vec<u8>,
     /// Unknown at first, and after things that terminals do differently.
     pen: Option<Pen>,
+    /// The screen's number of the link that is open; 0: none is.
+    link: u8,
     cursor: Option<(u16, u16)>,
     /// The cursor's row is sure, its column is not.
     row: Option<u16>,
@@ -62,16 +65,25 @@ impl Writer {
     }
 
     /// Everything blank in the terminal's own colours, from wherever it was.
-    pub(super) fn clear_screen(&mut self) {
+    /// A link that somebody left open is closed, where there are links.
+    pub(super) fn clear_screen(&mut self, links: bool) {
+        self.raw(if links { CLOSING } else { "" });
         self.raw("\x1b[r\x1b[m\x1b[H\x1b[2J");
         self.pen = Some(PLAIN);
         self.at(0, 0);
         self.scrolled = true;
     }
 
+    /// What comes after is no link. A link is open within one row only, and never when a frame is over.
+    pub(super) fn close_link(&mut self) {
+        if std::mem::take(&mut self.link) != 0 {
+            self.raw(CLOSING);
+        }
+    }
+
     pub(super) fn scroll(&mut self, shift: &Shift) {
         // Some terminals fill what comes in with the background that is set: it must be the default one.
-        self.wear(|pen| Pen { bg: Color::Reset, modifier: pen.modifier - Modifier::REVERSED - Modifier::UNDERLINED - Modifier::CROSSED_OUT, ..pen });
+        self.wear_ground(Color::Reset);
         self.push(format_args!("\x1b[{};{}r", shift.top + 1, shift.bottom + 1));
         let letter = if shift.by > 0 { 'S' } else { 'T' };
         match shift.by.unsigned_abs() {
@@ -101,6 +113,7 @@ impl Writer {
     }
 
     fn wear_ground(&mut self, ground: Color) {
+        self.close_link();
         self.wear(|pen| Pen { bg: ground, modifier: pen.modifier - Modifier::REVERSED - Modifier::UNDERLINED - Modifier::CROSSED_OUT, ..pen });
     }
 
@@ -111,12 +124,13 @@ impl Writer {
 
     /// Whether a cell could be written without changing colours.
     pub(super) fn wears(&self, cell: &Cell) -> bool {
-        self.pen == Some(pen_for(cell, self.pen))
+        self.link == link::of(cell.modifier) && self.pen == Some(pen_for(cell, self.pen))
     }
 
     /// Writes a cell where the cursor stands.
-    pub(super) fn cell(&mut self, cell: &Cell, wide: u16) {
+    pub(super) fn cell(&mut self, cell: &Cell, wide: u16, links: &link::Shown) {
         let symbol = cell.symbol();
+        self.link(link::of(cell.modifier), links);
         self.wear(|pen| pen_for(cell, Some(pen)));
         self.bytes.extend_from_slice(symbol.as_bytes());
         if let Some((x, y)) = self.cursor {
@@ -135,6 +149,9 @@ impl Writer {
     pub(super) fn move_to(&mut self, x: u16, y: u16) {
         if self.cursor == Some((x, y)) {
             return;
+        }
+        if self.row != Some(y) {
+            self.close_link();
         }
         let mut best = absolute(x, y);
         let mut offer = |way: Vec<u8>| {
@@ -165,6 +182,18 @@ impl Writer {
         let _ = self.bytes.write_fmt(text);
     }
 
+    /// Opens the link that comes next, if it is another one.
+    fn link(&mut self, number: u8, links: &link::Shown) {
+        if self.link == number {
+            return;
+        }
+        self.close_link();
+        if let Some(address) = links.address(number) {
+            self.link = number;
+            self.bytes.extend_from_slice(address.opening().as_bytes());
+        }
+    }
+
     fn wear(&mut self, change: impl Fn(Pen) -> Pen) {
         let want = change(self.pen.unwrap_or(PLAIN));
         let Some(have) = self.pen else {
@@ -193,10 +222,11 @@ impl Writer {
 /// What a cell needs of the pen: a blank shows no foreground, so it takes the one that is there.
 fn pen_for(cell: &Cell, pen: Option<Pen>) -> Pen {
     let pen = pen.unwrap_or(PLAIN);
-    if cell.symbol() == " " && cell.modifier.is_empty() {
+    let modifier = cell.modifier - link::MASK;
+    if cell.symbol() == " " && modifier.is_empty() {
         Pen { bg: cell.bg, modifier: pen.modifier - Modifier::REVERSED - Modifier::UNDERLINED - Modifier::CROSSED_OUT, ..pen }
     } else {
-        Pen { fg: cell.fg, bg: cell.bg, modifier: cell.modifier }
+        Pen { fg: cell.fg, bg: cell.bg, modifier }
     }
 }
 
