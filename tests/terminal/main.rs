@@ -9,7 +9,11 @@
 )]
 
 mod doctor;
+mod gnu_screen;
 mod hostile;
 mod lifecycle;
 mod lines;
+mod links;
+mod open;
+mod seat;
 mod tmux;

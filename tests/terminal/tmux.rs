@@ -131,3 +131,23 @@ fn the_screen_is_right_whoever_attaches_and_however_large_it_is() {
     let screen = tmux.until("the shell", |screen| screen.contains("Stopped") && !screen.contains("INFO flushed"));
     assert_eq!(alternate(), "0", "{screen}");
 }
+
+/// From 3.4 on tmux keeps links of the terminal's own; before that it drops them. Either way the text stands as it is.
+#[test]
+fn links_leave_the_text_as_it_is() {
+    let tmux = Tmux::start();
+    tmux.until("a shell", |screen| screen.contains("shell>"));
+    let event = r#"{"id":"2d0059c6b6b34a757c93f800bcb3f37c.1.2","at":"2026-11-21T02:40:00Z","recorded":"2026-11-21T02:40:00Z","severity":"info","kind":"change","system":"shop","actor":"server","title":"deploy","links":[{"name":"ci","url":"https://ci.example.org/4711"}],"data":{}}"#;
+    let folder = tmux.folder.path();
+    std::fs::write(folder.join("events.jsonl"), format!("{event}\n")).unwrap();
+    std::fs::create_dir_all(folder.join(".config/midwatch")).unwrap();
+    std::fs::write(folder.join(".config/midwatch/console.toml"), "links = true\n").unwrap();
+    tmux.keys(&[&format!("'{}' open '{}/events.jsonl'", env!("CARGO_BIN_EXE_midwatch"), folder.display()), "Enter"]);
+    let screen = tmux.until("the address", |screen| screen.contains("https://ci.example.org/4711"));
+    let line = screen.lines().find(|line| line.contains("https://")).unwrap();
+    assert_eq!(line.trim(), "ci  https://ci.example.org/4711", "{screen}");
+    let version = tmux.run(&["display-message", "-p", "#{version}"]);
+    let keeps = midwatch::console::screen::link::by_name(&format!("tmux {}", version.trim())).is_some_and(|known| known.links);
+    let kept = tmux.run(&["capture-pane", "-p", "-e"]).contains("\u{1b}]8;");
+    assert_eq!(kept, keeps, "tmux {version}");
+}

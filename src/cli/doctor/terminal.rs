@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use super::finding::{Finding, better, broken, fine};
 use super::probe::Answers;
+use crate::console::theme::Depth;
 
 /// `variable` is the environment; `answers` is nothing when there was no terminal to ask.
 pub(super) fn findings(variable: &dyn Fn(&str) -> Option<String>, answers: Option<&Answers>) -> Vec<Finding> {
@@ -71,6 +72,7 @@ fn colour(variable: &dyn Fn(&str) -> Option<String>, term: Option<&str>, answers
     let said = answers.is_some_and(|answers| answers.true_colour);
     match (variable("NO_COLOR"), variable("COLORTERM").as_deref(), term) {
         (Some(_), _, _) => fine("colour", "none: NO_COLOR is set"),
+        (None, Some("truecolor" | "24bit"), _) if Depth::detect(variable) < Depth::True => fine("colour", "256: GNU screen shows no more of them"),
         (None, Some("truecolor" | "24bit"), _) => fine("colour", "16 million (COLORTERM)"),
         (None, _, _) if said => better(
             "colour",

@@ -307,7 +307,8 @@ mod tests {
 
     #[test]
     fn terminals_are_known_by_their_environment_or_their_name() {
-        let by = |pairs: &[(&str, &str)]| by_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())).map(|support| support.links);
+        let by =
+            |pairs: &[(&str, &str)]| by_environment(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())).map(|support| support.links);
         assert_eq!(by(&[("TERM", "xterm-256color")]), None, "that is what most call themselves");
         assert_eq!(by(&[("TERM", "xterm-kitty")]), Some(true));
         assert_eq!(by(&[("TERM", "foot")]), Some(true));
@@ -315,12 +316,17 @@ mod tests {
         assert_eq!(by(&[("TERM", "xterm-256color"), ("VTE_VERSION", "7200")]), Some(true));
         assert_eq!(by(&[("TERM", "xterm-256color"), ("VTE_VERSION", "4205")]), Some(false));
         assert_eq!(by(&[("TERM", "screen"), ("STY", "1.x"), ("VTE_VERSION", "7200")]), Some(false));
-        let tmux = |version| by(&[("TERM", "tmux-256color"), ("TMUX", "x"), ("TERM_PROGRAM", "tmux"), ("TERM_PROGRAM_VERSION", version), ("VTE_VERSION", "7200")]);
+        let tmux =
+            |version| by(&[("TERM", "tmux-256color"), ("TMUX", "x"), ("TERM_PROGRAM", "tmux"), ("TERM_PROGRAM_VERSION", version), ("VTE_VERSION", "7200")]);
         assert_eq!((tmux("3.3a"), tmux("3.4"), tmux("next-3.6"), tmux("")), (Some(false), Some(true), Some(true), Some(false)));
         let name = |name| by_name(name).map(|support| support.links);
-        for (said, links) in
-            [("foot(1.16.2)", Some(true)), ("WezTerm 20240203", Some(true)), ("VTE(7600)", Some(true)), ("Konsole 20.8", Some(false)), ("tmux 3.3a", Some(false))]
-        {
+        for (said, links) in [
+            ("foot(1.16.2)", Some(true)),
+            ("WezTerm 20240203", Some(true)),
+            ("VTE(7600)", Some(true)),
+            ("Konsole 20.8", Some(false)),
+            ("tmux 3.3a", Some(false)),
+        ] {
             assert_eq!(name(said), links, "{said}");
         }
         assert_eq!((name("XTerm(390)"), name("SomethingNew 1"), name("")), (Some(false), None, None));

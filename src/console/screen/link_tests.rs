@@ -24,49 +24,58 @@ struct Linked {
 
 impl Linked {
     fn new(width: usize, height: usize) -> Linked {
-        Linked { width, cells: vec![(' ', String::new()); width * height], at: (0, 0), margins: (0, height - 1), open: String::new(), counts: (0, 0), fresh: true }
+        Linked {
+            width,
+            cells: vec![(' ', String::new()); width * height],
+            at: (0, 0),
+            margins: (0, height - 1),
+            open: String::new(),
+            counts: (0, 0),
+            fresh: true,
+        }
     }
 
     fn process(&mut self, bytes: &[u8]) {
         let mut rest = std::str::from_utf8(bytes).unwrap();
         while let Some(c) = rest.chars().next() {
             self.fresh &= rest.starts_with("\x1b[?2026h") || rest.starts_with("\x1b]");
-            rest = match c {
-                '\x1b' if rest[1..].starts_with(']') => {
-                    let (body, after) = rest[2..].split_once("\x1b\\").expect("a string that ends");
-                    let parts: Vec<&str> = body.splitn(3, ';').collect();
-                    assert_eq!((parts.len(), parts[0]), (3, "8"), "{body:?}");
-                    if parts[2].is_empty() {
-                        // Before the first frame, whatever somebody may have left open.
-                        assert!(!self.open.is_empty() || self.fresh, "closed twice");
-                        self.counts.1 += usize::from(!self.fresh);
-                    } else {
-                        assert!(parts[1].starts_with("id=") && self.open.is_empty(), "opened within another: {body:?}");
-                        self.counts.0 += 1;
+            if let Some(after) = rest.strip_prefix("\x1b]") {
+                let (body, after) = after.split_once("\x1b\\").expect("a string that ends");
+                self.link(body);
+                rest = after;
+            } else if let Some(after) = rest.strip_prefix("\x1b[") {
+                let (body, _) = after.split_at(after.find(|c: char| c.is_ascii_alphabetic()).unwrap());
+                let (last, after) = after.strip_prefix(body).and_then(|rest| rest.split_at_checked(1)).unwrap();
+                self.control(body, last);
+                rest = after;
+            } else {
+                match c {
+                    '\r' => self.at.0 = 0,
+                    '\n' => self.down(1),
+                    '\x08' => self.at.0 -= 1,
+                    c => {
+                        let (x, y) = self.at;
+                        self.cells[y * self.width + x] = (c, self.open.clone());
+                        self.at.0 = (x + 1).min(self.width - 1);
                     }
-                    self.open = parts[2].to_owned();
-                    after
                 }
-                '\x1b' => {
-                    let end = 2 + rest[2..].find(|c: char| c.is_ascii_alphabetic()).unwrap();
-                    self.control(&rest[2..end], rest.as_bytes()[end]);
-                    &rest[end + 1..]
-                }
-                _ => {
-                    match c {
-                        '\r' => self.at.0 = 0,
-                        '\n' => self.down(1),
-                        '\x08' => self.at.0 -= 1,
-                        c => {
-                            let (x, y) = self.at;
-                            self.cells[y * self.width + x] = (c, self.open.clone());
-                            self.at.0 = (x + 1).min(self.width - 1);
-                        }
-                    }
-                    &rest[c.len_utf8()..]
-                }
-            };
+                rest = rest.strip_prefix(c).unwrap();
+            }
         }
+    }
+
+    fn link(&mut self, body: &str) {
+        let parts: Vec<&str> = body.splitn(3, ';').collect();
+        assert_eq!((parts.len(), parts[0]), (3, "8"), "{body:?}");
+        if parts[2].is_empty() {
+            // Before the first frame, whatever somebody may have left open.
+            assert!(!self.open.is_empty() || self.fresh, "closed twice");
+            self.counts.1 += usize::from(!self.fresh);
+        } else {
+            assert!(parts[1].starts_with("id=") && self.open.is_empty(), "opened within another: {body:?}");
+            self.counts.0 += 1;
+        }
+        self.open = parts[2].to_owned();
     }
 
     fn down(&mut self, rows: usize) {
@@ -74,33 +83,33 @@ impl Linked {
         self.at.1 += rows;
     }
 
-    fn control(&mut self, text: &str, last: u8) {
+    fn control(&mut self, text: &str, last: &str) {
         let numbers: Vec<usize> = text.split(';').filter_map(|part| part.parse().ok()).collect();
         let number = |place: usize| numbers.get(place).copied().unwrap_or(1).max(1);
         let row = self.at.1 * self.width;
         match last {
-            b'H' => self.at = (number(1) - 1, number(0) - 1),
-            b'A' => self.at.1 -= number(0),
-            b'B' => self.down(number(0)),
-            b'C' => self.at.0 += number(0),
-            b'D' => self.at.0 -= number(0),
-            b'G' => self.at.0 = number(0) - 1,
-            b'J' => self.cells.fill((' ', String::new())),
-            b'K' | b'X' => {
+            "H" => self.at = (number(1) - 1, number(0) - 1),
+            "A" => self.at.1 -= number(0),
+            "B" => self.down(number(0)),
+            "C" => self.at.0 += number(0),
+            "D" => self.at.0 -= number(0),
+            "G" => self.at.0 = number(0) - 1,
+            "J" => self.cells.fill((' ', String::new())),
+            "K" | "X" => {
                 assert!(self.open.is_empty(), "blanks lead nowhere");
-                let until = if last == b'K' { self.width } else { self.at.0 + number(0) };
+                let until = if last == "K" { self.width } else { self.at.0 + number(0) };
                 self.cells[row + self.at.0..row + until].fill((' ', String::new()));
             }
-            b'r' => {
+            "r" => {
                 self.margins = (number(0) - 1, numbers.get(1).map_or(self.cells.len() / self.width, |bottom| *bottom) - 1);
                 self.at = (0, 0);
             }
-            b'S' | b'T' => {
+            "S" | "T" => {
                 assert!(self.open.is_empty(), "rows that come in lead nowhere");
                 let by = number(0) * self.width;
                 let rows = &mut self.cells[self.margins.0 * self.width..(self.margins.1 + 1) * self.width];
                 let entering = rows.len() - by;
-                if last == b'S' {
+                if last == "S" {
                     rows.rotate_left(by);
                     rows[entering..].fill((' ', String::new()));
                 } else {

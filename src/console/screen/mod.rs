@@ -49,7 +49,7 @@ impl Abilities {
         let links = link::by_environment(&var).is_some_and(|known| known.links);
         let term = var("TERM").unwrap_or_default();
         // GNU screen erases with the default background; tmux, which calls itself screen too, does not.
-        let plain = ["screen", "vt", "ansi", "dumb"].iter().any(|name| term.starts_with(name));
+        let plain = ["screen", "vt", "ansi", "dumb"].iter().any(|name| term.starts_with(name)) || var("STY").is_some();
         Abilities { synchronized: false, fills_erased: !plain || var("TMUX").is_some(), ascii, links }
     }
 }

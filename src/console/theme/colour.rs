@@ -21,6 +21,11 @@ impl Depth {
         if var("NO_COLOR").is_some_and(|v| !v.is_empty()) || matches!(term.as_str(), "dumb" | "vt100" | "vt220") {
             return Depth::None;
         }
+        // GNU screen before 5 takes the parts of a 24-bit colour for attributes, whatever the terminal around can
+        // (COLORTERM is that one's); 256 it brings down by itself. tmux calls itself screen too.
+        if var("STY").is_some() || (term.starts_with("screen") && var("TMUX").is_none()) {
+            return Depth::Indexed;
+        }
         if var("COLORTERM").is_some_and(|v| v == "truecolor" || v == "24bit") || term.ends_with("-direct") {
             return Depth::True;
         }

@@ -160,6 +160,9 @@ fn the_environment_says_how_many_colours_there_are() {
     assert_eq!(Depth::detect(with(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")])), Depth::True);
     assert_eq!(Depth::detect(with(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("NO_COLOR", "1")])), Depth::None);
     assert_eq!(Depth::detect(with(&[("TERM", "linux")])), Depth::Sixteen);
+    assert_eq!(Depth::detect(with(&[("TERM", "screen"), ("COLORTERM", "truecolor"), ("STY", "1.x")])), Depth::Indexed);
+    assert_eq!(Depth::detect(with(&[("TERM", "screen.xterm-256color"), ("COLORTERM", "truecolor")])), Depth::Indexed, "over ssh STY is not known");
+    assert_eq!(Depth::detect(with(&[("TERM", "screen-256color"), ("COLORTERM", "truecolor"), ("TMUX", "x")])), Depth::True);
     assert!(Glyphs::locale_is_utf8(none));
     assert!(!Glyphs::locale_is_utf8(with(&[("LANG", "C")])));
     assert!(Glyphs::locale_is_utf8(with(&[("LC_ALL", "de_DE.utf8"), ("LANG", "C")])));
