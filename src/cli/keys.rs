@@ -1,4 +1,8 @@
-//! `midwatch keys`: which key does what, from the registry and the effective keymap.
+//! `midwatch keys`: which key does what, from the registry and the effective keymap; and the keys that
+//! say who one is.
+
+mod qr;
+mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -11,9 +15,12 @@ use crate::model::nearest::nearest;
 /// Print the key bindings in force, as a table
 #[derive(clap::Args, Debug)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = "Example: midwatch keys\nExample: midwatch keys --pane alerts\nExample: midwatch keys --keymap vim    (default, vim, emacs, k9s)\nExample: midwatch keys --commands    (every command, bound or not)"
 )]
 pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// Only those that work in this pane: now, today, timeline, alerts, systems, servers
     #[arg(long, value_name = "PANE", value_parser = pane)]
     pane: Option<Pane>,
@@ -23,6 +30,11 @@ pub struct Args {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Verb {
+    Show(show::Args),
 }
 
 fn pane(text: &str) -> Result<Pane, String> {
@@ -42,6 +54,9 @@ struct Row {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    if let Some(Verb::Show(args)) = &args.verb {
+        return show::run(args, context);
+    }
     let keymap = load(context)?;
     let rows = match (args.commands, args.pane) {
         (true, _) => every_command(&keymap, args.pane),

@@ -54,6 +54,11 @@ impl Places {
         self.config.join("agent.toml")
     }
 
+    /// The key that says who the person is.
+    pub fn person_key(&self) -> PathBuf {
+        self.data.join("keys/id_ed25519")
+    }
+
     /// The folder of the embedded server that watches this machine.
     pub fn embedded(&self) -> PathBuf {
         self.data.join("embedded")

@@ -1,13 +1,13 @@
 //! A server's Ed25519 key, made at its first start. Its hash is the server's identity from then on.
 
-use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use sha2::{Digest, Sha256};
 
+use super::openssh::{KeyFile, fresh};
+use super::private::{KeyError, read_private, write_private};
+use super::public::PublicKey;
 use crate::model::id::Origin;
 
 /// The private key stays within; nothing prints it.
@@ -15,49 +15,41 @@ pub struct ServerKey {
     signing: SigningKey,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{path}: {why}. {hint}")]
-pub struct KeyError {
-    pub path: String,
-    pub why: String,
-    pub hint: String,
-}
-
-impl KeyError {
-    pub(super) fn new(path: &Path, why: impl ToString, hint: &str) -> KeyError {
-        KeyError { path: path.display().to_string(), why: why.to_string(), hint: hint.into() }
-    }
-}
-
 impl ServerKey {
     pub fn from_seed(seed: [u8; 32]) -> ServerKey {
         ServerKey { signing: SigningKey::from_bytes(&seed) }
     }
 
-    /// Reads the key (32 bytes as 64 hexadecimal digits), or makes one when there is none yet.
+    /// Reads the key, or makes one when there is none yet. It is in OpenSSH's format; the first servers
+    /// wrote 64 hexadecimal digits, which stay what they are.
     pub fn load_or_create(path: &Path) -> Result<ServerKey, KeyError> {
-        let text = match read_private(path)? {
-            Some(text) => text,
-            None => {
-                let mut seed = [0_u8; 32];
-                getrandom::fill(&mut seed).map_err(|error| KeyError::new(path, error, "The system has no random numbers to make a key from"))?;
-                let text: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
-                write_private(path, &text)?
-            }
-        };
-        let seed = unhex(text.trim()).ok_or_else(|| {
-            KeyError::new(path, "this is no key: expected 64 hexadecimal digits", "Restore the file from a backup; a new key would be a new server")
-        })?;
-        Ok(ServerKey::from_seed(seed))
+        match ServerKey::load(path)? {
+            Some(key) => Ok(key),
+            None => ServerKey::parse(path, &write_private(path, &fresh(path, "midwatch-server")?)?),
+        }
     }
 
-    pub fn public(&self) -> [u8; 32] {
-        self.signing.verifying_key().to_bytes()
+    /// Reads the key. `None`: there is none.
+    pub fn load(path: &Path) -> Result<Option<ServerKey>, KeyError> {
+        read_private(path)?.map(|text| ServerKey::parse(path, &text)).transpose()
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<ServerKey, KeyError> {
+        if let Some(seed) = unhex(text.trim()) {
+            return Ok(ServerKey::from_seed(seed));
+        }
+        let key = KeyFile::parse(path, text).and_then(|key| key.signing());
+        key.map(|signing| ServerKey { signing }).map_err(|error| KeyError { hint: format!("{}. A new key would be a new server", error.hint), ..error })
+    }
+
+    pub fn public(&self) -> Result<PublicKey, KeyError> {
+        PublicKey::from_bytes(self.signing.verifying_key().to_bytes())
+            .map_err(|error| KeyError::new(Path::new("the server's key"), error, "Restore it from a backup"))
     }
 
     /// The first 16 bytes of the SHA-256 of the public key.
     pub fn origin(&self) -> Origin {
-        let digest = Sha256::digest(self.public());
+        let digest = Sha256::digest(self.signing.verifying_key().to_bytes());
         let mut out = [0_u8; 16];
         out.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
         Origin(out)
@@ -75,44 +67,10 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(out)
 }
 
-/// The text of a file that must be its owner's alone. `None`: there is no such file.
-pub(super) fn read_private(path: &Path) -> Result<Option<String>, KeyError> {
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(KeyError::new(path, error, "Start midwatch as the user to whom this file belongs")),
-    };
-    let metadata = file.metadata().map_err(|error| KeyError::new(path, error, "The file system refuses to describe it"))?;
-    if metadata.mode() & 0o077 != 0 {
-        let why = format!("its mode is {:04o}: others on this machine may read or write it", metadata.mode() & 0o7777);
-        return Err(KeyError::new(path, why, &format!("Say `chmod 600 {}`, and consider whether somebody has read it", path.display())));
-    }
-    let mut text = String::new();
-    file.take(64 << 10).read_to_string(&mut text).map_err(|error| KeyError::new(path, error, "It should be a short text"))?;
-    Ok(Some(text))
-}
-
-/// Writes a new file that its owner alone can read; never over another one. Two that do this at the
-/// same time end up with the same text: that of the first.
-pub(super) fn write_private(path: &Path, text: &str) -> Result<String, KeyError> {
-    let failed = |error: io::Error| KeyError::new(path, error, "The folder must exist, be writable, and have room");
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    let _ = fs::remove_file(&beside);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).and_then(|()| file.sync_all()).map_err(failed)?;
-    // A hard link fails where a rename would replace.
-    let linked = fs::hard_link(&beside, path);
-    let _ = fs::remove_file(&beside);
-    match linked {
-        Ok(()) => Ok(text.to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_private(path)?.ok_or_else(|| KeyError::new(path, "it came and went", "Try again")),
-        Err(error) => Err(failed(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -136,6 +94,20 @@ mod tests {
         assert!(error.contains("0644") && error.contains("chmod 600"), "{error}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, "nonsense").unwrap();
-        assert!(ServerKey::load_or_create(&path).is_err(), "a damaged key is not replaced by a new identity");
+        let error = ServerKey::load_or_create(&path).err().expect("a damaged key is not replaced by a new identity").to_string();
+        assert!(error.contains("backup") && error.contains("a new server") || error.contains("A new key would be a new server"), "{error}");
+    }
+
+    /// Data folders of the first servers: their logs bear this origin for ever.
+    #[test]
+    fn a_key_in_hexadecimal_digits_stays_the_server_that_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.key");
+        fs::write(&path, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let key = ServerKey::load_or_create(&path).unwrap();
+        // RFC 8032, 7.1, test 1 gives the public key.
+        assert_eq!(key.public().unwrap().bytes()[..4], [0xd7, 0x5a, 0x98, 0x01]);
+        assert_eq!(key.origin().to_string(), "21fe31dfa154a261626bf854046fd227");
     }
 }

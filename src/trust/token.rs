@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::key::{KeyError, read_private, write_private};
+use super::private::{KeyError, read_private, write_private};
 
 /// What a token opens.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

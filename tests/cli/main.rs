@@ -15,5 +15,6 @@ mod codes;
 mod first;
 mod home;
 mod hostile;
+mod keys;
 mod offline;
 mod verbs;
