@@ -79,6 +79,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Answer(_)
             | ToClient::Vitals(_)
             | ToClient::Health(_)
+            | ToClient::Readings(_)
             | ToClient::Pong(_) => {}
         }
     }

@@ -1,11 +1,11 @@
 //! `midwatch alerts [FILTER]`: every open alert, one a line.
 
 use super::ask::{self, Ask};
-use super::output::Output;
+use super::output::{Output, Tone};
 use super::{Context, Failure, rows};
 use crate::command::Pane;
 use crate::model::nearest::nearest;
-use crate::model::view::alerts::{rows as alert_rows, urgency};
+use crate::model::view::alerts::{AlertRow, rows as alert_rows, urgency};
 use crate::model::view::graph::Graph;
 
 /// List the open alerts
@@ -50,7 +50,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 out.json(&line)?;
             }
         } else {
-            let table: Vec<_> = found.iter().map(|row| rows::cells(row, at, 0)).collect();
+            let cells = |row: &&AlertRow| {
+                let mut cells = rows::cells(row, at, 0);
+                let numbers = sky.numbers(row.alert);
+                let words = numbers.map_or_else(String::new, |numbers| match numbers.age_words(at).as_str() {
+                    "now" => numbers.words(),
+                    ago => format!("{} ({ago})", numbers.words()),
+                });
+                // Behind the title.
+                cells.insert(cells.len().min(4), (Tone::Plain, words));
+                cells
+            };
+            let table: Vec<_> = found.iter().map(cells).collect();
             out.table(&table)?;
         }
         out.finish()?;

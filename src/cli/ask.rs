@@ -335,6 +335,9 @@ impl Ask {
     /// [`Ask::server_at`] leads back.
     pub fn sky(&self) -> Sky {
         let at = Instant::now();
+        // How things were has no numbers: they are not kept.
+        let live = self.heard().filter(|_| self.at.is_none()).enumerate();
+        let readings = live.map(|(place, (_, asked))| (place, asked.replica.readings.clone())).collect();
         let seen = self.heard().filter_map(|(_, asked)| {
             let world = asked.replica.world.clone()?;
             if self.at.is_some() {
@@ -350,7 +353,7 @@ impl Ask {
             };
             Some(Seen { name: asked.config.name.clone(), world, freshness })
         });
-        Sky::new(seen.collect()).in_zone(jiff::tz::TimeZone::system())
+        Sky::new(seen.collect()).in_zone(jiff::tz::TimeZone::system()).reading(readings)
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &Asked)> {

@@ -1,6 +1,7 @@
 //! Open alerts as commands print them: as a line for people, and as JSON in the export format's names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::model::event::Condition;
 use crate::model::filter::Filter;
 use crate::model::history::Days;
 use crate::model::id::{EventId, Fingerprint, Origin};
+use crate::model::reading::{Bound, Limit, Line, Numbers};
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
@@ -91,6 +93,12 @@ pub struct AlertLine<'a> {
     title: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     text: &'a str,
+    /// The rule's expression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expr: Option<&'a str>,
+    /// Its numbers now, beside their thresholds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<NumbersLine>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<&'a str, &'a str>,
     since: Time,
@@ -206,6 +214,8 @@ impl<'a> AlertLine<'a> {
             condition: row.condition,
             title: &row.title,
             text: &alert.text,
+            expr: alert.expr.as_deref(),
+            numbers: sky.numbers(row.alert).map(|numbers| NumbersLine::of(&numbers)),
             labels: alert.labels.iter().collect(),
             since: row.since,
             asks: asks(row.asks()),
@@ -223,6 +233,59 @@ impl<'a> AlertLine<'a> {
             suspects: Vec::new(),
             fresh: row.fresh,
         })
+    }
+}
+
+/// Why it fires: the numbers behind an alert, as of `at`.
+#[derive(Serialize)]
+struct NumbersLine {
+    at: Time,
+    words: String,
+    /// The most telling one first.
+    values: Vec<ValueLine>,
+}
+
+#[derive(Serialize)]
+struct ValueLine {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: Arc<str>,
+    value: f64,
+    /// As check plugins write it: `s`, `B`, `%`.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    unit: Arc<str>,
+    thresholds: Vec<ThresholdLine>,
+    /// A threshold is crossed now.
+    crossed: bool,
+}
+
+#[derive(Serialize)]
+struct ThresholdLine {
+    /// What happens there: `fires`, `critical`, `warning`.
+    level: &'static str,
+    /// `over`, `under`, `outside` …; absent where it is no range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    numbers: Vec<f64>,
+    /// As it was written, where it is no range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<Arc<str>>,
+}
+
+impl NumbersLine {
+    fn of(numbers: &Numbers) -> NumbersLine {
+        let limit = |limit: &Limit| match &limit.at {
+            Bound::Threshold(threshold) => ThresholdLine { level: limit.level, when: Some(threshold.word()), numbers: threshold.numbers(), text: None },
+            Bound::Text(text) => ThresholdLine { level: limit.level, when: None, numbers: Vec::new(), text: Some(text.clone()) },
+        };
+        let value = |line: &Line| ValueLine {
+            name: line.name.clone(),
+            value: line.number,
+            unit: line.unit.clone(),
+            thresholds: line.limits.iter().map(limit).collect(),
+            crossed: line.crossed,
+        };
+        NumbersLine { at: numbers.at, words: numbers.words(), values: numbers.lines.iter().map(value).collect() }
     }
 }
 

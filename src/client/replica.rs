@@ -14,6 +14,7 @@ use crate::model::fold::fold;
 use crate::model::health::Health;
 use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
+use crate::model::reading::{Latest, Readings};
 use crate::model::time::Span;
 use crate::model::world::World;
 use crate::wire::{Counts, MarksKept, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
@@ -51,6 +52,8 @@ pub enum Update {
     Vitals(Vec<Observation>),
     /// How the server itself is.
     Health(Arc<Health>),
+    /// The numbers behind alerts, those that changed.
+    Readings(Readings),
     /// A request was done or refused.
     Answered {
         request: RequestId,
@@ -151,6 +154,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::WorldThen(then) if then.world.as_ref().is_none_or(|world| world.origin == origin) => Update::Then(then),
         ToClient::WorldThen(_) => return None,
         ToClient::Health(health) => Update::Health(Arc::new(health)),
+        ToClient::Readings(readings) => Update::Readings(readings),
         ToClient::Problem(problem) => Update::Problem(problem),
         ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
     })
@@ -168,6 +172,8 @@ pub struct Replica {
     pub fresh: Option<Fresh>,
     /// How the server says it is itself; older ones do not say.
     pub health: Option<Arc<Health>>,
+    /// The numbers behind its alerts.
+    pub readings: Latest,
     /// Events that could not be read.
     pub broken: u32,
 }
@@ -184,8 +190,10 @@ impl Replica {
             | Update::Then(_)
             | Update::Problem(_) => {}
             Update::Health(health) => self.health = Some(health.clone()),
+            Update::Readings(readings) => self.readings.take(readings.clone()),
             Update::Connected(welcome) => {
                 self.health = None;
+                self.readings = Latest::default();
                 self.welcome = Some(welcome.clone());
                 self.connected = true;
                 self.why = None;

@@ -134,7 +134,14 @@ impl Servers {
                 version: env!("CARGO_PKG_VERSION").into(),
                 zstd: true,
             };
-            let subscribe = Subscribe { cursor: config.cursor, filter: wishes.filter.clone(), history: wishes.history, vitals: wishes.vitals, health: true };
+            let subscribe = Subscribe {
+                cursor: config.cursor,
+                filter: wishes.filter.clone(),
+                history: wishes.history,
+                vitals: wishes.vitals,
+                health: true,
+                readings: true,
+            };
             let link = LinkConfig { subscribe: Some(subscribe), ..LinkConfig::new(hello) };
             let (handle, events) = link::spawn(link, dial, random.clone(), outbox);
             tokio::spawn(replica::run(ServerIndex(place), events, sender.clone()));

@@ -12,6 +12,7 @@ use crate::model::id::{EventId, RequestId};
 use crate::model::intent::Refusal;
 use crate::model::likeness::likeness;
 use crate::model::observation::Observation;
+use crate::model::reading::Readings;
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -77,6 +78,8 @@ pub enum News {
     Latest(Vec<Observation>),
     /// How the server itself is.
     Health(Arc<Health>),
+    /// The numbers behind its alerts, those that changed.
+    Readings(Readings),
     Answer {
         request: RequestId,
         result: Result<(), Refusal>,

@@ -317,7 +317,8 @@ impl State {
                     };
                 }
             }
-            self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone());
+            let readings = std::mem::take(&mut self.sky.readings);
+            self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone()).reading(readings);
             self.rows = rows(&self.sky, self.now);
             self.needs = Now::of(&self.sky, &self.rows);
             self.made += 1;

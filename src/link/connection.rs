@@ -288,7 +288,8 @@ impl Link {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Vitals(_)
-            | ToClient::Health(_)) => other,
+            | ToClient::Health(_)
+            | ToClient::Readings(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

@@ -170,6 +170,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Ack(_) => "an acknowledgement",
         ToClient::Vitals(_) => "vitals",
         ToClient::Health(_) => "health",
+        ToClient::Readings(_) => "readings",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

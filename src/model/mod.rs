@@ -18,6 +18,7 @@ pub mod mark;
 pub mod nearest;
 pub mod observation;
 pub mod primary;
+pub mod reading;
 pub mod report;
 pub mod severity;
 pub mod system;

@@ -63,6 +63,7 @@ impl Primary {
             }
             events.extend(self.take(drafts, now));
         }
+        self.vitals.readings.told(&report.source, report.at.min(now));
         if report.complete {
             let drafts = decide::report::absent(&self.world, &mut self.vitals, report, &listed);
             events.extend(self.take(drafts, now));

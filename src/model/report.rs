@@ -36,6 +36,8 @@ pub struct Reported {
     pub links: Vec<Link>,
     /// The rule's expression, where the source tells.
     pub expr: Option<Arc<str>>,
+    /// What the expression is now, where the source tells.
+    pub value: Option<f64>,
     pub starts: Time,
     pub state: ReportedState,
 }

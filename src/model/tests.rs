@@ -86,6 +86,7 @@ fn fired(source: &str, secs: i64, state: ReportedState) -> Report {
         labels,
         links: Vec::new(),
         expr: None,
+        value: None,
         starts: at(0),
         state,
     };

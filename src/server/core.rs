@@ -127,6 +127,8 @@ fn stopping() -> Refusal {
 pub struct Pace {
     pub tick: Duration,
     pub claim: Duration,
+    /// The numbers behind alerts are told this often at most.
+    pub readings: Duration,
     pub heartbeat: Duration,
     /// A checkpoint after so many events, or so long when there were any. With more alerts than that,
     /// after as many events as there are alerts: what one costs grows with the world, so that a burst of
@@ -145,6 +147,7 @@ impl Default for Pace {
         Pace {
             tick: Duration::from_secs(1),
             claim: Duration::from_secs(5),
+            readings: Duration::from_secs(3),
             heartbeat: Duration::from_secs(10),
             checkpoint_events: 20_000,
             checkpoint_every: Duration::from_secs(15 * 60),
@@ -200,6 +203,8 @@ pub(super) struct Task {
     since_checkpoint: u64,
     checkpointed: Instant,
     claimed: Instant,
+    /// When the numbers behind alerts were last told.
+    told: Instant,
     beaten: Instant,
     pruned: Instant,
 }
@@ -236,6 +241,7 @@ pub async fn start(parts: CoreParts) -> Result<(Core, tokio::task::JoinHandle<()
         since_checkpoint: 0,
         checkpointed: begun,
         claimed: begun,
+        told: begun,
         beaten: begun,
         pruned: begun,
     };
@@ -450,7 +456,10 @@ impl Task {
                 }
             }
         }
+        // The latest numbers never were in the log.
+        let readings = std::mem::take(&mut self.primary.vitals.readings);
         self.primary = Primary::new(world, self.parts.rules.clone(), self.now.peek());
+        self.primary.vitals.readings = readings;
         self.last = None;
         if let Some(trouble) = &mut self.trouble {
             trouble.astray = false;
@@ -474,6 +483,10 @@ impl Task {
             }
         }
         self.parts.hub.send_vitals();
+        if at.duration_since(self.told) >= self.parts.pace.readings {
+            self.told = at;
+            self.parts.hub.send_readings(&self.primary.vitals.readings);
+        }
         let waiting = self.flights.front().map_or(Span::ZERO, |flight| now.since(flight.recorded));
         metrics::set(&self.parts.metrics.waiting_micros, waiting.micros().unsigned_abs());
         if at.duration_since(self.claimed) >= self.parts.pace.claim {

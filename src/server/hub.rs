@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::metrics::{Metrics, count, drop_one};
 use crate::model::id::{AgentId, CheckId, Incarnation, Sequence};
 use crate::model::observation::Observation;
+use crate::model::reading::{Latest as Numbers, Readings};
 use crate::model::time::Span;
 use crate::store::Row;
 use crate::wire::codec::{Frame, encode};
@@ -95,6 +96,24 @@ impl VitalsFrame {
     }
 }
 
+/// The numbers behind alerts that changed since `since`, encoded once.
+pub struct ReadingsFrame {
+    pub since: u64,
+    pub version: u64,
+    pub readings: Readings,
+    encoded: Encoded,
+}
+
+impl ReadingsFrame {
+    pub fn new(since: u64, version: u64, readings: Readings) -> ReadingsFrame {
+        ReadingsFrame { since, version, readings, encoded: Encoded::default() }
+    }
+
+    pub fn message(&self, encoding: Encoding) -> Option<Message> {
+        self.encoded.message(encoding, || ToClient::Readings(self.readings.clone()))
+    }
+}
+
 /// How much a subscriber may fall behind.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueLimits {
@@ -106,6 +125,7 @@ pub struct Hub {
     state: Mutex<State>,
     vitals: Mutex<Latest>,
     vitals_sent: watch::Sender<Arc<VitalsFrame>>,
+    readings_sent: watch::Sender<Arc<ReadingsFrame>>,
     limits: QueueLimits,
     metrics: Arc<Metrics>,
 }
@@ -141,7 +161,8 @@ impl Hub {
     pub fn new(limits: QueueLimits, metrics: Arc<Metrics>) -> Arc<Hub> {
         let state = State { head: Sequence(0), subscribers: HashMap::new(), next: 0 };
         let (vitals_sent, _) = watch::channel(Arc::new(VitalsFrame::new(0, 0, Vec::new())));
-        Arc::new(Hub { state: Mutex::new(state), vitals: Mutex::default(), vitals_sent, limits, metrics })
+        let (readings_sent, _) = watch::channel(Arc::new(ReadingsFrame::new(0, 0, Readings::default())));
+        Arc::new(Hub { state: Mutex::new(state), vitals: Mutex::default(), vitals_sent, readings_sent, limits, metrics })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -222,6 +243,19 @@ impl Hub {
             latest.checks.values().filter(|(changed, _)| *changed > since).map(|(_, observation)| observation.clone()).collect()
         };
         self.vitals_sent.send_replace(Arc::new(VitalsFrame::new(since, version, changed)));
+    }
+
+    /// Tells what changed since the version that was told last; without listeners there is nothing to gather.
+    pub fn send_readings(&self, latest: &Numbers) {
+        let since = self.readings_sent.borrow().version;
+        if latest.version() != since {
+            let readings = if self.readings_sent.receiver_count() == 0 { Readings::default() } else { latest.since(since) };
+            self.readings_sent.send_replace(Arc::new(ReadingsFrame::new(since, latest.version(), readings)));
+        }
+    }
+
+    pub fn follow_readings(&self) -> watch::Receiver<Arc<ReadingsFrame>> {
+        self.readings_sent.subscribe()
     }
 
     pub fn follow_vitals(&self) -> watch::Receiver<Arc<VitalsFrame>> {

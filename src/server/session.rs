@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::asks::Asks;
 use super::core::{Core, Input};
 use super::health::{self, HealthFrame};
-use super::hub::{Hub, Publication, Subscription, VitalsFrame, message};
+use super::hub::{Hub, Publication, ReadingsFrame, Subscription, VitalsFrame, message};
 use super::marks::{self, Own, ReadMarks};
 use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
@@ -134,6 +134,7 @@ pub async fn run(socket: WebSocket, shown: Shown, from: &str, shared: Arc<Shared
             vitals: None,
             health: None,
             marks: None,
+            readings: None,
             rate: Rate::default(),
         };
         // Whichever way it ended, there is nobody to tell.
@@ -291,6 +292,7 @@ struct Session {
     health: Option<watch::Receiver<Arc<HealthFrame>>>,
     /// What the person's consoles have seen, once this one has asked.
     marks: Option<watch::Receiver<Arc<Marks>>>,
+    readings: Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>,
     rate: Rate,
 }
 
@@ -309,6 +311,7 @@ impl Session {
                 frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
                 frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
                 marks = marks::next(&mut self.marks) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
+                frame = next_readings(&mut self.readings) => self.tell_readings(frame).await?,
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
@@ -477,6 +480,8 @@ impl Session {
             let frame = health.borrow_and_update().clone();
             self.tell_health(&frame).await?;
         }
+        self.readings = ask.readings.then(|| (self.wire.shared.hub.follow_readings(), 0));
+        self.catch_up_readings().await?;
         self.stream = None;
         let subscription = self.wire.shared.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
@@ -571,6 +576,31 @@ impl Session {
         }
     }
 
+    /// All that changed since this reader was told last.
+    async fn catch_up_readings(&mut self) -> Said {
+        let Some((_, known)) = &mut self.readings else { return Ok(()) };
+        let since = *known;
+        let changed = self.wire.shared.core.read(move |primary| (primary.vitals.readings.version(), primary.vitals.readings.since(since))).await;
+        let Some((version, readings)) = changed else { return Ok(()) };
+        *known = version;
+        if readings.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Readings(readings)).await }
+    }
+
+    async fn tell_readings(&mut self, frame: Arc<ReadingsFrame>) -> Said {
+        let Some((_, known)) = &mut self.readings else { return Ok(()) };
+        if frame.version <= *known {
+            return Ok(());
+        }
+        if frame.since > *known {
+            return self.catch_up_readings().await;
+        }
+        *known = frame.version;
+        match frame.message(self.wire.encoding) {
+            Some(message) => self.wire.send(message).await,
+            None => Ok(()),
+        }
+    }
+
     async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
         let Some((_, known)) = &mut self.vitals else { return Ok(()) };
         let own = if *known == frame.since { None } else { Some(self.wire.shared.hub.vitals_since(*known)) };
@@ -598,6 +628,16 @@ async fn until_stopping(stopping: &mut watch::Receiver<bool>) {
 async fn next_publication(stream: &mut Option<Stream>) -> Option<Arc<Publication>> {
     match stream {
         Some(stream) => stream.subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_readings(readings: &mut Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>) -> Arc<ReadingsFrame> {
+    match readings {
+        Some((changes, _)) => match changes.changed().await {
+            Ok(()) => changes.borrow_and_update().clone(),
+            Err(_) => std::future::pending().await,
+        },
         None => std::future::pending().await,
     }
 }

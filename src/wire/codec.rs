@@ -140,6 +140,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Answer(answer) => ToClient::Answer(answer),
         ToClient::Ack(ack) => ToClient::Ack(ack),
         ToClient::Health(health) => ToClient::Health(health),
+        ToClient::Readings(readings) => ToClient::Readings(readings),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Pong(ping) => ToClient::Pong(ping),
         ToClient::MarksKept(kept) => ToClient::MarksKept(kept),

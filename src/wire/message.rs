@@ -11,6 +11,7 @@ use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequenc
 use crate::model::intent::{Refusal, Request};
 use crate::model::mark::Marks;
 use crate::model::observation::{AgentHello, Observation};
+use crate::model::reading::Readings;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
@@ -99,6 +100,9 @@ pub struct Subscribe {
     /// Whether the server shall say how it is itself ([`Health`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub health: bool,
+    /// Whether the latest numbers behind open alerts are wanted ([`Readings`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub readings: bool,
 }
 
 /// Which way to page through the timeline, in the order of (`at`, sequence).
@@ -217,6 +221,8 @@ pub enum ToClient<E = EventBytes> {
     Vitals(Vitals),
     /// How the server itself is: a lossy channel, in which the latest wins.
     Health(Health),
+    /// The numbers behind alerts, those that changed: likewise.
+    Readings(Readings),
     Pong(Ping),
     Problem(Problem),
 }

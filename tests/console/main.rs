@@ -6,6 +6,7 @@ mod bytes;
 mod keys;
 mod linear;
 mod night;
+mod numbers;
 mod offline;
 mod overlays;
 mod screens;

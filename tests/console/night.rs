@@ -92,6 +92,7 @@ impl Told {
             labels: Labels::new([("alertname", check)]),
             links: vec![Web { name: "query".into(), url: "https://prometheus.example/graph".into() }],
             expr: Some("hit / (hit + miss) < 0.6".into()),
+            value: None,
             starts: at,
             state: ReportedState::Firing { until: Some(NOW.plus(Span::from_days(9))) },
         };

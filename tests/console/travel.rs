@@ -15,7 +15,7 @@ fn moment(minutes: i64) -> Time {
 }
 
 /// Servers that answer how things were.
-fn answer(desk: &mut Desk, told: &[&Told]) {
+pub fn answer(desk: &mut Desk, told: &[&Told]) {
     let asked: Vec<(usize, Time)> = desk
         .effects
         .iter()
@@ -30,7 +30,7 @@ fn answer(desk: &mut Desk, told: &[&Told]) {
     }
 }
 
-fn go_to(desk: &mut Desk, time: &str) {
+pub fn go_to(desk: &mut Desk, time: &str) {
     desk.press("t");
     desk.type_text(time);
     for key in midwatch::console::keymap::key::read_sequence("Enter").unwrap() {

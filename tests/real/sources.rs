@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::Router;
 use axum::routing::get;
@@ -133,10 +133,16 @@ async fn alertmanager(folder: &Path, to: Option<&Midwatch>) -> (Daemon, u16) {
     (Daemon::start("prometheus-alertmanager", "prometheus-alertmanager", folder, &arguments, &ready).await, port)
 }
 
+/// What fires when `shop_broken` is 1.
+const RULES: &str = "groups:\n- name: shop\n  rules:\n  - alert: ShopBroken\n    expr: shop_broken == 1\n    labels:\n      severity: critical\n    annotations:\n      summary: The shop is broken on {{ $labels.instance }}\n      runbook_url: https://wiki.example.org/shop\n";
+
 /// Prometheus, scraping `target` every second; its rule fires when `shop_broken` is 1.
 async fn prometheus(folder: &Path, target: u16, alertmanagers: &str) -> (Daemon, u16) {
+    prometheus_with(RULES, folder, target, alertmanagers).await
+}
+
+async fn prometheus_with(rules: &str, folder: &Path, target: u16, alertmanagers: &str) -> (Daemon, u16) {
     let port = free_port();
-    let rules = "groups:\n- name: shop\n  rules:\n  - alert: ShopBroken\n    expr: shop_broken == 1\n    labels:\n      severity: critical\n    annotations:\n      summary: The shop is broken on {{ $labels.instance }}\n      runbook_url: https://wiki.example.org/shop\n";
     std::fs::write(folder.join("rules.yml"), rules).unwrap();
     let config = format!(
         "global:\n  scrape_interval: 1s\n  evaluation_interval: 1s\n  external_labels:\n    prometheus: a\n    cluster: eu\nrule_files: [rules.yml]\nalerting:\n  alertmanagers:\n{alertmanagers}scrape_configs:\n- job_name: shop\n  static_configs:\n  - targets: ['127.0.0.1:{target}']\n"
@@ -282,4 +288,62 @@ async fn what_amtool_tells_an_alertmanager_is_pulled() {
     .await;
     assert!(checks.contains(&"Slow".to_owned()), "{checks:?}");
     assert!(client().get(format!("http://{}/-/ready", midwatch.address)).send().await.unwrap().status().is_success());
+}
+
+/// A page of metrics with a latency in seconds, in thousandths.
+async fn slow_shop() -> (Arc<AtomicU64>, u16) {
+    let latency = Arc::new(AtomicU64::new(20));
+    let shown = latency.clone();
+    let page = move || async move {
+        let thousandths = shown.load(Ordering::SeqCst);
+        format!("shop_latency_seconds {}.{:03}\n", thousandths / 1_000, thousandths % 1_000)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/metrics", get(page))).await });
+    (latency, port)
+}
+
+// The command is waited for while the server answers it: both at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_rule_fires_is_said_with_its_value_now_beside_its_threshold() {
+    let folder = tempfile::tempdir().unwrap();
+    let (latency, target) = slow_shop().await;
+    let rules = "groups:\n- name: shop\n  rules:\n  - alert: ShopSlow\n    expr: avg by (job) (shop_latency_seconds) > 0.3\n    labels:\n      system: shop\n";
+    let (_prometheus, port) = prometheus_with(rules, folder.path(), target, "  - static_configs: []\n").await;
+    let source = format!("[[source]]\nkind = \"prometheus\"\nname = \"prom\"\nurl = \"http://127.0.0.1:{port}\"\ninterval = \"1s\"\n");
+    let midwatch = Midwatch::configured(&source).await;
+    latency.store(1_250, Ordering::SeqCst);
+    midwatch.one_open("ShopSlow", &["prom"]).await;
+    let config = folder.path().join("console.toml");
+    let data = midwatch.token.parent().unwrap();
+    std::fs::write(&config, format!("[servers.test]\nurl = \"ws://{}\"\ntoken_file = {:?}\n", midwatch.address, data.join("console.token"))).unwrap();
+    let alerts = |more: &[&str]| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_midwatch"))
+            .arg("alerts")
+            .args(more)
+            .arg("--config")
+            .arg(&config)
+            .env("HOME", folder.path())
+            .output();
+        let out = out.unwrap();
+        assert!(out.status.success(), "{out:?}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let head = midwatch.world().await.head;
+    for (thousandths, value, words) in [(1_250, 1.25, "1.25 s, fires over 300 ms"), (870, 0.87, "870 ms, fires over 300 ms")] {
+        latency.store(thousandths, Ordering::SeqCst);
+        let alert = eventually(words, async || {
+            let said: serde_json::Value = serde_json::from_str(alerts(&["--json"]).trim()).map_err(|error| error.to_string())?;
+            if said["numbers"]["words"] == words { Ok(said) } else { Err(said.to_string()) }
+        })
+        .await;
+        assert_eq!(alert["expr"], "avg by (job) (shop_latency_seconds) > 0.3");
+        let number = &alert["numbers"]["values"][0];
+        assert_eq!((number["value"].as_f64(), &number["unit"], &number["crossed"]), (Some(value), &"s".into(), &true.into()), "{alert}");
+        assert_eq!(number["thresholds"], serde_json::json!([{"level": "fires", "when": "over", "numbers": [0.3]}]));
+        assert!(alerts(&[]).contains(words), "{}", alerts(&[]));
+    }
+    assert_eq!(midwatch.world().await.head, head, "values are no events");
+    midwatch.running.stop().await;
 }

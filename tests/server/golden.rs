@@ -12,6 +12,7 @@ use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, 
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
+use midwatch::model::reading::{Reading, Readings};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
 use midwatch::model::world::{Filled, World};
@@ -101,6 +102,12 @@ fn marks() -> Marks {
     [(ORIGIN, mark(42, 0)), (Origin([0x12; 16]), mark(7, 1))].into_iter().collect()
 }
 
+fn readings() -> Readings {
+    let rule = Reading::of_rule(Fingerprint([0x22; 16]), "prometheus".into(), at(), 0.087);
+    let check = Reading::of_check(Fingerprint([0x44; 16]), &observation());
+    Readings { readings: vec![rule, check], told: [("prometheus".into(), at())].into() }
+}
+
 fn to_server() -> Vec<(&'static str, ToServer)> {
     let place = Place { at: at(), sequence: Sequence(42) };
     let hello = AgentHello {
@@ -125,6 +132,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 history: 500,
                 vitals: true,
                 health: false,
+                readings: false,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
@@ -204,6 +212,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("ack", ToClient::Ack(Ack { id: 2, refused: Some(Refusal::new(RefusalCode::Unavailable, "the disk is full")) })),
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
         ("health", ToClient::Health(health())),
+        ("readings", ToClient::Readings(readings())),
         ("pong", ToClient::Pong(Ping { id: 9 })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]

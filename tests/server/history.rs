@@ -30,6 +30,7 @@ fn memory(now: Time) -> Memory {
         labels: Default::default(),
         links: Vec::new(),
         expr: None,
+        value: None,
         starts: ago(n * 12),
         state: ReportedState::Resolved { at: ago(n * 12).plus(Span::from_mins(10)) },
     };

@@ -9,6 +9,7 @@ mod marks;
 mod open;
 mod past;
 mod proxy;
+mod readings;
 mod refusals;
 mod repository;
 mod resume;

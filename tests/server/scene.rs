@@ -24,7 +24,13 @@ pub const AGENT: &str = "agent-token-of-the-test";
 pub const INTAKE: &str = "intake-token-of-the-test";
 
 pub fn pace() -> Pace {
-    Pace { tick: Duration::from_millis(20), claim: Duration::from_millis(60), retry: Duration::from_millis(50), ..Pace::default() }
+    Pace {
+        tick: Duration::from_millis(20),
+        claim: Duration::from_millis(60),
+        readings: Duration::from_millis(20),
+        retry: Duration::from_millis(50),
+        ..Pace::default()
+    }
 }
 
 pub fn tokens() -> Tokens {

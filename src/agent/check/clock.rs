@@ -71,8 +71,9 @@ fn judge(check: &ClockOffset, measured: Offset) -> Outcome {
     let status = threshold::status(off > check.warning, off > check.critical);
     let shown = if off < Span::from_secs(10) { format!("{} ms", off.micros() / 1_000) } else { off.to_string() };
     let mut number = metric("offset", seconds(measured.offset), "s");
-    number.warning = seconds(check.warning.micros()).to_string().into();
-    number.critical = seconds(check.critical.micros()).to_string().into();
+    // It may be off either way.
+    let range = |limit: Span| format!("{}:{}", -seconds(limit.micros()), seconds(limit.micros()));
+    (number.warning, number.critical) = (range(check.warning).into(), range(check.critical).into());
     let words = format!("the clock is {shown} {way} {}", check.server);
     let words = if status == Status::Ok { words } else { format!("{words}: is a time service running? see `timedatectl`") };
     Outcome::new(status, words).with(vec![number, metric("round_trip", seconds(measured.round_trip), "s")])

@@ -112,8 +112,8 @@ fn judge(disk: &Disk, all: &[Filesystem], what: What) -> Outcome {
         }
         lines.push(words);
         let mut number = metric(&path.to_string(), free, if what == What::Space { "B" } else { "" });
-        number.warning = disk.warning.to_string().into();
-        number.critical = disk.critical.to_string().into();
+        number.warning = disk.warning.as_range(total).into();
+        number.critical = disk.critical.as_range(total).into();
         metrics.push(number);
     }
     let words = match (bad.is_empty(), fullest) {

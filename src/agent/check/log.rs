@@ -92,7 +92,9 @@ fn judge(log: &Log, found: &Found) -> Outcome {
         words = format!("{} of {path} are still unread; {words}", bytes(float(found.behind)));
     }
     let mut number = metric("lines", float(found.count), "");
-    number.warning = log.warning.to_string().into();
+    // From so many lines on; none of 0 counts.
+    let range = |limit: u64| if limit > 0 { format!("@{limit}:") } else { String::new() };
+    (number.warning, number.critical) = (range(log.warning).into(), log.critical.map_or_else(String::new, range).into());
     Outcome::new(threshold::status(over(log.warning), log.critical.is_some_and(over)), text::title(&words))
         .details(text::details(&found.lines.join("\n")))
         .with(vec![number, metric("read", float(found.read), "B")])

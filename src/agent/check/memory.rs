@@ -54,8 +54,8 @@ fn judge(memory: &Memory, text: &str) -> Outcome {
         words.push_str(&format!(", {} of {} swap used", bytes(swap - swap_free), bytes(swap)));
     }
     let mut main = metric("available", available, "B");
-    main.warning = memory.warning.to_string().into();
-    main.critical = memory.critical.to_string().into();
+    main.warning = memory.warning.as_range(total).into();
+    main.critical = memory.critical.as_range(total).into();
     Outcome::new(status, words).with(vec![main, metric("total", total, "B"), metric("swap_used", swap - swap_free, "B")])
 }
 

@@ -22,6 +22,15 @@ impl Amount {
         }
     }
 
+    /// As a range of check plugins, of which what is under this is bad: `"5368709120:"`.
+    pub fn as_range(self, total: f64) -> String {
+        let least = match self {
+            Amount::Percent(percent) => total * percent / 100.0,
+            Amount::Bytes(bytes) => bytes,
+        };
+        format!("{:.0}:", least)
+    }
+
     pub fn parse(text: &str) -> Option<Amount> {
         let text = text.trim();
         let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();

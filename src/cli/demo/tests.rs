@@ -78,6 +78,7 @@ fn say(primary: &mut Primary, player: &Player, line: &Line, start: Time, random:
                 labels: Default::default(),
                 links: Vec::new(),
                 expr: Some(fired.expr.clone()),
+                value: None,
                 starts: fired.since.before(start),
                 state: if fired.over { ReportedState::Resolved { at } } else { ReportedState::Firing { until: Some(start.plus(Span::from_mins(4))) } },
             };

@@ -10,11 +10,15 @@ use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::model::event::Link;
 use crate::model::history::{ago, coarse};
+use crate::model::reading::Line;
 use crate::model::time::Time;
 use crate::model::view::detail::Detail;
 
 use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph};
+
+/// Numbers of one alert that are shown.
+const NUMBERS: usize = 3;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let Some(detail) = &state.detail else { return };
@@ -138,6 +142,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
 
     let mut why: Vec<Words> = Vec::new();
     why.extend(text::wrap(&detail.what, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
+    why.extend(numbers(state, detail));
     if let Some(expr) = &detail.expr {
         why.push(vec![("rule  ".into(), Role::Muted), (expr.to_string(), Role::Text)]);
     }
@@ -180,6 +185,25 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         right.push(Block::new("what this is", lines));
     }
     (left, right, rest)
+}
+
+/// Its numbers now, each beside its thresholds, and how old they are.
+fn numbers(state: &State, detail: &Detail) -> Vec<Words> {
+    // Of the past there are none: they are not kept.
+    let Some(numbers) = &detail.numbers else { return Vec::new() };
+    let age = numbers.age_words(state.now);
+    let line = |(place, line): (usize, &Line)| {
+        let mut words: Words = vec![(if place == 0 { format!("{age}  ") } else { " ".repeat(age.len() + 2) }, Role::Muted)];
+        if !line.name.is_empty() {
+            words.push((format!("{} ", line.name), Role::Text));
+        }
+        words.push((line.value(), if line.crossed { Role::of_severity(detail.severity) } else { Role::Strong }));
+        if !line.limits.is_empty() {
+            words.push((format!("  {}", line.thresholds()), Role::Text));
+        }
+        words
+    };
+    numbers.lines.iter().take(NUMBERS).enumerate().map(line).collect()
 }
 
 /// The alerts that it stands under, the nearest first, each with its reason; and what somebody said that it does not come from.

@@ -48,6 +48,7 @@ impl Runtime {
                 news
             }
             Update::Health(health) => vec![News::Health(health)],
+            Update::Readings(readings) => vec![News::Readings(readings)],
             Update::Vitals(observations) => vec![News::Latest(observations)],
             Update::Answered { request, outcome } => {
                 let result = match outcome {

@@ -11,10 +11,27 @@ use crate::console::travel::Then;
 use crate::model::event::Event;
 use crate::model::fold::fold;
 use crate::model::intent::Refusal;
+use crate::model::reading::Readings;
 use crate::model::severity::Severity;
 use crate::model::time::Span;
+use crate::model::world::Alert;
 
 impl State {
+    /// What is shown of the selected alert follows at once; nothing else changes.
+    fn readings(&mut self, server: usize, readings: Readings) {
+        let sky = self.live_mut();
+        let latest = sky.readings.entry(server).or_default();
+        if latest.is_full()
+            && let Some(seen) = sky.servers.get(server)
+        {
+            latest.retain(|alert| seen.world.alert(alert).is_some_and(Alert::is_open));
+        }
+        latest.take(readings);
+        if let Some(detail) = &mut self.detail {
+            detail.numbers = self.sky.numbers(detail.alert);
+        }
+    }
+
     pub(super) fn news(&mut self, server: usize, news: News) -> Vec<Effect> {
         let mono = self.mono;
         let Some(link) = self.links.get_mut(server) else { return Vec::new() };
@@ -37,6 +54,7 @@ impl State {
                     link.environment = environment;
                 }
                 let known = link.known;
+                self.live_mut().readings.remove(&server);
                 self.pending.link_up(server);
                 self.dirty = true;
                 if was_lost {
@@ -90,6 +108,7 @@ impl State {
             }
             News::Latest(_) => {}
             News::Health(health) => link.health = Some(health),
+            News::Readings(readings) => self.readings(server, readings),
             News::Answer { request, result } => {
                 let verb = self.pending.answered(&request);
                 self.dirty = true;

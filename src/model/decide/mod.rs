@@ -20,6 +20,7 @@ use super::event::{Actor, AlertCleared, AlertOpened, ClearReason, Condition, Dra
 use super::id::{AgentId, CheckId, Fingerprint, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Observation;
+use super::reading::Latest;
 use super::severity::{Severity, Status};
 use super::time::{Span, Time};
 use super::world::Alert;
@@ -89,6 +90,8 @@ pub struct Vitals {
     pub absent: HashMap<SourceId, HashMap<Fingerprint, u32>>,
     /// When an alert's words last changed, so that a title with a number in it does not fill the log.
     pub reworded: HashMap<Fingerprint, Time>,
+    /// The numbers behind open alerts.
+    pub readings: Latest,
 }
 
 #[derive(Clone, Debug)]

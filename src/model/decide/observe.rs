@@ -11,6 +11,7 @@ use crate::model::event::{
 use crate::model::id::{AgentId, CheckId, Fingerprint, SystemId};
 use crate::model::labels::Labels;
 use crate::model::observation::{AgentHello, Observation};
+use crate::model::reading::Reading;
 use crate::model::time::{Span, Time};
 use crate::model::world::{Alert, Check, World};
 
@@ -59,8 +60,12 @@ pub fn observe(world: &World, vitals: &mut Vitals, rules: &Rules, observation: &
     if let Some(alert) = world.alert(stale).filter(|alert| alert.is_open()) {
         out.push(cleared(stale, alert, observation.at, Actor::Agent(observation.agent.clone()), ClearReason::Recovered));
     }
+    let (alert, labels) = alert_of(&observation.system, &observation.agent, &observation.check, rules);
+    if !observation.metrics.is_empty() && (!observation.status.is_ok() || world.alert(alert).is_some_and(Alert::is_open)) {
+        vitals.readings.put(Reading::of_check(alert, &observation));
+    }
     let before = world.agents.get(&observation.agent).and_then(|agent| agent.checks.get(&observation.check));
-    let result = Result { observation: &observation, attempt, percent, judged, before };
+    let result = Result { observation: &observation, alert_id: alert, labels, attempt, percent, judged, before };
     out.extend(result.decide(world, rules));
     out
 }
@@ -68,6 +73,8 @@ pub fn observe(world: &World, vitals: &mut Vitals, rules: &Rules, observation: &
 /// A result beside what was known before it.
 struct Result<'a> {
     observation: &'a Observation,
+    alert_id: Fingerprint,
+    labels: Labels,
     attempt: u32,
     percent: u32,
     /// Whether there are results enough to say that it is calm.
@@ -77,8 +84,7 @@ struct Result<'a> {
 
 impl Result<'_> {
     fn decide(&self, world: &World, rules: &Rules) -> Vec<Draft> {
-        let observation = self.observation;
-        let (alert_id, labels) = alert_of(&observation.system, &observation.agent, &observation.check, rules);
+        let (observation, alert_id) = (self.observation, self.alert_id);
         let alert = world.alert(alert_id);
         let flapping = alert.is_some_and(|alert| alert.flapping);
         let open = alert.filter(|alert| alert.is_open());
@@ -119,7 +125,7 @@ impl Result<'_> {
                         fingerprint: alert_id,
                         system: &observation.system,
                         check: &observation.check,
-                        labels,
+                        labels: self.labels.clone(),
                         severity,
                         condition: Condition::Problem,
                         by: self.actor(),

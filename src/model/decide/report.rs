@@ -9,6 +9,7 @@ use crate::model::event::{
 };
 use crate::model::id::{CheckId, Fingerprint, SourceId, SystemId};
 use crate::model::labels::Labels;
+use crate::model::reading::Reading;
 use crate::model::report::{Report, Reported, ReportedState};
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
@@ -23,6 +24,10 @@ pub fn reported(world: &World, vitals: &mut Vitals, rules: &Rules, report: &Repo
     let fingerprint = fingerprint(&reported.system, &reported.check, &reported.labels, rules);
     let known = world.alert(fingerprint);
     let open = known.filter(|alert| alert.is_open());
+    if let Some(value) = reported.value.filter(|value| !value.is_nan()) {
+        let at = plausible(report.at, now, rules);
+        vitals.readings.put(Reading::of_rule(fingerprint, report.source.clone(), at, value));
+    }
     let mut firing = |until: Time, resolves: bool| {
         let leases = vitals.leases.entry(fingerprint).or_default();
         leases.retain(|held| held.by != by);

@@ -36,6 +36,7 @@ pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec
     // All alerts are looked at for this one: not every second, with a hundred thousand of them.
     if vitals.swept.is_none_or(|last| now < last || now.since(last) >= SWEEP) {
         vitals.swept = Some(now);
+        vitals.readings.retain(|alert| world.alert(alert).is_some_and(Alert::is_open));
         for (fingerprint, alert) in world.alerts.iter().filter(|(_, alert)| alert.flapping && alert.is_open()) {
             settled(*fingerprint, alert, rules, now, &mut out);
         }

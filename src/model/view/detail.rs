@@ -11,6 +11,7 @@ use crate::model::event::{Condition, Link};
 use crate::model::history::{Elsewhere, History, ago};
 use crate::model::id::{AlertRef, SystemRef};
 use crate::model::labels::Labels;
+use crate::model::reading::Numbers;
 use crate::model::severity::Severity;
 use crate::model::system::Contact;
 use crate::model::time::{Span, Time};
@@ -30,6 +31,8 @@ pub struct Detail {
     pub since: Option<Time>,
     pub labels: Labels,
     pub expr: Option<Arc<str>>,
+    /// What its numbers are now, beside their thresholds, where somebody tells.
+    pub numbers: Option<Numbers>,
     pub said_by: Vec<String>,
     /// What changed before it, the likeliest to have brought it about first.
     pub changes: Vec<Suspect>,
@@ -90,6 +93,7 @@ pub fn detail(sky: &Sky, rows: &[AlertRow], reference: AlertRef, now: Time) -> O
         since: alert.now.map(|open| open.since),
         labels: alert.labels.clone(),
         expr: alert.expr.clone(),
+        numbers: sky.numbers(reference),
         said_by: alert.holders.iter().map(ToString::to_string).collect(),
         changes: Changes::of(sky, &graph).before(&mut Walker::new(&graph), &Layers::of(rows), reference, now),
         deeds: deeds(sky, reference, &system, now),

@@ -22,7 +22,8 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::id::{Origin, SystemAddress, SystemId, SystemRef};
+use super::id::{AlertRef, Origin, SystemAddress, SystemId, SystemRef};
+use super::reading::{Latest, Numbers};
 use super::time::Span;
 use super::world::{System, World};
 
@@ -65,6 +66,8 @@ pub struct Sky {
     pub servers: Vec<Seen>,
     /// The reader's clock, for what is said of hours and weekdays.
     pub zone: TimeZone,
+    /// The latest numbers behind alerts, by the server's place. Of the past there are none: they are not kept.
+    pub readings: BTreeMap<usize, Latest>,
     /// Local ids that stand on more than one server: those are shown with the server's name.
     ambiguous: BTreeSet<SystemId>,
     by_name: BTreeMap<Arc<str>, usize>,
@@ -94,12 +97,25 @@ impl Sky {
             by_origin.entry(server.world.origin).or_insert(index);
         }
         drop(seen);
-        Sky { servers, zone: TimeZone::UTC, ambiguous, by_name, by_origin }
+        Sky { servers, zone: TimeZone::UTC, readings: BTreeMap::new(), ambiguous, by_name, by_origin }
     }
 
     /// The same, read on this clock.
     pub fn in_zone(self, zone: TimeZone) -> Sky {
         Sky { zone, ..self }
+    }
+
+    /// The same, with the latest numbers behind alerts.
+    pub fn reading(self, readings: BTreeMap<usize, Latest>) -> Sky {
+        Sky { readings, ..self }
+    }
+
+    /// The numbers behind an open alert, beside their thresholds.
+    pub fn numbers(&self, alert: AlertRef) -> Option<Numbers> {
+        let (server, seen) = self.of_origin(alert.origin)?;
+        let held = seen.world.alert(alert.alert).filter(|held| held.is_open())?;
+        let (reading, at) = self.readings.get(&server)?.of(alert.alert)?;
+        Some(Numbers::of(reading, at, held.expr.as_deref()))
     }
 
     pub fn server(&self, index: usize) -> Option<&Seen> {

@@ -70,6 +70,7 @@ impl Told {
             text: "".into(),
             links: Vec::new(),
             expr: None,
+            value: None,
             starts: at,
             state: ReportedState::Firing { until: Some(NOW.plus(Span::from_hours(9))) },
         };

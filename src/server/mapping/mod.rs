@@ -209,7 +209,7 @@ impl Mapped {
     /// As the core takes it.
     pub fn reported(self, starts: Time, state: ReportedState) -> Reported {
         let Mapped { system, check, severity, title, text, links, labels, expr, via: _, cuts: _ } = self;
-        Reported { system, check, severity, title, text, labels, links, expr, starts, state }
+        Reported { system, check, severity, title, text, labels, links, expr, value: None, starts, state }
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn alerts<'a>(body: &'a [u8]) -> Result<Vec<Listed<'a>>, PollError> {
     let listed = |alert: Gettable<'a>| {
         let starts = json::time(&alert.starts_at.0).map_err(|why| PollError(format!("startsAt of an alert: {why}")))?;
         let raw = Raw { labels: alert.labels.without_empty(), annotations: alert.annotations, generator: alert.generator.0 };
-        Ok(Listed { raw, starts: starts.unwrap_or_default(), expr: None })
+        Ok(Listed { raw, starts: starts.unwrap_or_default(), expr: None, value: None })
     };
     alerts.into_iter().map(listed).collect()
 }

@@ -75,6 +75,7 @@ struct Listed<'a> {
     raw: Raw<'a>,
     starts: Time,
     expr: Option<String>,
+    value: Option<f64>,
 }
 
 /// A source that can be asked.
@@ -169,6 +170,7 @@ impl Source {
             .map(|listed| {
                 let mut reported = mapping.map(listed.raw).reported(listed.starts, ReportedState::Firing { until });
                 reported.expr = listed.expr.map(Arc::from).or(reported.expr);
+                reported.value = listed.value;
                 reported
             })
             .collect();

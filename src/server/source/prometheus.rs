@@ -67,6 +67,8 @@ struct Alert<'a> {
     state: Text<'a>,
     #[serde(borrow, default)]
     active_at: Text<'a>,
+    #[serde(borrow, default)]
+    value: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +140,7 @@ pub(super) fn read<'a>(body: &'a [u8], client: &Client, external: &[(String, Str
                 raw: Raw { labels: alert.labels.without_empty().or(external.iter().cloned()), annotations: alert.annotations, generator: link.clone().into() },
                 starts: starts.unwrap_or_default(),
                 expr: Some(rule.query.0.clone().into_owned()),
+                value: alert.value.0.trim().parse().ok(),
             });
         }
     }
