@@ -68,3 +68,42 @@ fn an_idle_minute_costs_next_to_nothing() {
     println!("an idle minute wrote {bytes} bytes");
     assert!(bytes <= 400 || desk.state.rows.len() > 30, "{bytes} bytes");
 }
+
+/// A timeline of short events and long ones.
+fn mixed(width: u16, height: u16) -> Desk {
+    let mut told = Told::new(4, "big", &[system("shop", "The shop", "service", &[])]);
+    for n in 0..200 {
+        let text = if n % 5 == 2 { "what went before, in many words. ".repeat(16) } else { String::new() };
+        let intent = midwatch::model::intent::Intent::Change {
+            system: "shop".parse().unwrap(),
+            title: format!("deploy {n}").as_str().into(),
+            text: text.as_str().into(),
+            version: None,
+            links: Vec::new(),
+        };
+        told.asks(["ci", "jo"][n % 2], ago(400 - i64::try_from(n).unwrap()), intent);
+    }
+    let mut desk = Desk::new(&["big"], "midwatch", width, height);
+    desk.hear(0, told.snapshot());
+    desk.press("3");
+    desk
+}
+
+#[test]
+fn on_the_timeline_the_detail_takes_what_it_needs_and_seldom_moves_the_list() {
+    let mut desk = mixed(120, 36);
+    let mut screen = Screen::new(120, 36, Abilities { synchronized: true, ..Abilities::default() });
+    cost(&desk, &mut screen);
+    let rows = |desk: &Desk| desk.state.panes.timeline.split.unwrap().list;
+    let (mut steps, mut heights) = (Vec::new(), Vec::new());
+    for _ in 0..60 {
+        desk.press("k");
+        steps.push(cost(&desk, &mut screen));
+        heights.push(rows(&desk));
+    }
+    assert!(heights.iter().all(|rows| *rows >= 15), "half of 29 rows at least: {heights:?}");
+    assert!(heights.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 1, "{heights:?}");
+    steps.sort_unstable();
+    // A step redraws the selected event's words, beside the two rows and the gutter.
+    assert!(steps[30] <= 500, "{steps:?}");
+}

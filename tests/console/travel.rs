@@ -205,7 +205,7 @@ fn the_timeline_ends_where_one_is_and_says_how_much_is_later() {
     desk.press("C");
     desk.shows("hits by then, of 66 events in all, 1 line around each");
     desk.shows("later than where you are: 3 hits");
-    desk.hides("osd is critical");
+    desk.hides("osd.12");
     desk.press("Esc");
     desk.press(".");
     desk.press("3");

@@ -1,16 +1,14 @@
 //! The timeline: density above, one event a line, the selected one whole below.
 
-use std::collections::BTreeMap;
-
 use ratatui::layout::Rect;
 
+use crate::console::pane::event::Whole;
 use crate::console::pane::timeline::Clocks;
 use crate::console::pane::{Split, timeline};
 use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::console::travel::Divided;
-use crate::model::event::Event;
 use crate::model::time::Span;
 use crate::model::words::counted;
 
@@ -29,9 +27,9 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
     let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
     if below.height > 1
-        && let Some(event) = state.timeline.slot(pane.selected).and_then(|slot| slot.event())
+        && let Some(event) = &pane.whole
     {
-        whole(state, canvas, &event, below);
+        whole(state, canvas, event, below);
     }
 }
 
@@ -210,50 +208,18 @@ fn off(state: &State, server: usize) -> String {
     if off < Span::from_secs(1) { "±0s".to_owned() } else { format!("{}{off}", if skew > 0 { '+' } else { '-' }) }
 }
 
-/// One event, with everything that it holds.
-fn whole(state: &State, canvas: &mut Canvas<'_>, event: &Event, area: Rect) {
-    let x = area.x + 2;
-    let room = area.width.saturating_sub(3);
-    let heading: Words = vec![
-        (event.kind.name().to_owned(), Role::Strong),
-        (format!("  {}", event.at.zoned(&state.zone).strftime("%a %-d %b %Y %H:%M:%S %Z")), Role::Muted),
-        (format!("  by {}", event.actor), Role::Actor),
-    ];
-    canvas.heading(x, area.y, room, &heading);
-    let mut lines: Vec<Words> = Vec::new();
-    let glyphs = canvas.glyphs();
-    lines.extend(text::wrap(&event.title, room, 4, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
-    if !event.text.is_empty() {
-        lines.extend(text::wrap(&event.text, room, 200, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
-    }
-    if event.recorded.since(event.at).secs() >= 60 {
-        let late = event.recorded.since(event.at);
-        lines.push(vec![(format!("recorded {late} later, {}", event.recorded.zoned(&state.zone).strftime("%-d %b %H:%M:%S")), Role::Muted)]);
-    }
-    if !event.labels.is_empty() {
-        lines.push(vec![("labels  ".into(), Role::Muted), (event.labels.to_string(), Role::Text)]);
-    }
-    // By the place of their line: an address is shown whole, since one may have to type it elsewhere.
-    let mut urls: BTreeMap<usize, &str> = BTreeMap::new();
-    for link in &event.links {
-        let name = if link.name.is_empty() { "link" } else { &link.name };
-        let wide = text::width(name).min(room / 3) + 2;
-        for (row, part) in text::wrap(&link.url, room.saturating_sub(wide), 4, glyphs.ellipsis).into_iter().enumerate() {
-            let name = text::cut(if row == 0 { name } else { "" }, wide - 2, glyphs.ellipsis);
-            let gap = " ".repeat(usize::from(wide - text::width(&name)));
-            urls.insert(lines.len(), &link.url);
-            lines.push(vec![(format!("{name}{gap}"), Role::Muted), (part, Role::Link)]);
-        }
-    }
-    for (name, value) in &event.extra {
-        lines.push(vec![(format!("{name}  "), Role::Muted), (value.to_string(), Role::Text)]);
-    }
-    if let crate::model::event::Kind::Other(other) = &event.kind {
-        lines.push(vec![("data  ".into(), Role::Muted), (other.data.to_string(), Role::Text)]);
-    }
+/// One event, with everything that it holds; what there is no room for is counted.
+fn whole(state: &State, canvas: &mut Canvas<'_>, whole: &Whole, area: Rect) {
+    let (x, room) = (area.x + 2, area.width.saturating_sub(3));
+    canvas.heading(x, area.y, room, &whole.heading);
     let height = usize::from(area.height.saturating_sub(1));
-    let top = state.panes.detail_top.min(lines.len().saturating_sub(height));
-    for ((place, line), y) in lines.iter().enumerate().skip(top).zip(area.y + 1..area.bottom()) {
-        canvas.linked(x, y, room, line, urls.get(&place).copied().unwrap_or_default());
+    let top = state.panes.detail_top.min(whole.lines.len().saturating_sub(height));
+    for ((place, line), y) in whole.lines.iter().enumerate().skip(top).zip(area.y + 1..area.bottom()) {
+        canvas.linked(x, y, room, line, whole.urls.get(&place).map_or("", |url| url));
+    }
+    let more = whole.lines.len().saturating_sub(top + height);
+    if more > 0 {
+        let words = format!(" {} more ", counted(more, "line"));
+        canvas.right(x, area.bottom().saturating_sub(1), room, &words, Role::Muted);
     }
 }

@@ -3,6 +3,7 @@
 pub mod alert_list;
 pub mod alerts;
 
+pub mod event;
 pub mod now;
 pub mod servers;
 pub mod systems;
@@ -54,6 +55,16 @@ impl Split {
         let list = wants.clamp(4, height / 2);
         Split { list, detail: height - list }
     }
+
+    /// For a list that is as long as one likes: the detail has what it needs, and the list the rest. Below
+    /// 26 rows, Enter opens the detail instead.
+    pub fn of_long_list(height: u16, detail: &event::Room, zoomed: bool, opened: bool) -> Split {
+        if opened || zoomed || height < 26 {
+            return Split::of(height, u16::MAX, zoomed, opened);
+        }
+        let detail = detail.of(height);
+        Split { list: height - detail, detail }
+    }
 }
 
 impl Panes {
@@ -61,7 +72,7 @@ impl Panes {
         match pane {
             Pane::Now => self.now.settle(sight, height, zoomed, self.opened),
             Pane::Today => self.today.settle(sight, width, height),
-            Pane::Timeline => self.timeline.settle(sight, height, zoomed, self.opened),
+            Pane::Timeline => self.timeline.settle(sight, width, height, zoomed, self.opened),
             Pane::Alerts => self.alerts.settle(sight, height, zoomed, self.opened),
             Pane::Systems => self.systems.settle(sight, height, zoomed, self.opened),
             Pane::Servers => self.servers.settle(sight, height, zoomed, self.opened),

@@ -8,6 +8,7 @@ use crate::console::sight::Sight;
 use crate::console::timeline::Place;
 
 use super::Split;
+use super::event::{Room, Whole};
 
 #[derive(Debug, Default)]
 pub struct TimelinePane {
@@ -24,6 +25,11 @@ pub struct TimelinePane {
     pub anchor: Option<Place>,
     /// Rows that came below while one looked elsewhere.
     pub newer: usize,
+    /// The selected event, with all that it holds, and what it was made from.
+    pub whole: Option<Whole>,
+    made: Option<(Place, u16)>,
+    /// What it takes of the screen.
+    room: Room,
     last_len: usize,
     /// The top has come near: older events are wanted.
     pub wants_older: bool,
@@ -58,11 +64,25 @@ impl Clocks {
 pub const HEAD: u16 = 3;
 
 impl TimelinePane {
-    pub fn settle(&mut self, sight: &Sight, height: u16, zoomed: bool, opened: bool) {
+    /// What the selected event holds, where another one is selected.
+    fn look(&mut self, sight: &Sight, width: u16) {
+        let slot = sight.timeline.slot(self.selected);
+        let here = slot.map(|slot| (slot.place(), width));
+        if here == self.made && self.whole.is_some() {
+            return;
+        }
+        if self.made.is_none_or(|(_, was)| was != width) {
+            self.room = Room::default();
+        }
+        self.made = here;
+        self.whole = slot.and_then(|slot| slot.event()).map(|event| Whole::of(&event, width.saturating_sub(3), sight.zone));
+        if let Some(whole) = &self.whole {
+            self.room.wants(whole.height());
+        }
+    }
+
+    pub fn settle(&mut self, sight: &Sight, width: u16, height: u16, zoomed: bool, opened: bool) {
         let head = if height < 12 { 1 } else { HEAD };
-        let split = Split::of(height.saturating_sub(head), u16::MAX, zoomed, opened);
-        // The last one says what is later.
-        let rows = usize::from(split.list.max(1)).saturating_sub(usize::from(sight.timeline.ends_at().is_some())).max(1);
         let len = sight.timeline.len();
         let was = self.selected;
         self.selected = match self.place {
@@ -70,6 +90,10 @@ impl TimelinePane {
             None => self.selected.min(len.saturating_sub(1)),
             Some(place) => sight.timeline.find(place).min(len.saturating_sub(1)),
         };
+        self.look(sight, width);
+        let split = Split::of_long_list(height.saturating_sub(head), &self.room, zoomed, opened);
+        // The last one says what is later.
+        let rows = usize::from(split.list.max(1)).saturating_sub(usize::from(sight.timeline.ends_at().is_some())).max(1);
         // What came above or below moves the window with the selection, so that the row stays where it is.
         if self.place.is_some() {
             self.top = (self.top + self.selected).saturating_sub(was);

@@ -13,6 +13,7 @@ use crate::model::filter::OnServer;
 use crate::model::id::EventId;
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
+use crate::model::words::counted;
 
 impl State {
     fn up(&self) -> Vec<bool> {
@@ -186,7 +187,7 @@ impl State {
             None => [1, 3, 10].into_iter().find(|lines| *lines > self.timeline.context()).unwrap_or(0),
         };
         self.timeline.set_context(lines);
-        let words = if lines == 0 { "hits alone".to_owned() } else { format!("{lines} lines around each hit") };
+        let words = if lines == 0 { "hits alone".to_owned() } else { format!("{} around each hit", counted(lines, "line")) };
         let words = if self.timeline.filter().is_none() { format!("{words}, once there is a filter") } else { words };
         self.say(Tone::Plain, words);
     }
