@@ -15,7 +15,7 @@ use crate::model::health::Health;
 use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::reading::{Latest, Readings};
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::model::world::World;
 use crate::wire::{Counts, MarksKept, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
 
@@ -50,6 +50,12 @@ pub enum Update {
         fresh: Fresh,
     },
     Vitals(Vec<Observation>),
+    /// What the server's clock said, in an answer that took so long and was heard then.
+    Clock {
+        theirs: Time,
+        delay: Duration,
+        heard: Instant,
+    },
     /// How the server itself is.
     Health(Arc<Health>),
     /// The numbers behind alerts, those that changed.
@@ -111,6 +117,7 @@ pub(super) async fn run(index: ServerIndex, mut link: mpsc::Receiver<LinkEvent>,
                 Update::Connected(welcome)
             }
             LinkEvent::Down { why, retry_in } => Update::Disconnected { why: why.to_string(), retry_at: now() + retry_in },
+            LinkEvent::Clock { theirs, delay, heard } => Update::Clock { theirs, delay, heard: heard.into_std() },
             LinkEvent::Message(message) => match understand(message, origin) {
                 Some(update) => update,
                 None => continue,
@@ -183,6 +190,7 @@ impl Replica {
         match update {
             Update::Connecting { .. }
             | Update::Vitals(_)
+            | Update::Clock { .. }
             | Update::Answered { .. }
             | Update::History { .. }
             | Update::Counts(_)

@@ -14,6 +14,7 @@ use crate::model::likeness::likeness;
 use crate::model::observation::Observation;
 use crate::model::reading::Readings;
 use crate::model::severity::Severity;
+use crate::model::skew::Answer;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
@@ -76,6 +77,8 @@ pub enum News {
         lag: Span,
     },
     Latest(Vec<Observation>),
+    /// What its clock said.
+    Clock(Answer),
     /// How the server itself is.
     Health(Arc<Health>),
     /// The numbers behind its alerts, those that changed.

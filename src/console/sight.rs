@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::health::{Health, Wrong};
 use crate::model::id::Person;
+use crate::model::skew::Skew;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
 use crate::model::view::alerts::AlertRow;
@@ -51,8 +52,10 @@ pub struct Link {
     pub heard: Option<(Span, Span)>,
     /// Silence for longer than this is staleness.
     pub patience: Span,
-    /// The server's clock minus ours, in microseconds.
+    /// The server's clock minus ours, in microseconds: as its answers say, else as it said when it came.
     pub skew: Option<i64>,
+    /// What its answers say of that.
+    pub clock: Skew,
     /// Why we hold what we hold: "its log was restored", after a snapshot that was not asked for.
     pub remark: Option<Arc<str>>,
     /// It has a world to show.
@@ -83,6 +86,7 @@ impl Link {
             heard: None,
             patience,
             skew: None,
+            clock: Skew::default(),
             remark: None,
             known: false,
             is_file: false,

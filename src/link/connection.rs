@@ -14,6 +14,7 @@ use super::conversation::{Conversation, LinkError, ended_by};
 use super::dial::Dial;
 use super::outbox::Outbox;
 use crate::model::intent::Request;
+use crate::model::time::Time;
 use crate::wire::{Batch, Cursor, Hello, Ping, ProblemCode, Subscribe, ToClient, ToServer, Welcome, peek};
 
 #[derive(Clone, Debug)]
@@ -43,6 +44,12 @@ pub enum LinkEvent {
     Down {
         why: LinkError,
         retry_in: Duration,
+    },
+    /// What the server's clock said: the answer took so long, and was heard then.
+    Clock {
+        theirs: Time,
+        delay: Duration,
+        heard: Instant,
     },
     /// Snapshots, batches and pages in order, without loss or repetition; and the rest.
     Message(ToClient),
@@ -94,7 +101,8 @@ pub fn spawn(config: LinkConfig, dial: Arc<dyn Dial>, random: Arc<dyn Random>, o
     let (orders, taken) = mpsc::channel(1_024);
     let (events, receiver) = mpsc::channel(64);
     let cursor = config.subscribe.as_ref().and_then(|subscribe| subscribe.cursor);
-    let link = Link { backoff: Backoff::new(config.first_wait, config.longest_wait), config, dial, random, outbox, orders: taken, events, cursor };
+    let link =
+        Link { backoff: Backoff::new(config.first_wait, config.longest_wait), config, dial, random, outbox, orders: taken, events, cursor, pinged: None };
     let owner = link.events.clone();
     tokio::spawn(async move {
         tokio::select! {
@@ -117,6 +125,8 @@ struct Link {
     events: mpsc::Sender<LinkEvent>,
     cursor: Option<Cursor>,
     backoff: Backoff,
+    /// The ping that is not answered yet.
+    pinged: Option<(u64, Instant)>,
 }
 
 /// Why a conversation ended.
@@ -231,6 +241,7 @@ impl Link {
                         return End::Failed(LinkError::Silent(silence));
                     }
                     pings += 1;
+                    self.pinged = Some((pings, Instant::now()));
                     if let Err(why) = conversation.send(&ToServer::Ping(Ping { id: pings })).await {
                         return End::Failed(why);
                     }
@@ -278,6 +289,12 @@ impl Link {
             ToClient::Pong(pong) => {
                 if self.config.subscribe.is_none() {
                     self.backoff.reset();
+                }
+                let asked = self.pinged.take_if(|(id, _)| *id == pong.id);
+                if let (Some((_, asked)), Some(theirs)) = (asked, pong.now) {
+                    let heard = Instant::now();
+                    let clock = LinkEvent::Clock { theirs, delay: heard.saturating_duration_since(asked), heard };
+                    return self.events.send(clock).await.map_err(|_| End::Finished);
                 }
                 ToClient::Pong(pong)
             }

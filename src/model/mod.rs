@@ -21,6 +21,7 @@ pub mod primary;
 pub mod reading;
 pub mod report;
 pub mod severity;
+pub mod skew;
 pub mod system;
 pub mod time;
 pub mod view;

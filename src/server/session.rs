@@ -34,8 +34,8 @@ use crate::store::Log;
 use crate::trust::{TokenKind, Tokens};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
-    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, PROTOCOL, Ping, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer,
-    Welcome, WireError, WorldAsk, WorldThen,
+    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, PROTOCOL, Ping, Pong, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient,
+    ToServer, Welcome, WireError, WorldAsk, WorldThen,
 };
 
 /// What a server lets one connection do.
@@ -339,7 +339,7 @@ impl Session {
             }
         };
         match (message, self.hello.role) {
-            (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Ping { id })).await,
+            (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
             (ToServer::Hello(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "hello was said already").await,
             (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
             (ToServer::History(ask), Role::Console) if ask.filter.is_some() => self.sifts.history(&mut self.wire, &ask).await,

@@ -142,7 +142,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Health(health) => ToClient::Health(health),
         ToClient::Readings(readings) => ToClient::Readings(readings),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
-        ToClient::Pong(ping) => ToClient::Pong(ping),
+        ToClient::Pong(pong) => ToClient::Pong(pong),
         ToClient::MarksKept(kept) => ToClient::MarksKept(kept),
         ToClient::Problem(problem) => ToClient::Problem(problem),
     }

@@ -205,6 +205,15 @@ pub struct Ping {
     pub id: u64,
 }
 
+/// The answer to [`Ping`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pong {
+    pub id: u64,
+    /// The server's clock: readers show the difference to their own. Older servers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Time>,
+}
+
 /// From a server. `E` is how events are held: [`EventBytes`] unless a codec borrows them from its frame.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -223,7 +232,7 @@ pub enum ToClient<E = EventBytes> {
     Health(Health),
     /// The numbers behind alerts, those that changed: likewise.
     Readings(Readings),
-    Pong(Ping),
+    Pong(Pong),
     Problem(Problem),
 }
 

@@ -318,7 +318,7 @@ fn lines_around_hits_are_shown_and_stepped_over() {
     desk.shows("3 of 6");
     desk.hides("config");
     desk.press("C");
-    desk.shows("1 lines around each");
+    desk.shows("1 line around each");
     desk.shows("config");
     desk.shows("--");
     desk.press("N");
@@ -376,4 +376,35 @@ fn a_time_that_is_not_held_is_asked_for_and_a_clock_is_corrected_with_a_mark() {
     desk.type_text("clock-correct off");
     desk.press("Enter");
     desk.hides("clock corrected");
+}
+
+#[test]
+fn a_servers_clock_is_known_from_its_answers_and_corrected_by_that() {
+    let mut desk = many();
+    let answer = |delay: i64| midwatch::model::skew::Answer {
+        theirs: NOW.plus(Span::from_secs(95)),
+        ours: NOW.plus(Span::from_millis(delay)),
+        delay: Span::from_millis(delay),
+        mono: desk.mono,
+    };
+    let (slow, quick) = (answer(1_800), answer(20));
+    desk.press("0");
+    desk.press("Enter");
+    desk.shows("agrees with ours");
+    desk.tell(Message::Server(0, News::Clock(slow)));
+    desk.shows("1m34s ahead of ours, to within 90");
+    desk.tell(Message::Server(0, News::Clock(quick)));
+    desk.shows("1m34s ahead of ours, to within 1");
+    desk.shows(" ms");
+    desk.press("3");
+    desk.press("U");
+    desk.press("U");
+    desk.shows("+1m34s");
+    desk.run("clock-correct");
+    desk.shows("clock corrected: shop");
+    desk.press("0");
+    desk.shows("its times are shown 1m34s earlier");
+    // Another connection, another clock perhaps: what was known counts no more.
+    desk.hear(0, vec![News::Connected { version: "0.1.0".into(), environment: None, skew: Some(0), patience: Span::from_secs(15) }]);
+    desk.shows("agrees with ours");
 }

@@ -213,7 +213,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
         ("health", ToClient::Health(health())),
         ("readings", ToClient::Readings(readings())),
-        ("pong", ToClient::Pong(Ping { id: 9 })),
+        ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
 }
@@ -272,6 +272,11 @@ fn a_server_says_that_it_keeps_read_marks() {
     let (_, welcome) = to_client().swap_remove(0);
     let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     holds("welcome-marks", &ToClient::Welcome(Welcome { keeps_marks: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_pong_says_what_the_servers_clock_says() {
+    holds("pong-now", &ToClient::Pong(Pong { id: 9, now: Some(at()) }), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

@@ -110,14 +110,18 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
     }
     if let Some(skew) = link.skew {
         let off = Span::from_micros(skew.saturating_abs());
+        let within = link.clock.offset(state.mono).map(|known| known.within);
+        let sure = within.map_or_else(String::new, |within| format!(", to within {}", fine(within)));
         let (words, role) = if off < Span::from_secs(2) {
-            ("its clock agrees with ours".to_owned(), Role::Text)
+            (format!("agrees with ours{sure}"), Role::Text)
         } else {
-            (format!("its clock is {} {}", off, if skew > 0 { "ahead" } else { "behind" }), Role::SeverityWarning)
+            (format!("{off} {} ours{sure}", if skew > 0 { "ahead of" } else { "behind" }), Role::SeverityWarning)
         };
-        let mut clock = vec![label("clock"), (words, role)];
-        if state.timeline.shift(place) != 0 {
-            clock.push(("  corrected on the timeline".to_owned(), Role::HistoryNew));
+        let mut clock = vec![label("its clock"), (words, role)];
+        let shift = state.timeline.shift(place);
+        if shift != 0 {
+            let by = Span::from_micros(shift.saturating_abs());
+            clock.push((format!("  its times are shown {by} {}", if shift > 0 { "later" } else { "earlier" }), Role::HistoryNew));
         }
         lines.push(clock);
     }
@@ -189,6 +193,12 @@ fn well(canvas: &Canvas<'_>, health: &Health, room: u16) -> Vec<Words> {
     }
     out.push(vec![label("its log"), (health.numbers.sentence(health.at), Role::Text)]);
     out
+}
+
+/// To the millisecond below a second.
+fn fine(span: Span) -> String {
+    let millis = span.micros().saturating_add(999) / 1_000;
+    if millis < 1_000 { format!("{millis} ms") } else { span.to_string() }
 }
 
 fn clock(state: &State, at: Time) -> String {

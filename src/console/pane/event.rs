@@ -150,7 +150,7 @@ mod tests {
         let lines = of(draft, 40);
         assert_eq!(lines.len(), 5, "{lines:?}");
         assert!(lines[1].starts_with("query       https://") && lines[2].starts_with("            "), "{lines:?}");
-        assert_eq!(lines[1..].iter().map(|line| line[12..].to_owned()).collect::<String>(), url);
+        assert_eq!(lines[1..].iter().map(|line| line.split_at(12).1).collect::<String>(), url);
     }
 
     #[test]

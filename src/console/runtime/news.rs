@@ -10,6 +10,7 @@ use crate::console::message::{Counted, Decode, Entry, Lazy, Message, News, PastR
 use crate::model::event::Event;
 use crate::model::filter::Filter;
 use crate::model::id::EventId;
+use crate::model::skew::Answer;
 use crate::model::time::Span;
 use crate::model::words::counted;
 
@@ -49,6 +50,11 @@ impl Runtime {
             }
             Update::Health(health) => vec![News::Health(health)],
             Update::Readings(readings) => vec![News::Readings(readings)],
+            Update::Clock { theirs, delay, heard } => {
+                let age = Span::from(heard.elapsed());
+                let mono = Span::from_micros(self.mono().micros().saturating_sub(age.micros()));
+                vec![News::Clock(Answer { theirs, ours: wall().minus(age), delay: delay.into(), mono })]
+            }
             Update::Vitals(observations) => vec![News::Latest(observations)],
             Update::Answered { request, outcome } => {
                 let result = match outcome {

@@ -13,6 +13,7 @@ use crate::model::fold::fold;
 use crate::model::intent::Refusal;
 use crate::model::reading::Readings;
 use crate::model::severity::Severity;
+use crate::model::skew::Skew;
 use crate::model::time::Span;
 use crate::model::world::Alert;
 
@@ -49,6 +50,7 @@ impl State {
                 // An older one says nothing, and what was said before the break counts no more.
                 link.health = None;
                 link.skew = skew;
+                link.clock = Skew::default();
                 link.patience = patience;
                 if link.environment.is_none() {
                     link.environment = environment;
@@ -107,6 +109,10 @@ impl State {
                 self.dirty = self.dirty || was_live != link.is_live(mono);
             }
             News::Latest(_) => {}
+            News::Clock(answer) => {
+                link.clock.hear(answer);
+                link.skew = link.clock.offset(mono).map(|offset| offset.micros).or(link.skew);
+            }
             News::Health(health) => link.health = Some(health),
             News::Readings(readings) => self.readings(server, readings),
             News::Answer { request, result } => {
