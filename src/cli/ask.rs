@@ -12,11 +12,12 @@ use super::output;
 use super::settings::ServerEntry;
 use super::{Context, Failure};
 use crate::client::servers::Wishes;
-use crate::client::{Address, HistoryPage, Replica, ServerConfig, ServerIndex, Servers, Update};
+use crate::client::{Address, HistoryPage, ReadMarks, Replica, ServerConfig, ServerIndex, Servers, Update};
 use crate::link::{OsRandom, Random, SystemClock};
 use crate::model::event::Event;
 use crate::model::id::{EventId, Person, RequestId};
 use crate::model::intent::{Intent, Request};
+use crate::model::mark::Marks;
 use crate::model::time::{Span, Time};
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
@@ -274,6 +275,23 @@ impl Ask {
             }
             Err(error) => asked.failed = Some(format!("it does not run, and its log cannot be read: {error}")),
         }
+    }
+
+    /// How far the person has looked, by what was kept on this machine and by what their home server knows.
+    pub async fn read_marks(&mut self, kept: PathBuf, home: Option<ServerIndex>) -> Marks {
+        let mut reading = ReadMarks::open(Some(kept), home, now());
+        let keeps = |asked: &Asked| asked.replica.connected && asked.replica.welcome.as_ref().is_some_and(|welcome| welcome.keeps_marks);
+        let Some(home) = home.filter(|home| self.asked.get(home.0).is_some_and(keeps)) else { return reading.marks().clone() };
+        if self.servers.handle.read_marks(home, reading.marks()).is_ok() {
+            let until = tokio::time::Instant::now() + PATIENCE;
+            while let Ok(Some((server, update))) = tokio::time::timeout_at(until, self.next()).await {
+                let over = server == home && matches!(update, Update::Disconnected { .. } | Update::Problem(_));
+                if reading.hear(server, &update, None, now()).is_some() || over {
+                    break;
+                }
+            }
+        }
+        reading.marks().clone()
     }
 
     /// A page of a server's timeline, at most so many events.

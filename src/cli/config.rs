@@ -113,6 +113,10 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     }
     out.line(&format!("linger = \"{}s\"", settings.linger.secs()))?;
     out.line(&format!("stay = {}", settings.stay))?;
+    out.line(&format!("restore = {}", settings.restore))?;
+    if let Some(home) = settings.home(settings.servers.keys().map(String::as_str)).and_then(|home| settings.servers.keys().nth(home.0)) {
+        out.line(&format!("home = {home:?}"))?;
+    }
     for (name, entry) in &settings.servers {
         out.line("")?;
         out.line(&format!("[servers.{name}]"))?;

@@ -4,6 +4,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::ask::{Chosen, chosen};
@@ -12,10 +13,10 @@ use super::places::make_private;
 use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
 use crate::client::whole::file_name;
-use crate::client::{Address, Kept, ServerConfig, Servers, keep, servers::Wishes};
+use crate::client::{Address, Kept, ReadMarks, ServerConfig, Servers, keep, servers::Wishes};
 use crate::command::Pane;
 use crate::console::message::Arriving;
-use crate::console::runtime::{self, ConsoleError, Echo, Feed, Keeping, Options};
+use crate::console::runtime::{self, ConsoleError, Echo, Feed, Keeping, Left, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
@@ -35,12 +36,15 @@ pub struct Args {
     /// Feed the console from this Prometheus; repeatable
     #[arg(long, value_name = "URL")]
     prometheus: Vec<String>,
+    /// Open as if for the first time: not with the pane, filters and folds that were left
+    #[arg(long)]
+    fresh: bool,
 }
 
 impl Args {
     /// An option of the console that was given, when one was: subcommands do not know them.
     pub fn given(&self) -> Option<&'static str> {
-        let options = [(!self.alertmanager.is_empty(), "--alertmanager"), (!self.prometheus.is_empty(), "--prometheus")];
+        let options = [(!self.alertmanager.is_empty(), "--alertmanager"), (!self.prometheus.is_empty(), "--prometheus"), (self.fresh, "--fresh")];
         options.into_iter().find(|(given, _)| *given).map(|(_, name)| name)
     }
 }
@@ -64,7 +68,24 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
         let linger = if settings.stay { STAY } else { settings.linger };
         servers.push(embedded::ready(context, &sources, linger)?);
     }
-    open(context, servers, person, None)
+    let home = settings.home(servers.iter().map(|server| &*server.name));
+    let reading = ReadMarks::open(Some(marks_file(context, &person)), home, super::ask::now());
+    let left = if settings.restore { Left::at(session_file(context, &servers), args.fresh) } else { Left::default() };
+    open(context, servers, person, None, Before { reading, left })
+}
+
+/// Where it is kept how a console on these servers was left: the same set has the same file, however it was named.
+fn session_file(context: &Context, servers: &[ServerConfig]) -> std::path::PathBuf {
+    let mut all: Vec<String> = servers.iter().map(|server| format!("{} {}", server.name, words(&server.address))).collect();
+    all.sort();
+    let digest = Sha256::digest(all.join("\n").as_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    context.places.state.join("sessions").join(name).with_extension("json")
+}
+
+/// Where this machine keeps how far a person has looked.
+pub fn marks_file(context: &Context, person: &str) -> std::path::PathBuf {
+    context.places.state.join("marks").join(file_name(person)).with_added_extension("json")
 }
 
 /// Frames are for a terminal; lines for anything.
@@ -98,8 +119,21 @@ fn keeping(configs: &mut [ServerConfig]) -> Result<Vec<Option<Keeping>>, Failure
     Ok(out)
 }
 
+/// What former consoles have left, beside what they heard.
+#[derive(Default)]
+pub struct Before {
+    pub reading: ReadMarks,
+    pub left: Left,
+}
+
 /// Opens the console on these servers, into which a past is perhaps being brought. Returns when it is quit.
-pub fn open(context: &Context, mut configs: Vec<ServerConfig>, person: Arc<str>, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
+pub fn open(
+    context: &Context,
+    mut configs: Vec<ServerConfig>,
+    person: Arc<str>,
+    arriving: Option<watch::Receiver<Arriving>>,
+    before: Before,
+) -> Result<(), Failure> {
     let links = configs.iter().map(|config| Link::new(config.name.clone(), words(&config.address).into(), config.env.clone())).collect();
     let keeping = keeping(&mut configs)?;
     let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false };
@@ -107,12 +141,12 @@ pub fn open(context: &Context, mut configs: Vec<ServerConfig>, person: Arc<str>,
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Servers::connect(&configs, &wishes, &random)
     };
-    show_kept(context, links, person, Feed::Servers(Box::new(connect)), arriving, keeping)
+    show_kept(context, links, person, Feed::Servers(Box::new(connect)), arriving, keeping, before)
 }
 
 /// Opens the console on anything that feeds it: servers begin with what is wrong now, files with what they hold.
 pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
-    show_kept(context, links, person, feed, arriving, Vec::new())
+    show_kept(context, links, person, feed, arriving, Vec::new(), Before::default())
 }
 
 fn show_kept(
@@ -122,12 +156,13 @@ fn show_kept(
     feed: Feed,
     arriving: Option<watch::Receiver<Arriving>>,
     keeping: Vec<Option<Keeping>>,
+    before: Before,
 ) -> Result<(), Failure> {
     let initial = match &feed {
         Feed::Servers(_) => Pane::Now,
         Feed::News(_) => Pane::Timeline,
     };
-    let options = Options { initial, arriving, keeping, ..options(context, links, &person)? };
+    let options = Options { initial, arriving, keeping, reading: before.reading, left: before.left, ..options(context, links, &person)? };
     // The screen is the console's alone: what is logged meanwhile goes into a file.
     let _diverted = super::logging::into_file(&context.places.state.join("console.log"));
     crate::console::screen::terminal::report_panics(&context.places.embedded());
@@ -186,11 +221,13 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         themes,
         views,
         views_file: Some(context.places.views()),
-        theme_chosen: chosen.is_some(),
+        theme_chosen: chosen,
         notify: settings.notify,
         links: settings.links,
         linear,
         kept: Some(context.places.state.join("timeline.json")),
+        reading: ReadMarks::default(),
+        left: Left::default(),
         arriving: None,
     })
 }

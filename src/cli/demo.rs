@@ -31,6 +31,7 @@ use self::folder::Folder;
 use self::players::{People, Troupe};
 use self::recording::Line;
 use self::stage::{Stage, StoryClock};
+use super::console::Before;
 use super::output::Output;
 use super::{Context, Failure};
 use crate::client::{Address, ServerConfig};
@@ -201,7 +202,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let demo = runtime.block_on(start(args))?;
     // The console has a thread of its own: this one. The night comes in behind it.
     let arriving = runtime.block_on(async { arriving(demo.progress.clone()) });
-    let done = super::console::open(context, demo.servers.clone(), person, Some(arriving));
+    let done = super::console::open(context, demo.servers.clone(), person, Some(arriving), Before::default());
     let inside = runtime.enter();
     drop(demo);
     drop(inside);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::failure::Failure;
 use super::toml_file;
-use crate::client::{Address, ServerConfig};
+use crate::client::{Address, ServerConfig, ServerIndex};
 use crate::model::time::Span;
 
 /// All of it; everything has a default. This type is the format.
@@ -34,6 +34,11 @@ pub struct Settings {
     pub stay: bool,
     /// The times of day at which shifts begin, on your clock: `["08:00", "20:00"]`. What "since the shift began" means.
     pub shifts: Vec<String>,
+    /// Open the console as it was left: pane, selection, filters, folds, order, split, theme.
+    pub restore: bool,
+    /// Of the servers below, the one that keeps how far you have looked, for all of your consoles; the first by
+    /// name unless given. The same on each of your machines.
+    pub home: Option<String>,
     /// The servers that the console connects to; none: an embedded one that watches this machine.
     pub servers: BTreeMap<String, ServerEntry>,
 }
@@ -50,6 +55,8 @@ impl Default for Settings {
             linger: Span::from_mins(10),
             stay: false,
             shifts: Vec::new(),
+            restore: true,
+            home: None,
             servers: BTreeMap::new(),
         }
     }
@@ -91,6 +98,11 @@ impl Settings {
         for text in self.shifts.iter().filter(|text| clock_time(text).is_none()) {
             wrong.push(Failure::failed(format!("{}: shifts: `{text}` is no time of day", path.display()), "Write it like 08:00"));
         }
+        if let Some(home) = self.home.as_ref().filter(|home| !self.servers.contains_key(*home)) {
+            let near = crate::model::nearest::nearest(home, self.servers.keys().map(String::as_str));
+            let hint = near.map_or_else(|| "Name one of [servers.NAME]".to_owned(), |near| format!("Did you mean `{near}`?"));
+            wrong.push(Failure::failed(format!("{}: home: no server is called `{home}`", path.display()), hint));
+        }
         for (name, entry) in &self.servers {
             let mut refuse = |why: String, hint: &str| wrong.push(Failure::failed(format!("{}: servers.{name}: {why}", path.display()), hint));
             if !server_name(name) {
@@ -106,6 +118,16 @@ impl Settings {
     /// When shifts begin.
     pub fn shift_starts(&self) -> Vec<jiff::civil::Time> {
         self.shifts.iter().filter_map(|text| clock_time(text)).collect()
+    }
+
+    /// Which of these servers keeps how far the person has looked: the one that is named, else the first. None
+    /// where the named one is not among them.
+    pub fn home<'a>(&self, mut servers: impl Iterator<Item = &'a str>) -> Option<ServerIndex> {
+        let place = match &self.home {
+            Some(home) if self.servers.contains_key(home) => servers.position(|name| name == home)?,
+            Some(_) | None => servers.next().map(|_| 0)?,
+        };
+        Some(ServerIndex(place))
     }
 
     pub fn person(&self) -> Arc<str> {
@@ -175,12 +197,24 @@ mod tests {
     }
 
     #[test]
+    fn home_is_the_named_server_else_the_first() {
+        let servers = "[servers.infra]\nurl = \"ws://127.0.0.1:1\"\n[servers.shop]\nurl = \"ws://127.0.0.1:2\"\n";
+        let home = |text: String, names: &[&'static str]| parse(&text).unwrap().home(names.iter().copied()).map(|home| home.0);
+        assert_eq!(home(servers.to_owned(), &["infra", "shop"]), Some(0));
+        assert_eq!(home(format!("home = \"shop\"\n{servers}"), &["infra", "shop"]), Some(1));
+        assert_eq!(home(format!("home = \"shop\"\n{servers}"), &["infra"]), None, "not asked today");
+        assert_eq!(home(String::new(), &["here"]), Some(0), "the embedded one");
+        assert_eq!(home(String::new(), &[]), None);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, word) in [
             ("[servers.infra]\nurl = \"ws://127.0.0.1\"", "servers.infra"),
             ("[servers.\"a b\"]\nurl = \"ws://127.0.0.1:1\"", "no name"),
             ("[server.infra]\nurl = \"ws://127.0.0.1:1\"", "Did you mean `servers`?"),
             ("shifts = [\"8 o'clock\"]", "no time of day"),
+            ("home = \"infro\"\n[servers.infra]\nurl = \"ws://127.0.0.1:1\"", "Did you mean `infra`?"),
             ("linger = \"soon\"", "console.toml:1:10"),
         ] {
             let words = parse(text).unwrap_err().to_string();

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::ask::{self, Ask};
 use super::output::{Output, Tone};
+use super::settings::Settings;
 use super::{Context, Failure};
 use crate::client::{Paging, Place, ServerIndex};
 use crate::model::clean::clean_line;
@@ -13,17 +14,21 @@ use crate::model::filter::When;
 use crate::model::id::EventId;
 use crate::model::severity::Severity;
 use crate::model::time::Time;
+use crate::model::view::looked;
 use crate::model::view::today::reading::{Page, Reading};
 use crate::model::view::today::{Known, Part, Piece, Section, Sentence, SentenceKind, Today, Words, span, tell};
 
 /// Say what happened, in words
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch today\nExample: midwatch today --system shop --since 3d\nExample: midwatch today --since shift --markdown")]
+#[command(
+    after_help = "Example: midwatch today\nExample: midwatch today --system shop --since 3d\nExample: midwatch today --since last-look\nExample: midwatch today --since shift --markdown"
+)]
 pub struct Args {
     /// Only this system and what lies beneath it
     #[arg(long, value_name = "SYSTEM")]
     system: Option<String>,
-    /// From when on: 3h, 2d, 14:00, 2026-11-20, `shift` (its start, from `shifts` in the configuration); without it, today
+    /// From when on: 3h, 2d, 14:00, 2026-11-20, `last-look` (since you last looked, at any of your consoles), `shift` (its
+    /// start, from `shifts` in the configuration); without it, today
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Up to when; without it, now
@@ -58,18 +63,25 @@ struct CaveatLine<'a> {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (now, zone) = (context.at()?.unwrap_or_else(ask::now), TimeZone::system());
     let until = args.until.as_deref().map(|text| time(text, now, &zone)).transpose()?.unwrap_or(now).min(now);
+    let settings = context.settings()?;
     let from = match args.since.as_deref() {
-        Some("shift") => span::shift_start(&context.settings()?.shift_starts(), now, &zone),
-        Some(text) => time(text, now, &zone)?,
-        None if args.until.is_some() => span::day(0, until, &zone).0,
-        None => span::day(0, now, &zone).0,
+        // Known once the servers have answered.
+        Some("last-look") => None,
+        Some("shift") => Some(span::shift_start(&settings.shift_starts(), now, &zone)),
+        Some(text) => Some(time(text, now, &zone)?),
+        None if args.until.is_some() => Some(span::day(0, until, &zone).0),
+        None => Some(span::day(0, now, &zone).0),
     };
-    if from >= until {
+    if from.is_some_and(|from| from >= until) {
         return Err(Failure::usage("that span is empty: it ends before it begins".to_owned(), "`--since 3h`, or `--since yesterday --until 14:00`"));
     }
     ask::block_on(async {
         let mut ask = Ask::connect(context, 0)?;
         ask.worlds().await;
+        let from = match from {
+            Some(from) => from,
+            None => since_last_look(&mut ask, context, &settings, now, &zone).await?,
+        };
         let mut known = Vec::new();
         for place in 0..ask.sky().servers.len() {
             known.push(match ask.server_at(place) {
@@ -82,6 +94,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         print(args, &told, &zone)?;
         ask.all_reached()
     })
+}
+
+/// From when on the person has not looked; of somebody who never did, today.
+async fn since_last_look(ask: &mut Ask, context: &Context, settings: &Settings, now: Time, zone: &TimeZone) -> Result<Time, Failure> {
+    let home = settings.home(ask.asked.iter().map(|asked| &*asked.config.name));
+    let kept = super::console::marks_file(context, &settings.person());
+    let marks = ask.read_marks(kept, home).await;
+    Ok(looked::since(&ask.sky(), &marks).filter(|since| *since < now).unwrap_or_else(|| {
+        super::output::tell("midwatch: you have not looked at any of these servers yet; this is today");
+        span::day(0, now, zone).0
+    }))
 }
 
 /// All that one server keeps of the span.

@@ -19,7 +19,7 @@ use crate::store::whole;
 const LARGEST: u64 = 256 << 10;
 
 /// What this console knows of how far its person has looked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ReadMarks {
     path: Option<PathBuf>,
     home: Option<ServerIndex>,
@@ -47,6 +47,11 @@ impl ReadMarks {
 
     pub fn marks(&self) -> &Marks {
         &self.marks
+    }
+
+    /// The home server, while it is there and keeps marks.
+    pub fn reached(&self) -> Option<ServerIndex> {
+        self.home.filter(|_| self.reached)
     }
 
     /// The person has looked so far: kept here, and said to home.

@@ -138,6 +138,7 @@ commands! {
     TodayEarlier, "today-earlier", Time, On(&[Pane::Today]), Hidden, Looks, "Tells of the day before this one; all other panes stay where they are.";
     TodayLater, "today-later", Time, On(&[Pane::Today]), Hidden, Looks, "Tells of the day after this one, up to where you are.";
     TodaySpan(Option<TodaySpan>), "today-span", Time, Everywhere, Shown, Looks, "Tells of a day, since you last looked, or since the shift began; the next of these when none is named.";
+    SeenAll, "seen-all", Time, Everywhere, Shown, Looks, "Says that you have seen all of this: what comes from now on is new, at your other consoles too.";
     BookmarkSet(Option<Words>), "bookmark-set", Time, On(&[Pane::Timeline]), Shown, Looks, "Bookmarks this event, with a name if you like; without one, a second time takes it away.";
     BookmarkGo(Option<Words>), "bookmark-go", Time, On(&[Pane::Timeline]), Shown, Looks, "Goes to the bookmark of this name, or to one of all.";
     BookmarkNext, "bookmark-next", Time, On(&[Pane::Timeline]), Hidden, Looks, "Goes to the next bookmark.";

@@ -4,6 +4,7 @@ use super::kept::Kept;
 use super::timeline::Asked;
 use super::timeline::strip::CountAsk;
 use crate::model::intent::Request;
+use crate::model::mark::Marks;
 use crate::model::time::Time;
 
 use super::views::Change;
@@ -32,6 +33,8 @@ pub enum Effect {
     Count(CountAsk),
     /// Bookmarks and corrected clocks, over a restart.
     Keep(Kept),
+    /// How far the person has looked, for their other consoles and the next one here.
+    Looked(Marks),
     /// A page of the events that Today tells of.
     Past(super::past::Wanted),
     Copy(String),

@@ -13,6 +13,8 @@ pub struct List<K> {
     top: usize,
     /// Somebody chose the selection.
     chosen: bool,
+    /// What was selected when the console was left, until its row has come.
+    wanted: Option<K>,
     pub marks: BTreeSet<K>,
     /// Where a range began.
     pub anchor: Option<K>,
@@ -20,7 +22,7 @@ pub struct List<K> {
 
 impl<K> Default for List<K> {
     fn default() -> List<K> {
-        List { selected: 0, key: None, top: 0, chosen: false, marks: BTreeSet::new(), anchor: None }
+        List { selected: 0, key: None, top: 0, chosen: false, wanted: None, marks: BTreeSet::new(), anchor: None }
     }
 }
 
@@ -46,6 +48,16 @@ impl<K: Clone + Ord> List<K> {
         self.key.as_ref()
     }
 
+    /// The selection, if somebody chose it.
+    pub fn chosen_key(&self) -> Option<&K> {
+        self.wanted.as_ref().or(self.key.as_ref().filter(|_| self.chosen))
+    }
+
+    /// Selects this row as soon as it is there, unless another is chosen before; nothing: no longer.
+    pub fn want(&mut self, key: Option<K>) {
+        self.wanted = key;
+    }
+
     pub fn top(&self) -> usize {
         self.top
     }
@@ -64,6 +76,9 @@ impl<K: Clone + Ord> List<K> {
             self.selected = 0;
             self.top = 0;
             return;
+        }
+        if let Some(found) = self.wanted.as_ref().and_then(|wanted| (0..len).find(|i| keys(*i).as_ref() == Some(wanted))) {
+            (self.selected, self.key, self.chosen) = (found, self.wanted.take(), true);
         }
         let here = keys(self.selected);
         if self.key.is_none() || here != self.key {
@@ -109,7 +124,7 @@ impl<K: Clone + Ord> List<K> {
     pub fn select(&mut self, row: usize, len: usize, keys: impl Fn(usize) -> Option<K>) {
         self.selected = row.min(len.saturating_sub(1));
         self.key = keys(self.selected);
-        self.chosen = true;
+        (self.chosen, self.wanted) = (true, None);
     }
 
     /// Marks the selected row, or takes its mark away.
@@ -172,6 +187,24 @@ mod tests {
         list.begin();
         list.settle(4, keys(&[1, 10, 20, 30]));
         assert_eq!(list.key(), Some(&20), "chosen: it stays");
+    }
+
+    #[test]
+    fn what_was_selected_is_so_again_once_its_row_has_come() {
+        let mut list = List::default();
+        list.want(Some(30));
+        list.settle(1, keys(&[10]));
+        assert_eq!((list.key(), list.chosen_key()), (Some(&10), Some(&30)));
+        list.settle(3, keys(&[10, 20, 30]));
+        list.begin();
+        assert_eq!((list.key(), list.selected()), (Some(&30), 2));
+        // Whoever has chosen meanwhile is not taken elsewhere.
+        let mut list = List::default();
+        list.want(Some(30));
+        list.settle(2, keys(&[10, 20]));
+        list.go(Move::Down, 2, 10, keys(&[10, 20]));
+        list.settle(3, keys(&[10, 20, 30]));
+        assert_eq!(list.key(), Some(&20));
     }
 
     proptest! {

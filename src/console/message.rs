@@ -11,6 +11,7 @@ use crate::model::health::Health;
 use crate::model::id::{EventId, RequestId};
 use crate::model::intent::Refusal;
 use crate::model::likeness::likeness;
+use crate::model::mark::Marks;
 use crate::model::observation::Observation;
 use crate::model::reading::Readings;
 use crate::model::severity::Severity;
@@ -128,6 +129,11 @@ pub enum News {
         entries: Vec<Entry>,
         last: bool,
         complete: bool,
+    },
+    /// How far the person has looked, at all of their consoles; and what is to be said of that.
+    Looked {
+        marks: Marks,
+        remark: Option<Arc<str>>,
     },
     Problem(Arc<str>),
 }

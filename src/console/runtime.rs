@@ -6,7 +6,9 @@ mod effects;
 mod heard;
 mod keep;
 mod lines;
+mod marks;
 mod news;
+mod session;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use heard::Keeping;
 use heard::Shelf;
+pub use session::Left;
 
 use super::effect::Effect;
 use super::linear::Linear;
@@ -27,7 +30,7 @@ use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
 use super::theme::Themes;
 use super::views::View;
-use crate::client::Servers;
+use crate::client::{ReadMarks, ServerIndex, Servers, Update};
 use crate::command::Pane;
 use crate::model::id::RequestId;
 use crate::model::time::{Span, Time};
@@ -57,8 +60,8 @@ pub struct Options {
     /// Saved views, and the file that they are kept in.
     pub views: Vec<View>,
     pub views_file: Option<PathBuf>,
-    /// The user chose a theme: the background does not decide.
-    pub theme_chosen: bool,
+    /// The theme that the user named: the background does not decide.
+    pub theme_chosen: Option<String>,
     /// Bell and notification when something needs you.
     pub notify: bool,
     /// Text that leads somewhere is a link of the terminal's; not set: where the terminal makes links.
@@ -67,6 +70,10 @@ pub struct Options {
     pub linear: Option<Echo>,
     /// Where bookmarks and corrected clocks are kept.
     pub kept: Option<std::path::PathBuf>,
+    /// How far the person has looked.
+    pub reading: ReadMarks,
+    /// How the console was left the last time.
+    pub left: Left,
     /// How much of a past that is being brought in has come.
     pub arriving: Option<watch::Receiver<Arriving>>,
 }
@@ -108,6 +115,8 @@ pub struct Runtime {
     /// Asks for how things were: of whom, and when.
     looking: std::collections::BTreeMap<u64, (usize, Time)>,
     shelf: Shelf,
+    reading: ReadMarks,
+    left: Left,
     outgoing: Vec<Outgoing>,
     /// The asks that Today made, and for which of its spans.
     past: std::collections::BTreeMap<u64, u64>,
@@ -137,7 +146,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let mut abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     abilities.links = options.links.unwrap_or(abilities.links);
     let servers = options.setup.servers.len();
-    let rest = Rest { theme_chosen: options.theme_chosen, notify: options.notify, links: options.links, views: options.views_file, kept: options.kept };
+    let rest =
+        Rest { theme_chosen: options.theme_chosen.is_some(), notify: options.notify, links: options.links, views: options.views_file, kept: options.kept };
     let arriving = options.arriving;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
@@ -154,6 +164,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         searched: Default::default(),
         looking: Default::default(),
         shelf: Shelf::default(),
+        reading: options.reading,
+        left: options.left,
         outgoing: Vec::new(),
         past: Default::default(),
         answered: false,
@@ -162,19 +174,26 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         options: rest,
     };
     runtime.state.themes = options.themes;
+    runtime.state.theme_configured = options.theme_chosen;
     runtime.state.views = options.views;
     runtime.state.size = (width, height);
     runtime.prepare_lines();
     runtime.state.pane = options.initial;
+    runtime.resume();
     runtime.bring_back(options.keeping);
     runtime.recall();
+    runtime.state.looked_before(runtime.reading.marks());
     if let Some(at) = options.at {
         // Nobody is connected yet: each server is asked when it comes.
         runtime.state.travel(at);
     }
-    let outcome = runtime.go(feed, signals, arriving).await;
+    let mut updates = None;
+    let outcome = runtime.go(feed, &mut updates, signals, arriving).await;
+    runtime.leave(&mut updates).await;
+    drop(updates);
     runtime.flush_outbox().await;
     runtime.keep_heard(true);
+    runtime.keep_session(true);
     runtime.end_lines();
     let owes = !runtime.answered && runtime.linear.is_none();
     runtime.terminal.end(owes);
@@ -190,7 +209,13 @@ impl Runtime {
         Span::from(self.began.elapsed())
     }
 
-    async fn go(&mut self, feed: Feed, mut signals: Signals, mut arriving: Option<watch::Receiver<Arriving>>) -> Result<(), ConsoleError> {
+    async fn go(
+        &mut self,
+        feed: Feed,
+        updates: &mut Option<mpsc::Receiver<(ServerIndex, Update)>>,
+        mut signals: Signals,
+        mut arriving: Option<watch::Receiver<Arriving>>,
+    ) -> Result<(), ConsoleError> {
         // The first frame stands before anything is asked of anybody.
         self.draw()?;
         if self.linear.is_none() {
@@ -202,18 +227,18 @@ impl Runtime {
             // Every event of a file is held; its text stays there.
             self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
         }
-        let (mut updates, mut news) = match feed {
+        let mut news = match feed {
             Feed::Servers(connect) => {
                 let mut servers = connect().map_err(ConsoleError::Outbox)?;
                 let (_, empty) = mpsc::channel(1);
-                let updates = std::mem::replace(&mut servers.updates, empty);
+                *updates = Some(std::mem::replace(&mut servers.updates, empty));
                 self.servers = Some(servers);
-                (Some(updates), None)
+                None
             }
             Feed::News(news) => {
                 // Every event of a file is held; its text stays there.
                 self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
-                (None, Some(news))
+                Some(news)
             }
         };
         let mut listening = true;
@@ -242,7 +267,7 @@ impl Runtime {
                     // Nobody is there any more: end without a word.
                     Some(Err(_)) | None => return Ok(()),
                 },
-                update = recv(&mut updates) => match update {
+                update = recv(updates) => match update {
                     Some((server, update)) => {
                         let mut messages = self.understand(server.0, update);
                         for _ in 0..GATHER {
@@ -252,7 +277,7 @@ impl Runtime {
                         messages
                     }
                     None => {
-                        updates = None;
+                        *updates = None;
                         Vec::new()
                     }
                 },
@@ -298,6 +323,7 @@ impl Runtime {
             }
             self.look_at_outbox();
             self.keep_heard(false);
+            self.keep_session(false);
             if self.lines().await? {
                 return Ok(());
             }
@@ -401,6 +427,7 @@ impl Runtime {
                 let name = Themes::for_background(self.light);
                 // Who has begun to choose by hand is not disturbed.
                 if !self.options.theme_chosen
+                    && self.state.theme_by_hand.is_none()
                     && self.state.theme.name != name
                     && !matches!(self.state.overlay, Some(Overlay::Choose(_)))
                     && let Ok(theme) = self.state.themes.load(name)

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::health::{Health, Wrong};
 use crate::model::id::Person;
+use crate::model::mark::Marks;
 use crate::model::skew::Skew;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
@@ -27,8 +28,10 @@ pub struct Sight<'a> {
     pub past: &'a Past,
     /// The times of day at which shifts begin.
     pub shifts: &'a [jiff::civil::Time],
-    /// When the person last marked all as read.
+    /// From when on the person has not looked, if they ever did.
     pub looked: Option<Time>,
+    /// What is new is new since these; nothing while the panes are at another time.
+    pub new_since: Option<&'a Marks>,
     pub pending: &'a Pending,
     pub now: Time,
     /// What the wall's clock says; the same unless one is away.

@@ -16,11 +16,13 @@ use crate::model::world::World;
 
 use super::effect::Effect;
 use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
+use super::looked::Looking;
 use super::message::Arriving;
 use super::overlay::Overlay;
 use super::pane::Panes;
 use super::past::Past;
 use super::pending::{Pending, Undo};
+use super::session::Themed;
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::strip::{Cell, Strip};
@@ -79,6 +81,9 @@ pub struct State {
     pub views: Vec<View>,
     /// What there was before one began to choose.
     pub(super) theme_before: Option<Theme>,
+    /// The one of the configuration, when it names one.
+    pub theme_configured: Option<String>,
+    pub(super) theme_by_hand: Option<Themed>,
     pub zone: TimeZone,
     pub me: Person,
     pub read_only: bool,
@@ -103,6 +108,7 @@ pub struct State {
     /// All panes are at another time.
     pub away: Option<Away>,
     pub(super) going: Option<Going>,
+    pub(super) looking: Looking,
     /// Time since the console began, which no clock change moves.
     pub mono: Span,
     /// All open alerts, made anew when something changed.
@@ -173,6 +179,8 @@ impl State {
             hunt: Hunt::default(),
             views: Vec::new(),
             theme_before: None,
+            theme_configured: None,
+            theme_by_hand: None,
             zone: setup.zone,
             me: setup.me,
             read_only: setup.read_only,
@@ -190,6 +198,7 @@ impl State {
             present: now,
             away: None,
             going: None,
+            looking: Looking::default(),
             mono: Span::ZERO,
             rows: Vec::new(),
             made: 0,
@@ -218,7 +227,8 @@ impl State {
             timeline: &self.timeline,
             past: &self.past,
             shifts: &self.shifts,
-            looked: None,
+            looked: self.looked_at(),
+            new_since: self.new_since(),
             pending: &self.pending,
             now: self.now,
             present: self.present,
@@ -321,6 +331,7 @@ impl State {
             self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone()).reading(readings);
             self.rows = rows(&self.sky, self.now);
             self.needs = Now::of(&self.sky, &self.rows);
+            self.sum_up();
             self.made += 1;
             self.dirty = false;
             self.made_at = self.mono;
@@ -329,6 +340,7 @@ impl State {
                 self.detail = crate::model::view::detail::detail(&self.sky, &self.rows, detail.alert, self.now);
             }
         }
+        self.say_since_looked();
         // A filter looks on for half a frame's time, then the frame is drawn with what it has found.
         let began = clock();
         while self.timeline.is_searching() && clock().micros() - began.micros() < SEARCH.micros() {
@@ -340,6 +352,12 @@ impl State {
         if self.mono < BEGINNING {
             panes.now.list.list.begin();
             panes.alerts.list.list.begin();
+        } else {
+            // What has not come by now is gone.
+            panes.now.list.list.want(None);
+            panes.alerts.list.list.want(None);
+            panes.systems.list.want(None);
+            panes.servers.list.want(None);
         }
         panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
         self.panes = panes;

@@ -2,10 +2,17 @@
 
 use super::night::{Desk, Told, ago, system};
 use midwatch::console::screen::{Abilities, Screen};
+use midwatch::model::id::Sequence;
+use midwatch::model::mark::{Mark, Stamp};
 use midwatch::model::severity::Severity;
 use midwatch::model::time::Span;
 
 fn full() -> (Desk, Screen) {
+    full_since(None)
+}
+
+/// The same for somebody who has seen events up to this one.
+fn full_since(seen: Option<u64>) -> (Desk, Screen) {
     let mut told = Told::new(4, "big", &[system("shop", "The shop", "service", &[])]);
     for n in 0..400 {
         let severity = if n % 3 == 0 { Severity::Critical } else { Severity::Warning };
@@ -18,6 +25,12 @@ fn full() -> (Desk, Screen) {
         );
     }
     let mut desk = Desk::new(&["big"], "midwatch", 200, 50);
+    if let Some(sequence) = seen {
+        let world = &told.primary.world;
+        let looked = Stamp { at: ago(500), count: 0 };
+        let mark = Mark { incarnation: world.incarnation, sequence: Sequence(sequence), looked };
+        desk.state.looked_before(&[(world.origin, mark)].into_iter().collect());
+    }
     desk.hear(0, told.snapshot());
     desk.press("4");
     desk.press("+");
@@ -27,6 +40,34 @@ fn full() -> (Desk, Screen) {
 
 fn cost(desk: &Desk, screen: &mut Screen) -> usize {
     screen.draw(|buffer| desk.state.draw(buffer)).len()
+}
+
+/// The middle one of what twenty presses of `j` cost, after so many.
+fn middle(desk: &mut Desk, screen: &mut Screen, after: usize) -> usize {
+    for _ in 0..after {
+        desk.press("j");
+        cost(desk, screen);
+    }
+    let mut costs: Vec<usize> = (0..20)
+        .map(|_| {
+            desk.press("j");
+            cost(desk, screen)
+        })
+        .collect();
+    costs.sort_unstable();
+    costs[10]
+}
+
+#[test]
+fn that_rows_are_new_costs_a_byte_or_two_a_row() {
+    let ((mut seen, mut one), (mut new, mut other)) = (full_since(Some(1_000_000)), full_since(Some(0)));
+    assert!(new.screen().contains("since you looked") && new.screen().lines().filter(|line| line.chars().nth(1) == Some('+')).count() > 30);
+    for (desk, screen) in [(&seen, &mut one), (&new, &mut other)] {
+        cost(desk, screen);
+    }
+    assert_eq!(middle(&mut new, &mut other, 1), middle(&mut seen, &mut one, 1), "moving costs the same");
+    let (with, without) = (middle(&mut new, &mut other, 60), middle(&mut seen, &mut one, 60));
+    assert!(with <= without + 2, "scrolling costs {with} bytes with new rows and {without} without");
 }
 
 #[test]

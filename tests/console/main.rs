@@ -5,11 +5,13 @@
 mod bytes;
 mod keys;
 mod linear;
+mod looked;
 mod night;
 mod numbers;
 mod offline;
 mod overlays;
 mod screens;
+mod session;
 mod stress;
 mod travel;
 mod words;

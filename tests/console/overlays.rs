@@ -55,7 +55,7 @@ fn a_theme_is_shown_while_one_chooses_it() {
     assert_eq!(name(&desk), "colour-blind", "what is typed selects");
     desk.press("Enter");
     assert_eq!(name(&desk), "colour-blind", "Enter keeps");
-    desk.shows("console.toml keeps it");
+    desk.shows("in console.toml makes it so on all");
     desk.press("?");
     desk.press("Esc");
     assert_eq!(name(&desk), "colour-blind");

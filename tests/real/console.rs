@@ -13,7 +13,7 @@ use super::servers::Serve;
 const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
 
 /// A console, and its screen as a terminal would show it.
-struct Screen {
+pub struct Screen {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     terminal: Arc<Mutex<vt100::Parser>>,
@@ -21,7 +21,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn start(arguments: &[&str], home: &std::path::Path) -> Screen {
+    pub fn start(arguments: &[&str], home: &std::path::Path) -> Screen {
         let pty = native_pty_system().openpty(SIZE).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_midwatch"));
         command.args(arguments);
@@ -43,12 +43,12 @@ impl Screen {
         Screen { child, keys: pty.master.take_writer().unwrap(), terminal, _master: pty.master }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.terminal.lock().unwrap().screen().contents()
     }
 
     /// Waits until the screen shows it; how long that took.
-    async fn until(&self, what: &str, so: impl Fn(&str) -> bool) -> Duration {
+    pub async fn until(&self, what: &str, so: impl Fn(&str) -> bool) -> Duration {
         let began = Instant::now();
         while !so(&self.text()) {
             assert!(began.elapsed() < PATIENCE, "the screen does not show {what}:\n{}", self.text());
@@ -57,8 +57,18 @@ impl Screen {
         began.elapsed()
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Quits it, and waits until it has ended.
+    pub async fn quit(mut self) {
+        self.press(":q\r");
+        let ended = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(ended.elapsed() < PATIENCE, "the console does not end:\n{}", self.text());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -69,7 +79,7 @@ impl Drop for Screen {
     }
 }
 
-async fn fires(serve: &Serve, system: &str, summary: &str) {
+pub async fn fires(serve: &Serve, system: &str, summary: &str) {
     let body = format!(r#"[{{"labels":{{"alertname":"Test","system":"{system}","severity":"critical"}},"annotations":{{"summary":"{summary}"}}}}]"#);
     let request = client()
         .post(format!("http://127.0.0.1:{}/api/v2/alerts", serve.port))
@@ -95,7 +105,7 @@ async fn the_screen_says_which_server_is_gone_and_shows_what_it_last_said() {
         format!("[servers.{name}]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", serve.port, serve.folder.join("console.token").display())
     };
     std::fs::write(&config, table("shore", &first) + &table("ship", &second)).unwrap();
-    let mut screen = Screen::start(&["--config", config.to_str().unwrap()], home.path());
+    let screen = Screen::start(&["--config", config.to_str().unwrap()], home.path());
     screen.until("both servers' alerts", |text| text.contains("the pump is hot") && text.contains("the engine is loud")).await;
     assert!(!screen.text().contains("as last heard"), "{}", screen.text());
 
@@ -112,12 +122,7 @@ async fn the_screen_says_which_server_is_gone_and_shows_what_it_last_said() {
     fires(&first, "shore/valve", "the valve is open").await;
     screen.until("what happened since", |text| text.contains("the valve is open") && text.contains("the pump is hot")).await;
     screen.until("that shore is fresh again", |text| !aged.is_match(bar(text)) && !text.contains("as last heard")).await;
-    screen.press(":q\r");
-    let ended = Instant::now();
-    while screen.child.try_wait().unwrap().is_none() {
-        assert!(ended.elapsed() < PATIENCE, "the console does not end:\n{}", screen.text());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    screen.quit().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod backfill;
 mod console;
 mod daemon;
 mod demo;
+mod looked;
 mod plugins;
 mod servers;
 mod sources;

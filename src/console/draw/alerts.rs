@@ -78,6 +78,20 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
     if list.list.anchor.is_some() {
         words.push(("   range: v ends it".into(), Role::Marked));
     }
+    if area.height >= 3
+        && let Some((words, keys)) = state.since_looked()
+    {
+        let room = area.width.saturating_sub(4);
+        let hint = format!("   {keys} tells");
+        canvas.text(area.x + 1, y + 1, 1, canvas.theme.glyphs.new, Role::Muted);
+        // Where the hint does not fit, the key stands before.
+        let words: Words = match (keys.is_empty(), text::width(&words) + text::width(&hint) <= room) {
+            (true, _) => vec![(words, Role::Muted)],
+            (false, true) => vec![(words, Role::Muted), (format!("   {keys}"), Role::Key), (" tells".into(), Role::Muted)],
+            (false, false) => vec![(format!("{keys} "), Role::Key), (words, Role::Muted)],
+        };
+        canvas.words(area.x + 3, y + 1, room, &words);
+    }
     let mut right: Words = Vec::new();
     if list.new_above > 0 {
         right.push((format!("{} new above, . to see", list.new_above), Role::HistoryNew));
@@ -139,7 +153,20 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
         let selected = place == list.list.selected() && !state.panes.opened;
         let marked = list.list.marks.contains(&line.key);
         canvas.gutter(y, area.x, selected, marked);
+        if line.new && !marked {
+            canvas.new_row(y, area.x, new_role(state, line));
+        }
         draw_line(state, canvas, line, area, y, columns, selected);
+    }
+}
+
+fn new_role(state: &State, line: &Line) -> Role {
+    match &line.what {
+        LineKind::Alert { row, .. } => {
+            state.rows.get(*row).map_or(Role::Text, |row| if row.fresh { Role::of_severity(row.severity) } else { Role::FreshnessStale })
+        }
+        LineKind::Effects { .. } => Role::Faint,
+        LineKind::Group { .. } | LineKind::Usual { .. } => Role::Muted,
     }
 }
 

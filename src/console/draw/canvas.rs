@@ -80,6 +80,11 @@ impl<'a> Canvas<'a> {
             self.text(x + 1, y, 1, self.theme.glyphs.marked, Role::Marked);
         }
     }
+
+    /// The gutter of a row that is new. In the role of what stands beside it: so it costs one byte.
+    pub fn new_row(&mut self, y: u16, x: u16, role: Role) {
+        self.text(x + 1, y, 1, self.theme.glyphs.new, role);
+    }
 }
 
 pub const fn glyph(glyphs: &Glyphs, severity: Severity) -> &'static str {

@@ -132,7 +132,8 @@ impl Linear {
             self.out.push('\n');
         }
         self.prompted = false;
-        let effects = self.obey(state, line.trim());
+        let mut effects = state.attend();
+        effects.extend(self.obey(state, line.trim()));
         for message in self.fresh_messages(state) {
             self.line(&message);
         }
@@ -563,6 +564,7 @@ const fn speaks(effect: &Effect) -> bool {
         | Effect::Past(_)
         | Effect::Count(_)
         | Effect::Keep(_)
+        | Effect::Looked(_)
         | Effect::Notify(_)
         | Effect::Suspend => false,
     }

@@ -89,7 +89,8 @@ pub fn row(state: &State, at: usize) -> Option<(Key, String)> {
             let list = alert_list(state)?;
             let line = list.lines.get(at)?;
             let marked = if list.list.marks.contains(&line.key) { "marked: " } else { "" };
-            Some((Key::Alert(line.key.clone()), format!("{marked}{}", alert_line(state, &line.what)?)))
+            let new = if line.new { "unseen: " } else { "" };
+            Some((Key::Alert(line.key.clone()), format!("{marked}{new}{}", alert_line(state, &line.what)?)))
         }
         Pane::Today => None,
         Pane::Timeline => {
@@ -287,6 +288,9 @@ pub fn heading(state: &State) -> Vec<String> {
         Pane::Servers => {
             out.push(format!("Servers: {}", counted(state.links.len(), if state.links.iter().all(|link| link.is_file) { "file" } else { "server" })))
         }
+    }
+    if let (Pane::Now | Pane::Alerts, Some((words, _))) = (state.pane, state.since_looked()) {
+        out.push(format!("{words}; `today-span look` tells"));
     }
     if !silent.is_empty() && state.pane != Pane::Servers && !state.links.iter().all(|link| link.is_file) {
         out.push(format!("STALE: {}; what is said of it is how it was", silent.join(", ")));

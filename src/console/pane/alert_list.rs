@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::command::{GroupBy, SortBy};
 use crate::console::list::{List, Move};
 use crate::console::screen::text;
@@ -12,9 +14,11 @@ use crate::model::id::AlertRef;
 use crate::model::severity::Severity;
 use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, urgency};
 use crate::model::view::entries::{Entry, entries};
+use crate::model::view::looked;
 
 /// What identifies a line, whatever stands around it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LineKey {
     Alert(AlertRef),
     /// The line under a cause that counts its effects.
@@ -28,6 +32,8 @@ pub enum LineKey {
 pub struct Line {
     pub key: LineKey,
     pub what: LineKind,
+    /// It began since the reader last looked; or, folded, something in it did.
+    pub new: bool,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -148,7 +154,7 @@ impl AlertList {
             GroupBy::Nothing => order
                 .iter()
                 .filter_map(|i| row(i).map(|r| (i, r)))
-                .map(|(i, r)| Line { key: LineKey::Alert(r.alert), what: LineKind::Alert { row: *i, depth: 0 } })
+                .map(|(i, r)| Line { key: LineKey::Alert(r.alert), what: LineKind::Alert { row: *i, depth: 0 }, new: is_new(sight, *i) })
                 .collect(),
             GroupBy::System => self.by(sight, &order, |r| r.name.clone()),
             GroupBy::Check => self.by(sight, &order, |r| r.check.to_string()),
@@ -175,8 +181,9 @@ impl AlertList {
         }
         let mut out = Vec::new();
         let mut usual = Vec::new();
-        let line =
-            |place: usize, depth: usize| sight.rows.get(place).map(|row| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: place, depth } });
+        let line = |place: usize, depth: usize| {
+            sight.rows.get(place).map(|row| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: place, depth }, new: is_new(sight, place) })
+        };
         for entry in heads {
             let Some(row) = sight.rows.get(entry.row) else { continue };
             let group = if entry.asks == Asks::Nobody && self.filter.is_none() { &mut usual } else { &mut out };
@@ -185,14 +192,16 @@ impl AlertList {
             let key = LineKey::Effects(row.alert);
             let open = self.unfolded.contains(&key);
             let (places, besides) = (entry.places(sight.sky, sight.rows), entry.besides(sight.rows));
-            group.push(Line { key, what: LineKind::Effects { places, besides, worst, open } });
+            let new = !open && entry.effects.iter().any(|(place, _)| is_new(sight, *place));
+            group.push(Line { key, what: LineKind::Effects { places, besides, worst, open }, new });
             if open {
                 group.extend(entry.effects.iter().filter_map(|(place, depth)| line(*place, *depth)));
             }
         }
         if !usual.is_empty() {
             let count = usual.iter().filter(|line| matches!(line.what, LineKind::Alert { depth: 0, .. })).count();
-            out.push(Line { key: LineKey::Usual, what: LineKind::Usual { count, open: self.show_usual } });
+            // What is usual is not worth a second look, however new.
+            out.push(Line { key: LineKey::Usual, what: LineKind::Usual { count, open: self.show_usual }, new: false });
             if self.show_usual {
                 out.append(&mut usual);
             }
@@ -219,10 +228,11 @@ impl AlertList {
             let key = LineKey::Group(title.clone());
             let open = !self.folded.contains(&key);
             let worst = members.iter().filter_map(|i| sight.rows.get(*i)).map(|row| row.severity).max().unwrap_or_default();
-            out.push(Line { key, what: LineKind::Group { title, count: members.len(), worst, open } });
+            let new = !open && members.iter().any(|i| is_new(sight, *i));
+            out.push(Line { key, what: LineKind::Group { title, count: members.len(), worst, open }, new });
             if open {
                 let lines = members.iter().filter_map(|i| sight.rows.get(*i).map(|row| (i, row)));
-                out.extend(lines.map(|(i, row)| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: *i, depth: 1 } }));
+                out.extend(lines.map(|(i, row)| Line { key: LineKey::Alert(row.alert), what: LineKind::Alert { row: *i, depth: 1 }, new: is_new(sight, *i) }));
             }
         }
         out
@@ -297,6 +307,16 @@ impl AlertList {
         }
     }
 
+    /// What is unfolded of what is folded by itself, and the other way round.
+    pub fn folds(&self) -> (&BTreeSet<LineKey>, &BTreeSet<LineKey>) {
+        (&self.unfolded, &self.folded)
+    }
+
+    pub fn fold_as(&mut self, unfolded: BTreeSet<LineKey>, folded: BTreeSet<LineKey>) {
+        self.turns += 1;
+        (self.unfolded, self.folded) = (unfolded, folded);
+    }
+
     pub fn unfold_all(&mut self) {
         self.turns += 1;
         let foldable: Vec<LineKey> = self.lines.iter().filter(|line| matches!(line.key, LineKey::Effects(_))).map(|line| line.key.clone()).collect();
@@ -362,6 +382,12 @@ impl AlertList {
         }
         self.filter.take().is_some()
     }
+}
+
+/// Whether the reader has not seen it. What is usual comes and goes: it does not count.
+fn is_new(sight: &Sight, row: usize) -> bool {
+    let (Some(row), Some(marks)) = (sight.rows.get(row), sight.new_since) else { return false };
+    row.asks() != Asks::Nobody && looked::is_new(row, marks) == Some(true)
 }
 
 /// The widest name among the lines, with what its depth takes.

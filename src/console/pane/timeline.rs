@@ -40,7 +40,8 @@ pub struct TimelinePane {
 }
 
 /// The times that stand side by side.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Clocks {
     #[default]
     Here,

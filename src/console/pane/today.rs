@@ -127,7 +127,7 @@ impl TodayPane {
         let day = |at: Time, pattern: &str| at.zoned(sight.zone).strftime(pattern).to_string();
         let until = day(told.until, "%H:%M");
         match (self.which, self.back) {
-            (TodaySpan::Look, _) if sight.looked.is_none() => format!("You have not marked anything as read yet: since {}", day(told.from, "%A %H:%M")),
+            (TodaySpan::Look, _) if sight.looked.is_none() => format!("You have not looked here before: since {}", day(told.from, "%A %H:%M")),
             (TodaySpan::Look, _) => format!("Since you last looked, {}, until {until}", day(told.from, "%A %-d %B %H:%M")),
             (TodaySpan::Shift, _) if sight.shifts.is_empty() => format!("Since midnight: no `shifts` are configured; until {until}"),
             (TodaySpan::Shift, _) => format!("Since the shift began, {}, until {until}", day(told.from, "%A %H:%M")),

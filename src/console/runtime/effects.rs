@@ -54,6 +54,7 @@ impl Runtime {
                 }
             }
             Effect::Keep(kept) => self.keep(&kept),
+            Effect::Looked(marks) => self.look(&marks),
             Effect::LookBack { server, at } => self.look_back(server, at),
             Effect::Search { server, words, most } => {
                 self.asks += 1;

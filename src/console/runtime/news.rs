@@ -19,6 +19,9 @@ const CLAIMS: i64 = 3;
 
 impl Runtime {
     pub(super) fn understand(&mut self, server: usize, update: Update) -> Vec<Message> {
+        if let Some(message) = self.hear_marks(server, &update) {
+            return vec![message];
+        }
         let news = match update {
             Update::Connecting { .. } => vec![News::Connecting],
             Update::Connected(welcome) => {
@@ -107,7 +110,7 @@ impl Runtime {
                 let why = if old { "this server's version cannot tell how things were".to_owned() } else { problem.words };
                 asked.map(|(_, at)| News::Then { at, then: Err(PastRefusal::Other(why.into())) }).into_iter().collect()
             }
-            // The person's marks have their own way.
+            // Of a server that is nobody's home.
             Update::Marks(_) => Vec::new(),
             Update::Counts(counts) => vec![News::Counts(Counted {
                 ask: counts.id >> 1,

@@ -22,6 +22,8 @@ pub struct Glyphs {
     /// The gutter of the selected row.
     pub selected: &'static str,
     pub marked: &'static str,
+    /// The gutter of a row that one has not seen.
+    pub new: &'static str,
     /// Points at a suspect.
     pub pointer: &'static str,
     pub arrow: &'static str,
@@ -64,6 +66,7 @@ impl Glyphs {
         unfolded: "▾",
         selected: "▌",
         marked: "✱",
+        new: "+",
         pointer: "◀",
         arrow: "→",
         clock: "⏱",
@@ -99,6 +102,7 @@ impl Glyphs {
         unfolded: "v",
         selected: ">",
         marked: "#",
+        new: "+",
         pointer: "<",
         arrow: ">",
         clock: "@",

@@ -6,6 +6,7 @@ use crate::console::list::Move;
 use crate::console::overlay::ask::{Ask, Purpose};
 use crate::console::overlay::choose::{Choice, Choose, Goal, Of};
 use crate::console::overlay::{Asked, Overlay};
+use crate::console::session::Themed;
 use crate::console::state::{State, Tone};
 use crate::model::filter::Filter;
 use crate::model::id::{AlertRef, Person, SystemRef};
@@ -113,6 +114,7 @@ impl State {
                 self.show(Pane::Today);
                 self.panes.today.tell_of(span.unwrap_or(next));
             }
+            Command::SeenAll => return self.seen_all(),
             Command::BookmarkSet(words) => return self.set_bookmark(words.map(|words| words.0)),
             Command::BookmarkGo(words) => self.go_to_bookmark(words.as_ref().map(|words| words.0.as_str())),
             Command::FilterContext(words) => self.set_context(words.as_ref().map(|words| words.0.as_str())),
@@ -255,7 +257,10 @@ impl State {
     fn choose_theme(&mut self, name: Option<String>) {
         match name {
             Some(name) => match self.themes.load(&name) {
-                Ok(theme) => self.theme = theme,
+                Ok(theme) => {
+                    self.theme = theme;
+                    self.keep_theme(&name);
+                }
                 Err(error) => self.say(Tone::Wrong, error.to_string()),
             },
             None => {
@@ -267,6 +272,10 @@ impl State {
                 self.overlay = Some(Overlay::Choose(choose));
             }
         }
+    }
+
+    fn keep_theme(&mut self, name: &str) {
+        self.theme_by_hand = Some(Themed { name: name.to_owned(), over: self.theme_configured.clone() });
     }
 
     pub(super) fn go(&mut self, movement: Move) {
@@ -600,7 +609,8 @@ impl State {
             Goal::SaveView(_) => {}
             Goal::Theme(name) => {
                 self.theme_before = None;
-                self.say(Tone::Plain, format!("theme {name} until the end; theme = \"{name}\" in console.toml keeps it"));
+                self.keep_theme(&name);
+                self.say(Tone::Plain, format!("theme {name} on these servers; theme = \"{name}\" in console.toml makes it so on all"));
             }
             Goal::Place(place) => self.go_to_place(place),
             Goal::Nothing => {}

@@ -50,7 +50,11 @@ impl State {
                 self.size = (width, height);
                 Vec::new()
             }
-            Message::Tick(_) => self.wanted(),
+            Message::Tick(_) => {
+                let mut effects = self.wanted();
+                effects.extend(self.look_on());
+                effects
+            }
             Message::Server(server, news) => self.news(server, news),
             Message::Done(outcome) => {
                 match outcome {
@@ -75,7 +79,8 @@ impl State {
         let mut pressed = std::mem::take(&mut self.pressed);
         let outcome = self.keymap.press(&mut pressed, &layers, key);
         self.pressed = pressed;
-        match outcome {
+        let mut effects = self.attend();
+        effects.extend(match outcome {
             keymap::Outcome::Pending => Vec::new(),
             keymap::Outcome::Matched(command) => self.run(command),
             keymap::Outcome::NotFound | keymap::Outcome::Cancelled(_) => {
@@ -86,7 +91,8 @@ impl State {
                 }
                 Vec::new()
             }
-        }
+        });
+        effects
     }
 
     /// Runs a command, if it exists here.

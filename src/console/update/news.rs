@@ -159,6 +159,12 @@ impl State {
                 self.strip.counted(server, counted);
                 return self.wanted();
             }
+            News::Looked { marks, remark } => {
+                self.looked_elsewhere(&marks);
+                if let Some(remark) = remark {
+                    self.say(Tone::Wrong, format!("{name}: {remark}"));
+                }
+            }
             News::Problem(words) => self.say(Tone::Wrong, format!("{name}: {words}")),
         }
         Vec::new()

@@ -5,7 +5,7 @@ use super::alerts::{AlertRow, Asks};
 use crate::model::history::{History, coarse};
 use crate::model::id::Origin;
 use crate::model::mark::{Mark, Marks};
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::model::world::{DeedKind, World};
 
 /// What has come since, over all servers. What is usual (always so, or gone by itself) does not count.
@@ -51,7 +51,12 @@ impl Looked {
         Some(out)
     }
 
-    /// "since you last looked, 6h ago: 3 new, 1 still open, 12 recovered, 2 changes".
+    /// Nothing has come since.
+    pub fn is_quiet(&self) -> bool {
+        self.new + self.recovered + self.changes == 0
+    }
+
+    /// "since you looked 6h ago: 3 new, 1 still open, 12 recovered, 2 changes".
     pub fn words(&self, now: Time) -> String {
         let mut out = match self.new {
             0 => vec!["nothing new".to_owned()],
@@ -71,7 +76,12 @@ impl Looked {
             [one] => out.push(format!("{one} for the first time")),
             many => out.push(format!("{} servers for the first time", many.len())),
         }
-        format!("since you last looked, {} ago: {}", coarse(now.since(self.last)), out.join(", "))
+        let ago = match now.since(self.last) {
+            // Seconds would tick.
+            age if age < Span::from_mins(1) => "a moment".to_owned(),
+            age => coarse(age),
+        };
+        format!("since you looked {ago} ago: {}", out.join(", "))
     }
 }
 

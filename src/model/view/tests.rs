@@ -316,7 +316,7 @@ fn since_one_last_looked_counts_what_is_new_still_open_recovered_and_changed() {
     told.fires("infra", "dc1/ceph", "OsdDown", Severity::Critical, 29_000);
     let before = told.rows().1;
     let marks = looked_at(&told, 21_600);
-    assert_eq!(Looked::of(&told.sky(), &before, &marks, NOW).unwrap().words(NOW), "since you last looked, 6h ago: nothing new, 2 still open");
+    assert_eq!(Looked::of(&told.sky(), &before, &marks, NOW).unwrap().words(NOW), "since you looked 6h ago: nothing new, 2 still open");
 
     let new = told.fires("shop", "shop", "Slow", Severity::Warning, 300);
     let report = Report { source: "prometheus".into(), at: secs(200), complete: true, alerts: Vec::new() };
@@ -325,14 +325,14 @@ fn since_one_last_looked_counts_what_is_new_still_open_recovered_and_changed() {
     told.change("shop", "shop", 250, "deploy");
     let (sky, rows) = told.rows();
     let looked = Looked::of(&sky, &rows, &marks, NOW).unwrap();
-    assert_eq!(looked.words(NOW), "since you last looked, 6h ago: 1 new, 1 still open, 1 recovered, 1 change");
+    assert_eq!(looked.words(NOW), "since you looked 6h ago: 1 new, 1 still open, 1 recovered, 1 change");
     let new_ones: Vec<AlertRef> = rows.iter().filter(|row| is_new(row, &marks) == Some(true)).map(|row| row.alert).collect();
     assert_eq!(new_ones, [new], "and not {still:?}");
     assert_eq!(since(&sky, &marks), Some(secs(21_600)));
 
     // Once all is seen nothing is new, however often it is asked.
     let marks = looked_at(&told, 0);
-    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you last looked, 0s ago: nothing new, 2 still open");
+    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you looked a moment ago: nothing new, 2 still open");
 }
 
 #[test]
@@ -342,5 +342,5 @@ fn a_server_that_was_never_looked_at_is_named_and_its_alerts_are_not_called_new(
     let (sky, rows) = told.rows();
     assert_eq!(Looked::of(&sky, &rows, &Marks::default(), NOW), None);
     let marks: Marks = looked_at(&told, 3_600).iter().filter(|(origin, _)| *origin == Origin([1; 16])).map(|(origin, mark)| (origin, *mark)).collect();
-    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you last looked, 1h ago: nothing new, shop for the first time");
+    assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you looked 1h ago: nothing new, shop for the first time");
 }
