@@ -78,6 +78,18 @@ fn ascii_shows_it_too() {
 }
 
 #[test]
+fn events_that_came_since_are_marked_on_the_timeline() {
+    let mut desk = desk("midwatch", 120, 36);
+    desk.press("3");
+    let screen = desk.screen();
+    let titles: Vec<&str> = screen.lines().filter(|line| line.chars().nth(1) == Some('+')).collect();
+    assert!(titles.iter().any(|line| line.contains("osd.12 down")) && titles.iter().any(|line| line.contains("p99 2.1 s")), "{screen}");
+    assert!(!titles.iter().any(|line| line.contains("hit rate 12 %")), "{screen}");
+    desk.press("M");
+    assert!(!desk.screen().lines().any(|line| line.chars().nth(1) == Some('+')), "{}", desk.screen());
+}
+
+#[test]
 fn a_key_tells_what_happened_since() {
     let mut desk = desk("midwatch", 120, 36);
     desk.press("S");

@@ -174,6 +174,10 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             canvas.text(x, y, area.right().saturating_sub(x), "(this event cannot be read)", Role::MessageBad);
             continue;
         };
+        let new = state.new_since().is_some_and(|since| since.has_seen(event.id) == Some(false));
+        if new && !pane.marks.contains(&slot.place()) {
+            canvas.new_row(y, area.x, Role::Muted);
+        }
         if several && area.width >= 70 {
             let name = state.links.get(slot.server).map_or("", |link| &link.name);
             canvas.text(x, y, 8, name, Role::Muted);
