@@ -23,6 +23,8 @@ const GONE: Span = Span::from_mins(15);
 const KEEP: Span = Span::from_mins(5);
 /// Who was there for less has not looked.
 const GLIMPSE: Span = Span::from_secs(10);
+/// What is over and what changed is counted so often at most: that looks at all that is known.
+const RECOUNT: Span = Span::from_secs(10);
 /// How long servers may take before what has come since is said.
 const PATIENCE: Span = Span::from_secs(5);
 
@@ -44,7 +46,9 @@ pub struct Looking {
     hushed: bool,
     /// What has come since is still to be said.
     says: bool,
-    pub(super) summary: Option<Looked>,
+    summary: Option<Looked>,
+    /// When all of it was counted; nothing: it must be.
+    counted: Option<Span>,
 }
 
 impl Default for Looking {
@@ -60,6 +64,7 @@ impl Default for Looking {
             hushed: false,
             says: true,
             summary: None,
+            counted: None,
         }
     }
 }
@@ -69,7 +74,7 @@ impl State {
     pub fn looked_before(&mut self, marks: &Marks) {
         self.looking.kept.merge(marks);
         self.looking.since.merge(marks);
-        self.dirty = true;
+        self.recount();
     }
 
     /// What the person's home knows: what they have seen elsewhere is no longer new here.
@@ -80,6 +85,7 @@ impl State {
             let _ = self.looking.clock.hear(mark.looked, self.present);
             if self.looking.kept.of(origin).is_none_or(|known| place(mark) > place(known)) {
                 self.looking.since.look(origin, *mark);
+                self.looking.counted = None;
                 self.dirty = true;
             }
         }
@@ -104,7 +110,7 @@ impl State {
         let effects = self.keep_glance();
         self.looking.since = self.looking.kept.clone();
         (self.looking.sat, self.looking.hushed, self.looking.says) = (self.mono, false, true);
-        self.dirty = true;
+        self.recount();
         effects
     }
 
@@ -130,7 +136,8 @@ impl State {
         self.looking.glance = self.heads();
         let effects = self.keep_glance();
         self.looking.since = self.looking.kept.clone();
-        (self.looking.hushed, self.looking.says, self.dirty) = (true, false, true);
+        (self.looking.hushed, self.looking.says) = (true, false);
+        self.recount();
         self.say(Tone::Fine, if effects.is_empty() { "no server was heard yet" } else { "all is seen; what comes from now on is new" });
         effects
     }
@@ -169,7 +176,22 @@ impl State {
 
     /// Counts anew, once rows were made anew.
     pub(super) fn sum_up(&mut self) {
-        self.looking.summary = if self.is_away() { None } else { Looked::of(&self.sky, &self.rows, &self.looking.since, self.now) };
+        let looking = &mut self.looking;
+        let fresh = looking.counted.is_some_and(|at| self.mono.micros() - at.micros() < RECOUNT.micros());
+        looking.summary = match looking.summary.take() {
+            _ if self.away.is_some() => None,
+            Some(known) if fresh => Some(known.with_rows(&self.rows, &looking.since)),
+            Some(_) | None => {
+                looking.counted = Some(self.mono);
+                Looked::of(&self.sky, &self.rows, &looking.since, self.now)
+            }
+        };
+    }
+
+    /// Something else is to be counted, or by other marks.
+    pub(super) fn recount(&mut self) {
+        self.looking.counted = None;
+        self.dirty = true;
     }
 
     /// "since you looked 6h ago: 3 new, 1 still open, 12 recovered, 2 changes", and the keys that tell it.

@@ -98,6 +98,7 @@ impl State {
                 if let Some(why) = why {
                     self.say(Tone::Wrong, format!("{name}: {why}"));
                 }
+                self.recount();
                 let mut effects = self.came(server);
                 effects.extend(self.wanted());
                 return effects;

@@ -29,14 +29,8 @@ impl Looked {
     /// Nothing when none of these servers was ever looked at.
     pub fn of(sky: &Sky, rows: &[AlertRow], marks: &Marks, now: Time) -> Option<Looked> {
         let known = |origin: Origin| marks.of(origin);
-        let mut out = Looked { last: sky.servers.iter().filter_map(|seen| known(seen.world.origin)).map(|mark| mark.looked.at).max()?, ..Looked::default() };
-        for row in rows.iter().filter(|row| row.asks() != Asks::Nobody) {
-            match is_new(row, marks) {
-                Some(true) => out.new += 1,
-                Some(false) => out.still += 1,
-                None => {}
-            }
-        }
+        let last = sky.servers.iter().filter_map(|seen| known(seen.world.origin)).map(|mark| mark.looked.at).max()?;
+        let mut out = Looked { last, ..Looked::default() }.with_rows(rows, marks);
         for seen in &sky.servers {
             let Some(mark) = known(seen.world.origin) else {
                 if seen.world.origin != Origin::default() {
@@ -49,6 +43,19 @@ impl Looked {
             out.changes += seen.world.all_changes().filter(|deed| telling(deed.kind) && marks.has_seen(deed.event) == Some(false)).count();
         }
         Some(out)
+    }
+
+    /// The same with what is open counted anew: what is over and what changed takes a look at all that is known.
+    pub fn with_rows(mut self, rows: &[AlertRow], marks: &Marks) -> Looked {
+        (self.new, self.still) = (0, 0);
+        for row in rows.iter().filter(|row| row.asks() != Asks::Nobody) {
+            match is_new(row, marks) {
+                Some(true) => self.new += 1,
+                Some(false) => self.still += 1,
+                None => {}
+            }
+        }
+        self
     }
 
     /// Nothing has come since.
