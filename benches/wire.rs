@@ -128,7 +128,7 @@ async fn idle(count: usize) {
     let before = rss_kib(&process);
     let mut held = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut conversation = Conversation::open(&dial, &hello, Duration::from_secs(10)).await.unwrap();
+        let mut conversation = Conversation::open(&dial, &hello, None, Duration::from_secs(10)).await.unwrap();
         conversation.send(&ToServer::Subscribe(Subscribe::default())).await.unwrap();
         conversation.next().await.unwrap();
         held.push(conversation);

@@ -11,6 +11,7 @@ use crate::link::{Clock, Conversation, Dial, LinkError};
 use crate::model::id::AgentId;
 use crate::model::intent::RefusalCode;
 use crate::model::observation::AgentHello;
+use crate::trust::Proving;
 use crate::wire::{Ack, Hello, Introduction, Keepalive, Observe, PROTOCOL, ProblemCode, Role, ToClient, ToServer};
 
 /// One server, over the wire.
@@ -19,6 +20,7 @@ pub struct RemoteUplink {
     clock: Arc<dyn Clock>,
     agent: AgentId,
     token: Option<Arc<str>>,
+    proving: Option<Proving>,
     /// How long connecting, and any answer, may take.
     patience: Duration,
     /// None: not connected.
@@ -29,7 +31,13 @@ pub struct RemoteUplink {
 impl RemoteUplink {
     /// `token` is not needed on a Unix socket.
     pub fn new(dial: Arc<dyn Dial>, clock: Arc<dyn Clock>, agent: AgentId, token: Option<Arc<str>>) -> RemoteUplink {
-        RemoteUplink { dial, clock, agent, token, patience: Duration::from_secs(20), conversation: Mutex::new(None), asked: AtomicU64::new(0) }
+        RemoteUplink { dial, clock, agent, token, proving: None, patience: Duration::from_secs(20), conversation: Mutex::new(None), asked: AtomicU64::new(0) }
+    }
+
+    /// The agent proves its key, and the server its own.
+    pub fn proving(mut self, proving: Proving) -> RemoteUplink {
+        self.proving = Some(proving);
+        self
     }
 
     fn next_id(&self) -> u64 {
@@ -69,6 +77,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             }
             ToClient::Problem(problem) => return Err(LinkError::Broken(problem.words)),
             ToClient::Ack(_)
+            | ToClient::Handshake(_)
             | ToClient::Welcome(_)
             | ToClient::Snapshot(_)
             | ToClient::Batch(_)
@@ -98,7 +107,7 @@ impl Uplink for RemoteUplink {
                     version: env!("CARGO_PKG_VERSION").into(),
                     zstd: true,
                 };
-                let opened = Conversation::open(&*self.dial, &greeting, self.patience).await;
+                let opened = Conversation::open(&*self.dial, &greeting, self.proving.as_ref(), self.patience).await;
                 *held = Some(opened.map_err(|error| UplinkError::Away(error.to_string()))?);
             }
         }

@@ -13,6 +13,7 @@ use crate::agent::remote::RemoteUplink;
 use crate::agent::spool::SpoolError;
 use crate::client::Address;
 use crate::link::{Clock, Dial, OsRandom, SystemClock, TcpDial, UnixDial};
+use crate::trust::{KeyFile, KnownServers, Proving};
 
 /// Run an agent: it checks this machine and tells a server
 #[derive(clap::Args, Debug)]
@@ -74,6 +75,13 @@ pub fn open(config: Config, data: &Path, address: &Address, token: Option<Arc<st
         Address::Unix(path) => Arc::new(UnixDial { path: path.clone() }),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let uplink = RemoteUplink::new(dial, clock.clone(), config.agent.name.clone(), token);
+    let mut uplink = RemoteUplink::new(dial, clock.clone(), config.agent.name.clone(), token);
+    if let Address::Tcp(server) = address {
+        let failed = |error: crate::trust::KeyError| Failure::failed(error.to_string(), "");
+        let keys = data.join("keys");
+        let (key, _) = KeyFile::load_or_create(&keys.join("agent_ed25519"), config.agent.name.as_str()).map_err(failed)?;
+        let signer = Arc::new(key.signer().map_err(failed)?);
+        uplink = uplink.proving(Proving { signer, known: KnownServers::at(keys.join("known_servers")), server: server.as_str().into() });
+    }
     Agent::open(config, data, uplink, clock, Arc::new(OsRandom)).map_err(|error: SpoolError| Failure::failed(error.to_string(), ""))
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::output;
-use super::settings::ServerEntry;
+use super::settings::{ServerEntry, Settings, server_name};
 use super::{Context, Failure};
 use crate::client::servers::Wishes;
 use crate::client::{Address, HistoryPage, ReadMarks, Replica, ServerConfig, ServerIndex, Servers, Update};
@@ -23,6 +23,7 @@ use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 use crate::server::{Past, world_of};
 use crate::store::{Log, Page, Retention, SqliteLog};
+use crate::trust::Proving;
 use crate::wire::{EventBytes, HistoryAsk, Outcome, Paging, Place, ProblemCode};
 
 /// The embedded server's socket, in its folder.
@@ -130,7 +131,26 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
     if let Some(folder) = &embedded {
         configs.push(ServerConfig::new(&embedded_name(), Address::Unix(folder.join(SOCKET))));
     }
+    by_key(&mut configs, context, &settings)?;
     Ok(Chosen { configs, person, embedded })
+}
+
+/// Whoever is met on TCP proves their key, and sees ours; on a Unix socket the owner is known.
+fn by_key(configs: &mut [ServerConfig], context: &Context, settings: &Settings) -> Result<(), Failure> {
+    let tcp = |config: &&mut ServerConfig| matches!(config.address, Address::Tcp(_));
+    let mut signer = None;
+    for config in configs.iter_mut().filter(tcp) {
+        let signer = match &signer {
+            Some(signer) => Arc::clone(signer),
+            None => Arc::clone(signer.insert(super::keys::signer(context, settings)?)),
+        };
+        let server = match &config.address {
+            Address::Tcp(address) if !server_name(&config.name) => address.as_str().into(),
+            Address::Tcp(_) | Address::Unix(_) => config.name.clone(),
+        };
+        config.proving = Some(Arc::new(Proving { signer, known: context.places.known_servers(), server }));
+    }
+    Ok(())
 }
 
 /// The embedded server that runs: the one of this machine, else one that was started with sources.

@@ -101,6 +101,9 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     if let Some(theme) = &settings.theme {
         out.line(&format!("theme = {theme:?}"))?;
     }
+    if let Some(key) = &settings.key {
+        out.line(&format!("key = {:?}", key.display().to_string()))?;
+    }
     if let Some(ascii) = settings.ascii {
         out.line(&format!("ascii = {ascii}"))?;
     }

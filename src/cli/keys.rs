@@ -1,10 +1,14 @@
 //! `midwatch keys`: which key does what, from the registry and the effective keymap; and the keys that
 //! say who one is.
 
+mod forget;
 mod qr;
 mod show;
+mod signer;
 
 use std::path::{Path, PathBuf};
+
+pub use signer::signer;
 
 use super::output::{Output, Tone};
 use super::{Context, Failure, toml_file};
@@ -35,6 +39,7 @@ pub struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     Show(show::Args),
+    Forget(forget::Args),
 }
 
 fn pane(text: &str) -> Result<Pane, String> {
@@ -54,8 +59,10 @@ struct Row {
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    if let Some(Verb::Show(args)) = &args.verb {
-        return show::run(args, context);
+    match &args.verb {
+        Some(Verb::Show(args)) => return show::run(args, context),
+        Some(Verb::Forget(args)) => return forget::run(args, context),
+        None => {}
     }
     let keymap = load(context)?;
     let rows = match (args.commands, args.pane) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use super::failure::Failure;
+use crate::trust::KnownServers;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Places {
@@ -57,6 +58,11 @@ impl Places {
     /// The key that says who the person is.
     pub fn person_key(&self) -> PathBuf {
         self.data.join("keys/id_ed25519")
+    }
+
+    /// The keys of servers that were met.
+    pub fn known_servers(&self) -> KnownServers {
+        KnownServers::at(self.data.join("keys/known_servers"))
     }
 
     /// The folder of the embedded server that watches this machine.

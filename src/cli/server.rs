@@ -32,7 +32,7 @@ struct Add {
     name: String,
     /// ws://HOST:PORT on this machine's loopback, or unix:/path/server.sock
     url: String,
-    /// The file of mode 0600 that holds the token for it
+    /// The file of mode 0600 that holds the token for it, where your key is not known
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// What kind of environment it is: production looks different
@@ -61,7 +61,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Verb::Add(args) => add(args, &path),
         Verb::List(args) => list(args, context),
-        Verb::Remove(args) => remove(args, &path),
+        Verb::Remove(args) => {
+            remove(args, &path)?;
+            // Who is called so next is met anew.
+            context.places.known_servers().forget(&args.name).map(|_| ()).map_err(|error| Failure::failed(error.to_string(), ""))
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Settings {
     pub name: Option<String>,
     /// `auto` (by the terminal's background), a shipped one, or one of yours in `themes/` beside this file.
     pub theme: Option<String>,
+    /// The key that says who you are: a private one, or a `.pub` whose private half your ssh-agent holds.
+    /// Without it, one that midwatch makes.
+    pub key: Option<PathBuf>,
     /// Draw with ASCII alone; not set: when the locale is not UTF-8.
     pub ascii: Option<bool>,
     /// Names of links can be clicked (OSC 8); not set: where the terminal is known to do that.
@@ -48,6 +51,7 @@ impl Default for Settings {
         Settings {
             name: None,
             theme: None,
+            key: None,
             ascii: None,
             links: None,
             notify: true,

@@ -163,7 +163,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Health(health) => Update::Health(Arc::new(health)),
         ToClient::Readings(readings) => Update::Readings(readings),
         ToClient::Problem(problem) => Update::Problem(problem),
-        ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
+        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, 
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
 use crate::model::time::Time;
+use crate::trust::Proving;
 use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
@@ -64,6 +65,8 @@ pub struct ServerConfig {
     pub address: Address,
     /// From the token file, on TCP.
     pub token: Option<Arc<str>>,
+    /// How this console and the server prove who they are, on TCP.
+    pub proving: Option<Arc<Proving>>,
     /// The kind of environment, for colours and warnings; the server may say it too.
     pub env: Option<Arc<str>>,
     /// Where requests wait on disk until they are answered; in memory without one.
@@ -76,7 +79,7 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     pub fn new(name: &str, address: Address) -> ServerConfig {
-        ServerConfig { name: name.into(), address, token: None, env: None, outbox: None, heard: None, cursor: None }
+        ServerConfig { name: name.into(), address, token: None, proving: None, env: None, outbox: None, heard: None, cursor: None }
     }
 }
 
@@ -142,7 +145,7 @@ impl Servers {
                 health: true,
                 readings: true,
             };
-            let link = LinkConfig { subscribe: Some(subscribe), ..LinkConfig::new(hello) };
+            let link = LinkConfig { subscribe: Some(subscribe), proving: config.proving.clone(), ..LinkConfig::new(hello) };
             let (handle, events) = link::spawn(link, dial, random.clone(), outbox);
             tokio::spawn(replica::run(ServerIndex(place), events, sender.clone()));
             links.push(handle);

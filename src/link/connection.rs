@@ -15,11 +15,14 @@ use super::dial::Dial;
 use super::outbox::Outbox;
 use crate::model::intent::Request;
 use crate::model::time::Time;
+use crate::trust::Proving;
 use crate::wire::{Batch, Cursor, Hello, Ping, ProblemCode, Subscribe, ToClient, ToServer, Welcome, peek};
 
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
     pub hello: Hello,
+    /// How both ends prove who they are; none: by a token, or as a socket's owner.
+    pub proving: Option<Arc<Proving>>,
     /// What to subscribe to; the cursor is the link's own affair, except for the first time.
     pub subscribe: Option<Subscribe>,
     /// How long connecting and hello may take.
@@ -30,7 +33,14 @@ pub struct LinkConfig {
 
 impl LinkConfig {
     pub fn new(hello: Hello) -> LinkConfig {
-        LinkConfig { hello, subscribe: None, patience: Duration::from_secs(10), first_wait: Duration::from_millis(200), longest_wait: Duration::from_secs(30) }
+        LinkConfig {
+            hello,
+            proving: None,
+            subscribe: None,
+            patience: Duration::from_secs(10),
+            first_wait: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(30),
+        }
     }
 }
 
@@ -150,7 +160,7 @@ impl Link {
             if self.events.send(LinkEvent::Connecting { attempt }).await.is_err() {
                 return;
             }
-            let why = match Conversation::open(&*self.dial, &self.config.hello, self.config.patience).await {
+            let why = match Conversation::open(&*self.dial, &self.config.hello, self.config.proving.as_deref(), self.config.patience).await {
                 Ok(conversation) => {
                     attempt = 0;
                     match self.converse(conversation).await {
@@ -161,8 +171,8 @@ impl Link {
                 Err(why) => why,
             };
             let retry_in = match why {
-                // The same token will not become right by being tried often.
-                LinkError::Unauthorized(_) => self.config.longest_wait,
+                // The same token, or the same key, will not become right by being tried often.
+                LinkError::Unauthorized(_) | LinkError::NotProved(_) => self.config.longest_wait,
                 _ => self.backoff.next(&*self.random),
             };
             if self.events.send(LinkEvent::Down { why, retry_in }).await.is_err() || !self.wait(retry_in).await {
@@ -285,6 +295,8 @@ impl Link {
                 ProblemCode::Unauthorized | ProblemCode::Stopping => return Err(ended_by(problem).into()),
                 _ => ToClient::Problem(problem),
             },
+            // It is over.
+            ToClient::Handshake(_) => return Ok(()),
             // Without a subscription no batch will come: any answer shows that the server works.
             ToClient::Pong(pong) => {
                 if self.config.subscribe.is_none() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -10,8 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::{Dial, DialError, Io};
+use crate::trust::handshake::Binding;
+use crate::trust::{NotProved, Proving};
 use crate::wire::codec::{self, Frame};
-use crate::wire::{Encoding, Hello, PATH, Problem, ProblemCode, Role, SUBPROTOCOL, ToClient, ToServer, Welcome, WireError};
+use crate::wire::{Encoding, Hello, PATH, Problem, ProblemCode, Raw, Role, SUBPROTOCOL, SUBPROTOCOL_KEYS, ToClient, ToServer, Welcome, WireError};
 
 /// Why a connection did not come about, or ended. Text of the other side is as it came: screens clean it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -20,8 +23,11 @@ pub enum LinkError {
     Dial(#[from] DialError),
     #[error("{host} refused the connection: {words}")]
     Refused { host: String, words: String },
-    #[error("the server does not accept this token: {0}")]
+    #[error("the server does not let us in: {0}")]
     Unauthorized(String),
+    /// Who answers is not, or cannot be shown to be, the server that was meant.
+    #[error(transparent)]
+    NotProved(#[from] NotProved),
     #[error("no answer within {}s", .0.as_secs())]
     Timeout(Duration),
     #[error("the server said nothing for {}s", .0.as_secs())]
@@ -41,18 +47,22 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Dials, upgrades, says hello and waits for the welcome, all within `patience`.
-    pub async fn open(dial: &dyn Dial, hello: &Hello, patience: Duration) -> Result<Conversation, LinkError> {
-        tokio::time::timeout(patience, Conversation::open_slowly(dial, hello)).await.map_err(|_| LinkError::Timeout(patience))?
+    /// Dials, upgrades, proves who both are if there is something to prove it with, says hello and waits
+    /// for the welcome, all within `patience`.
+    pub async fn open(dial: &dyn Dial, hello: &Hello, proving: Option<&Proving>, patience: Duration) -> Result<Conversation, LinkError> {
+        tokio::time::timeout(patience, Conversation::open_slowly(dial, hello, proving, Instant::now() + patience))
+            .await
+            .map_err(|_| LinkError::Timeout(patience))?
     }
 
-    async fn open_slowly(dial: &dyn Dial, hello: &Hello) -> Result<Conversation, LinkError> {
+    async fn open_slowly(dial: &dyn Dial, hello: &Hello, proving: Option<&Proving>, deadline: Instant) -> Result<Conversation, LinkError> {
         let host = dial.host().to_owned();
         let refused = |words: String| LinkError::Refused { host: host.clone(), words };
         let io = dial.dial().await?;
         let mut request = format!("ws://{host}{PATH}").into_client_request().map_err(|error| refused(error.to_string()))?;
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-        if let Some(token) = &hello.token {
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(if proving.is_some() { BOTH } else { SUBPROTOCOL }));
+        // Where the server is to prove itself, it sees no token before.
+        if let (None, Some(token)) = (proving, &hello.token) {
             let mut value =
                 HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| LinkError::Unauthorized("it holds characters that no token has".into()))?;
             value.set_sensitive(true);
@@ -66,8 +76,12 @@ impl Conversation {
             .max_write_buffer_size(codec::MAX_TO_SERVER * 2)
             .max_message_size(Some(codec::MAX_TO_CLIENT))
             .max_frame_size(Some(codec::MAX_TO_CLIENT));
+        let keys;
         let socket = match tokio_tungstenite::client_async_with_config(request, io, Some(config)).await {
-            Ok((socket, _)) => socket,
+            Ok((socket, response)) => {
+                keys = response.headers().get("sec-websocket-protocol").is_some_and(|chosen| chosen.as_bytes() == SUBPROTOCOL_KEYS.as_bytes());
+                socket
+            }
             Err(tungstenite::Error::Http(response)) => {
                 let words = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
                 let words: String = words.trim().chars().take(300).collect();
@@ -79,8 +93,19 @@ impl Conversation {
         let zstd = hello.zstd && dial.distant();
         let encoding = if zstd { Encoding::Zstd } else { Encoding::MessagePack };
         let mut opening = Opening { socket, encoding };
-        // The token went with the HTTP request.
-        let hello = Hello { zstd, token: None, ..hello.clone() };
+        // Without a handshake the token went with the HTTP request.
+        let token = match proving {
+            Some(proving) if keys => {
+                opening.prove(proving, hello.role, deadline).await?;
+                hello.token.clone()
+            }
+            Some(proving) => {
+                proving.without(hello.token.is_some())?;
+                hello.token.clone()
+            }
+            None => None,
+        };
+        let hello = Hello { zstd, token, ..hello.clone() };
         opening.send(&ToServer::Hello(hello)).await?;
         match opening.next().await? {
             ToClient::Welcome(welcome) => Ok(Conversation { socket: opening.socket, encoding, welcome }),
@@ -104,12 +129,28 @@ impl Conversation {
     }
 }
 
+/// The sub-protocols that a client offers that has a key, the better one first.
+const BOTH: &str = "midwatch.v1+keys, midwatch.v1";
+
 struct Opening {
     socket: WebSocketStream<Box<dyn Io>>,
     encoding: Encoding,
 }
 
 impl Opening {
+    /// The handshake. There is no line beneath that is ours to bind it to: loopback, or a tunnel's end there.
+    async fn prove(&mut self, proving: &Proving, role: Role, deadline: Instant) -> Result<(), LinkError> {
+        let (underway, opening) = proving.begin(role, Binding::None, deadline.into_std())?;
+        self.send(&ToServer::Handshake(Raw(opening))).await?;
+        let reply = match self.next().await? {
+            ToClient::Handshake(Raw(reply)) => reply,
+            ToClient::Problem(problem) => return Err(ended_by(problem)),
+            other => return Err(LinkError::Broken(format!("instead of its part of the handshake came {}", name_of(&other)))),
+        };
+        let (_, proof) = proving.prove(underway, Instant::now().into_std(), &reply).await?;
+        self.send(&ToServer::Handshake(Raw(proof))).await
+    }
+
     async fn send(&mut self, message: &ToServer) -> Result<(), LinkError> {
         send(&mut self.socket, self.encoding, message).await
     }
@@ -159,6 +200,7 @@ pub(super) fn ended_by(problem: Problem) -> LinkError {
 
 fn name_of(message: &ToClient) -> &'static str {
     match message {
+        ToClient::Handshake(_) => "a part of a handshake",
         ToClient::Welcome(_) => "a welcome",
         ToClient::Snapshot(_) => "a snapshot",
         ToClient::Batch(_) => "a batch",

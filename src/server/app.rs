@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::config::{Config, ConfigError};
 use super::core::{self, Core, CoreParts, Pace};
+use super::gate::Gate;
 use super::health::{self, Disk, Monitor};
 use super::http;
 use super::hub::{Hub, QueueLimits};
@@ -48,6 +49,8 @@ pub struct Parts {
     pub listener: Listener,
     /// What callers on TCP must show.
     pub tokens: Tokens,
+    /// Who comes in by a key.
+    pub gate: Gate,
     /// What those must show who push alerts and events; the same secrets as the tokens of their kind.
     pub intakes: Vec<intake::Token>,
     pub heartbeat: Option<PathBuf>,
@@ -73,6 +76,7 @@ impl Parts {
             log,
             listener,
             tokens,
+            gate: Gate::none(),
             intakes: Vec::new(),
             heartbeat: None,
             marks: Arc::default(),
@@ -126,6 +130,8 @@ impl Server {
         }
         let listener = Listener::bind(&config.listen).await?;
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
+        let authorized = config.trust.authorized_keys.clone().unwrap_or_else(|| data.join("authorized_keys"));
+        parts.gate = Gate::new(key.signer()?, authorized, config.trust.require_keys);
         parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
         parts.marks = Arc::new(ReadMarks::new(Some(data.join("marks"))));
@@ -183,6 +189,8 @@ impl Server {
         (monitor.disk, monitor.limits, monitor.every) = (parts.disk, parts.health, parts.health_every);
         let refusals = counts.refusals.clone();
         let (health, monitor) = monitor.start();
+        let gate = Arc::new(parts.gate);
+        gate.keep_looking();
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
@@ -192,6 +200,7 @@ impl Server {
             metrics,
             more_metrics: Box::new(move || format!("{counts}{polled}{followed}")),
             tokens: parts.tokens,
+            gate,
             limits: parts.limits,
             name,
             env: config.env.clone(),

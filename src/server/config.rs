@@ -39,6 +39,7 @@ pub struct Config {
     /// Labels whose values are secret; not given: those that are so everywhere.
     pub redact: Option<Vec<String>>,
     pub intake: IntakeConfig,
+    pub trust: TrustConfig,
     /// Alertmanagers and Prometheus servers that are asked.
     pub source: Vec<SourceConfig>,
     /// Git repositories whose commits are changes.
@@ -53,6 +54,16 @@ pub struct IntakeConfig {
     pub token: Vec<TokenConfig>,
     /// Labels that name one of several like sources.
     pub replica_labels: Option<Vec<Arc<str>>>,
+}
+
+/// Who comes in by a key.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustConfig {
+    /// Whose keys are let in, as OpenSSH's file of that name; `authorized_keys` in the data folder unless given.
+    pub authorized_keys: Option<PathBuf>,
+    /// Consoles and agents on TCP come in by a key, and by no token.
+    pub require_keys: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -18,13 +18,14 @@ use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::greet::Shown;
 use super::listen::Via;
 use super::metrics::{Metrics, count, drop_one};
-use super::session::{self, Shared, Shown};
+use super::session::{self, Shared};
 use crate::link::Io;
 use crate::model::words::counted;
 use crate::wire::codec::MAX_TO_SERVER;
-use crate::wire::{PATH, SUBPROTOCOL};
+use crate::wire::{PATH, SUBPROTOCOL, SUBPROTOCOL_KEYS};
 
 /// What a request's head may take: bytes (the least that hyper allows is 8 KiB), fields, time.
 const HEAD_BYTES: usize = 16 << 10;
@@ -180,19 +181,20 @@ async fn upgrade(
     };
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
     let offers: Vec<&str> = offered.collect();
-    if !offers.is_empty() && !offers.contains(&SUBPROTOCOL) {
+    let keys = shared.gate.signer().is_some() && offers.contains(&SUBPROTOCOL_KEYS);
+    if !offers.is_empty() && !keys && !offers.contains(&SUBPROTOCOL) {
         let words = format!("this server speaks {SUBPROTOCOL}; the client offers something else\n");
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
     let from = sender(via, &headers);
     upgrade
-        .protocols([SUBPROTOCOL])
+        .protocols([if keys { SUBPROTOCOL_KEYS } else { SUBPROTOCOL }])
         .read_buffer_size(4 << 10)
         .write_buffer_size(4 << 10)
         .max_message_size(MAX_TO_SERVER)
         .max_frame_size(MAX_TO_SERVER)
         .on_upgrade(move |socket| async move {
-            session::run(socket, shown, &from, shared).await;
+            session::run(socket, shown, keys, &from, shared).await;
             drop(slot);
         })
 }
@@ -203,7 +205,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Opt
             let text = shared.metrics.render(shared.log.head(), &shared.log.health()) + &(shared.more_metrics)();
             ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
-        Ok(Shown::Nothing) => unauthorized("metrics need a token: any of those in the server's data folder"),
+        Ok(Shown::Key(_) | Shown::Nothing) => unauthorized("metrics need a token: any of those in the server's data folder"),
         Err(response) => *response,
     }
 }

@@ -8,6 +8,8 @@ mod asks;
 mod bridge;
 pub mod config;
 pub mod core;
+pub mod gate;
+mod greet;
 pub mod health;
 pub mod http;
 pub mod hub;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
-use axum::http::StatusCode;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -16,6 +15,8 @@ use tokio::time::Instant;
 
 use super::asks::Asks;
 use super::core::{Core, Input};
+use super::gate::Gate;
+use super::greet::{Shown, greet};
 use super::health::{self, HealthFrame};
 use super::hub::{Hub, Publication, ReadingsFrame, Subscription, VitalsFrame, message};
 use super::marks::{self, Own, ReadMarks};
@@ -26,16 +27,16 @@ use super::resume;
 use super::sifting::Sifts;
 use crate::link::Clock;
 use crate::model::filter::{Filter, OnServer};
-use crate::model::id::{AgentId, Sequence};
+use crate::model::id::{AgentId, Person, Sequence};
 use crate::model::intent::{Refusal, RefusalCode};
 use crate::model::mark::Marks;
 use crate::model::time::Span;
 use crate::store::Log;
-use crate::trust::{TokenKind, Tokens};
+use crate::trust::{AuthorizedKeys, Holder, Tokens};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
-    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, PROTOCOL, Ping, Pong, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient,
-    ToServer, Welcome, WireError, WorldAsk, WorldThen,
+    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, Ping, Pong, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer,
+    WireError, WorldAsk, WorldThen,
 };
 
 /// What a server lets one connection do.
@@ -79,6 +80,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub tokens: Tokens,
+    pub gate: Arc<Gate>,
     pub limits: Limits,
     pub name: Arc<str>,
     pub env: Option<Arc<str>>,
@@ -94,39 +96,25 @@ pub struct Shared {
     pub marks: Arc<ReadMarks>,
 }
 
-/// What a connection has shown so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shown {
-    /// It came through a socket that only its owner can open.
-    Owner,
-    Token(TokenKind),
-    Nothing,
-}
-
-impl Shown {
-    fn opens(self, role: Role) -> bool {
-        match (self, role) {
-            (Shown::Owner, _) | (Shown::Token(TokenKind::Console), Role::Console) | (Shown::Token(TokenKind::Agent), Role::Agent) => true,
-            (Shown::Token(_) | Shown::Nothing, Role::Console | Role::Agent | Role::Peer) => false,
-        }
-    }
-}
-
 /// The session is over; nothing more can be said to the other side.
 pub(super) struct Over;
 
 type Said = Result<(), Over>;
 
-/// `from`: who is on the other side, for a line in the log.
-pub async fn run(socket: WebSocket, shown: Shown, from: &str, shared: Arc<Shared>) {
+/// `keys`: it begins with a handshake. `from`: who is on the other side, for a line in the log.
+pub async fn run(socket: WebSocket, shown: Shown, keys: bool, from: &str, shared: Arc<Shared>) {
     count(&shared.metrics.sessions);
     let stopping = shared.stopping.clone();
     let alive = shared.alive.clone();
     let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
-    if let Some(hello) = greet(&mut wire, shown, from).await {
+    if let Some((hello, shown)) = greet(&mut wire, shown, keys, from).await {
         let session = Session {
             wire,
             hello,
+            key: match shown {
+                Shown::Key(holder) => Some((holder, shared.gate.follow())),
+                Shown::Owner | Shown::Token(_) | Shown::Nothing => None,
+            },
             stream: None,
             asks: Asks::default(),
             sifts: Sifts::default(),
@@ -154,6 +142,10 @@ pub(super) struct Wire {
 impl Wire {
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    pub(super) fn set_encoding(&mut self, encoding: Encoding) {
+        self.encoding = encoding;
     }
 
     pub(super) async fn send(&mut self, message: Message) -> Said {
@@ -187,7 +179,7 @@ impl Wire {
     }
 
     /// The next frame, of a size that the upgrade capped. May be dropped while it waits.
-    async fn next(&mut self) -> Result<Frame, Over> {
+    pub(super) async fn next(&mut self) -> Result<Frame, Over> {
         loop {
             match self.socket.recv().await {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Frame::Binary(bytes)),
@@ -197,72 +189,6 @@ impl Wire {
             }
         }
     }
-}
-
-/// Waits for the hello, and answers it. `None`: the connection ended, with words where there was somebody to hear them.
-async fn greet(wire: &mut Wire, shown: Shown, from: &str) -> Option<Hello> {
-    let limits = wire.shared.limits.clone();
-    let frame = match tokio::time::timeout(limits.handshake, wire.next()).await {
-        Ok(frame) => frame.ok()?,
-        Err(_) => {
-            let words = format!("no hello within {} s", limits.handshake.as_secs());
-            let _ = wire.problem(ProblemCode::Limit, None, words).await;
-            return None;
-        }
-    };
-    if matches!(frame, Frame::Text(_)) {
-        wire.encoding = Encoding::Json;
-    }
-    let mut hello = match decode_to_server(&frame) {
-        Ok(ToServer::Hello(hello)) => hello,
-        Ok(_) => {
-            let _ = wire.problem(ProblemCode::Forbidden, None, "the first message must be `hello`").await;
-            return None;
-        }
-        Err(error) => {
-            count(&wire.shared.metrics.malformed);
-            let _ = wire.problem(ProblemCode::Malformed, None, error.to_string()).await;
-            return None;
-        }
-    };
-    let token = hello.token.take();
-    let wrong = token.is_some();
-    let shown = match (shown, token) {
-        (Shown::Nothing, Some(token)) => wire.shared.tokens.kind_of(&token).map_or(Shown::Nothing, Shown::Token),
-        (shown, _) => shown,
-    };
-    if !shown.opens(hello.role) {
-        let words = match (hello.role, shown) {
-            (Role::Peer, _) => "this version takes no peers".to_owned(),
-            (_, Shown::Nothing) if wrong => {
-                "this token opens nothing here; the right one is in the file `console.token` or `agent.token` in the server's data folder".to_owned()
-            }
-            (_, Shown::Nothing) => "a token is needed: from the file `console.token` or `agent.token` in the server's data folder".to_owned(),
-            (role, _) => format!("this token is not one for the role `{}`", role.word()),
-        };
-        wire.shared.refusals.say(wire.shared.clock.now(), from, "hello", StatusCode::UNAUTHORIZED, &words);
-        let _ = wire.problem(ProblemCode::Unauthorized, None, words).await;
-        return None;
-    }
-    if hello.zstd && wire.encoding == Encoding::MessagePack {
-        wire.encoding = Encoding::Zstd;
-    }
-    let head = wire.shared.log.head();
-    let welcome = Welcome {
-        protocol: PROTOCOL.min(hello.protocol),
-        origin: head.origin,
-        incarnation: head.incarnation,
-        name: wire.shared.name.clone(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        now: wire.shared.clock.now(),
-        env: wire.shared.env.clone(),
-        claim_every: wire.shared.claim_every.into(),
-        head: head.sequence,
-        base: head.base,
-        keeps_marks: true,
-    };
-    wire.say(&ToClient::Welcome(welcome)).await.ok()?;
-    Some(hello)
 }
 
 /// A subscription that runs.
@@ -284,6 +210,8 @@ struct Rate {
 struct Session {
     wire: Wire,
     hello: Hello,
+    /// By what key it came in, and whether that still stands.
+    key: Option<(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>)>,
     stream: Option<Stream>,
     asks: Asks,
     sifts: Sifts,
@@ -312,6 +240,9 @@ impl Session {
                 frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
                 marks = marks::next(&mut self.marks) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_readings(&mut self.readings) => self.tell_readings(frame).await?,
+                () = taken_away(&mut self.key) => {
+                    return self.wire.problem(ProblemCode::Unauthorized, None, "this key was taken out of the server's authorized_keys").await;
+                }
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
@@ -340,6 +271,7 @@ impl Session {
         };
         match (message, self.hello.role) {
             (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
+            (ToServer::Handshake(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "the handshake is over").await,
             (ToServer::Hello(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "hello was said already").await,
             (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
             (ToServer::History(ask), Role::Console) if ask.filter.is_some() => self.sifts.history(&mut self.wire, &ask).await,
@@ -351,7 +283,11 @@ impl Session {
                 Ok(())
             }
             (ToServer::ReadMarks(said), Role::Console) => self.read_marks(said.marks).await,
-            (ToServer::Do(request), Role::Console) => {
+            (ToServer::Do(mut request), Role::Console) => {
+                if let Some((holder, _)) = &self.key {
+                    // Whose key it is, and not what the console says.
+                    request.by = Person::new(&holder.name);
+                }
                 let core = self.wire.shared.core.clone();
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
@@ -619,6 +555,18 @@ impl Session {
 /// Whether a reader wants this event. What cannot be read is passed on: leaving it out would hide it.
 fn matches(filter: Option<&Filter>, server: &str, bytes: &bytes::Bytes) -> bool {
     filter.is_none_or(|filter| EventBytes(bytes.clone()).decode().map_or(true, |event| filter.matches(&OnServer { subject: &event, server })))
+}
+
+/// Waits until the key that somebody came in by is no longer theirs.
+async fn taken_away(key: &mut Option<(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>)>) {
+    match key {
+        Some((holder, keys)) => {
+            if keys.wait_for(|keys| keys.holder(&holder.key) != Some(holder)).await.is_err() {
+                std::future::pending().await
+            }
+        }
+        None => std::future::pending().await,
+    }
 }
 
 async fn until_stopping(stopping: &mut watch::Receiver<bool>) {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::openssh::{KeyFile, fresh};
 use super::private::{KeyError, read_private, write_private};
 use super::public::PublicKey;
+use super::signer::Signer;
 use crate::model::id::Origin;
 
 /// The private key stays within; nothing prints it.
@@ -45,6 +46,11 @@ impl ServerKey {
     pub fn public(&self) -> Result<PublicKey, KeyError> {
         PublicKey::from_bytes(self.signing.verifying_key().to_bytes())
             .map_err(|error| KeyError::new(Path::new("the server's key"), error, "Restore it from a backup"))
+    }
+
+    /// With what the server proves itself.
+    pub fn signer(&self) -> Result<Signer, KeyError> {
+        self.public().map(|public| Signer::held(self.signing.clone(), public))
     }
 
     /// The first 16 bytes of the SHA-256 of the public key.

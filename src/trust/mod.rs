@@ -1,15 +1,26 @@
-//! Who is who: Ed25519 keys in OpenSSH's format for persons and servers, and tokens that stand in for
-//! grants. Both lie in files that only their owner can read.
+//! Who is who: Ed25519 keys in OpenSSH's format for persons, agents and servers, the handshake that proves
+//! them, the files that say whose they are, and tokens that stand in for grants.
 
+pub mod authorized;
+pub mod handshake;
 pub mod key;
+pub mod known_servers;
 pub mod openssh;
 mod private;
+pub mod proving;
 pub mod public;
+pub mod signer;
+pub mod ssh_agent;
+mod sshsig;
 pub mod token;
 pub mod words;
 
+pub use authorized::{AuthorizedKeys, Holder};
 pub use key::ServerKey;
+pub use known_servers::KnownServers;
 pub use openssh::KeyFile;
 pub use private::KeyError;
+pub use proving::{NotProved, Proving};
 pub use public::{NoKey, PublicKey};
+pub use signer::Signer;
 pub use token::{Token, TokenKind, Tokens};

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::{LineEnding, PrivateKey};
+use ssh_key::{Kdf, LineEnding, PrivateKey};
 
 use super::private::{KeyError, private_folder, read_private, write_private};
 use super::public::{NoKey, PublicKey};
+use super::signer::Signer;
 
 /// A private key's file, read. The public half is known even while a passphrase guards the other.
 pub struct KeyFile {
@@ -56,6 +57,25 @@ impl KeyFile {
         self.key.is_encrypted()
     }
 
+    /// What signs with it, when nothing guards it.
+    pub fn signer(&self) -> Result<Signer, KeyError> {
+        self.signing().map(|signing| Signer::held(signing, self.public))
+    }
+
+    /// What signs with it, by its passphrase. `None`: that is not it.
+    pub fn unlock(&self, passphrase: &[u8]) -> Result<Option<Signer>, KeyError> {
+        if let Kdf::Bcrypt { rounds, .. } = self.key.kdf()
+            && *rounds > MOST_ROUNDS
+        {
+            let why = format!("its passphrase is to be stretched {rounds} times, and more than {MOST_ROUNDS} would hold you up");
+            return Err(KeyError::new(&self.path, why, "`ssh-keygen -p -a 24` writes it anew"));
+        }
+        match self.key.decrypt(passphrase) {
+            Ok(key) => KeyFile { path: self.path.clone(), public: self.public, comment: String::new(), key }.signer().map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The key itself, when nothing guards it.
     pub(super) fn signing(&self) -> Result<SigningKey, KeyError> {
         match self.key.key_data() {
@@ -67,6 +87,9 @@ impl KeyFile {
         }
     }
 }
+
+/// How often a passphrase may be stretched: ssh-keygen does it 24 times, careful people 100 times.
+const MOST_ROUNDS: u32 = 1_000;
 
 const DAMAGED: &str = "Restore the file from a backup";
 const OTHER_KIND: &str = "Make one with `ssh-keygen -t ed25519`, or name another file";
@@ -93,7 +116,7 @@ fn refused(path: &Path, text: &str, error: &ssh_key::Error) -> KeyError {
         ("-----BEGIN OPENSSH PRIVATE KEY-----", Error::AlgorithmUnsupported { algorithm }) => {
             say(&format!("this is a key of the kind {algorithm}, and midwatch takes Ed25519 keys alone"), OTHER_KIND)
         }
-        ("-----BEGIN OPENSSH PRIVATE KEY-----", Error::AlgorithmUnknown) => {
+        ("-----BEGIN OPENSSH PRIVATE KEY-----", Error::AlgorithmUnknown | Error::Encoding(ssh_key::encoding::Error::Label(_))) => {
             say("its kind, or the cipher that guards it, is none that midwatch knows", "`ssh-keygen -p -Z aes256-ctr` guards it with a common one")
         }
         ("-----BEGIN OPENSSH PRIVATE KEY-----", _) => say(&format!("this key is damaged or cut short ({error})"), DAMAGED),

@@ -127,6 +127,7 @@ fn unpack(bytes: Bytes, most: usize) -> Result<Bytes, WireError> {
 fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
     let events = |events: Vec<Borrowed<'_>>| events.into_iter().map(|event| EventBytes(frame.slice_ref(event.0))).collect();
     match message {
+        ToClient::Handshake(raw) => ToClient::Handshake(raw),
         ToClient::Welcome(welcome) => ToClient::Welcome(welcome),
         ToClient::Snapshot(s) => {
             ToClient::Snapshot(Snapshot { incarnation: s.incarnation, head: s.head, base: s.base, why: s.why, world: s.world, events: events(s.events) })

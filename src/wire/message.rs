@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event_bytes::EventBytes;
+use super::raw::Raw;
 use crate::model::health::Health;
 use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
 use crate::model::intent::{Refusal, Request};
@@ -19,6 +20,8 @@ use crate::model::world::World;
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToServer {
+    /// Before all else, where the sub-protocol is the one with keys: the client's part of the handshake.
+    Handshake(Raw),
     /// First of all: who is there.
     Hello(Hello),
     /// From now on, tell me what happens.
@@ -218,6 +221,8 @@ pub struct Pong {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToClient<E = EventBytes> {
+    /// The server's part of the handshake.
+    Handshake(Raw),
     Welcome(Welcome),
     Snapshot(Snapshot<E>),
     Batch(Batch<E>),

@@ -10,13 +10,18 @@ mod event_bytes;
 pub mod glimpse;
 mod message;
 pub mod peek;
+mod raw;
 
 pub use codec::{Encoding, WireError};
 pub use event_bytes::{EventBytes, decode_event};
 pub use message::*;
+pub use raw::Raw;
 
 /// The sub-protocol of the WebSocket, and the version that [`Hello`] names.
 pub const SUBPROTOCOL: &str = "midwatch.v1";
+/// The same, begun with a handshake: a client that offers both, this one first, is told by what the
+/// server chooses whether it knows keys.
+pub const SUBPROTOCOL_KEYS: &str = "midwatch.v1+keys";
 /// The version of the messages. A server answers a higher one with its own; both then speak the lower.
 pub const PROTOCOL: u32 = 1;
 /// Where the WebSocket is.

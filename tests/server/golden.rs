@@ -257,6 +257,15 @@ fn golden_files_are_read_and_written_as_ever() {
     holds("batch-past", &past(), |frame| decode_to_client(frame).unwrap());
 }
 
+/// The handshake's messages, of their real sizes.
+#[test]
+fn the_handshake_is_read_and_written_as_ever() {
+    let bytes = |length: usize| Raw((0..=255).cycle().take(length).collect());
+    holds("handshake-opening", &ToServer::Handshake(bytes(midwatch::trust::handshake::OPENING)), |frame| decode_to_server(frame).unwrap());
+    holds("handshake-reply", &ToClient::<EventBytes>::Handshake(bytes(midwatch::trust::handshake::REPLY)), |frame| decode_to_client(frame).unwrap());
+    holds("handshake-proof", &ToServer::Handshake(bytes(midwatch::trust::handshake::PROOF)), |frame| decode_to_server(frame).unwrap());
+}
+
 /// What came later has golden files of its own: the ones before stay as they were.
 #[test]
 fn history_may_be_asked_for_with_a_filter() {

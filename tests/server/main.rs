@@ -4,6 +4,7 @@
 mod golden;
 mod health;
 mod history;
+mod keys;
 mod limits;
 mod marks;
 mod open;

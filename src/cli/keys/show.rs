@@ -108,12 +108,12 @@ fn other(file: &Path) -> Result<Shown, Failure> {
     Ok(Shown { title, file, public: key.public, guarded: Some(key.is_guarded()), comment: key.comment, made: false })
 }
 
-fn failed(error: KeyError) -> Failure {
+pub(super) fn failed(error: KeyError) -> Failure {
     Failure::failed(error.to_string(), "")
 }
 
 /// Whose key it is, as ssh writes it: `kim@laptop`.
-fn comment(person: &str) -> String {
+pub(super) fn comment(person: &str) -> String {
     let host = rustix::system::uname();
     let plain = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')).take(60).collect() };
     format!("{}@{}", plain(person), plain(&host.nodename().to_string_lossy()))

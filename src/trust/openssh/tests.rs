@@ -121,3 +121,48 @@ fn whatever_byte_of_a_key_is_wrong_it_is_refused_or_the_same_key() {
         }
     }
 }
+
+#[test]
+fn a_passphrase_opens_what_it_guards_and_another_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    keygen(&["-t", "ed25519", "-q", "-a", "2", "-N", "correct horse", "-C", "kim", "-f", path.to_str().unwrap()]);
+    let key = KeyFile::read(&path).unwrap().unwrap();
+    assert!(key.is_guarded() && key.signer().err().unwrap().to_string().contains("a passphrase guards it"));
+    assert_eq!(key.unlock(b"battery staple").unwrap(), None);
+    assert_eq!(key.unlock(b"").unwrap(), None);
+    assert_eq!(key.unlock(b"correct horse").unwrap().unwrap().public(), key.public);
+    // The ciphers that ssh-keygen offers.
+    for cipher in ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-cbc"] {
+        keygen(&["-p", "-q", "-a", "2", "-P", "correct horse", "-N", "correct horse", "-Z", cipher, "-f", path.to_str().unwrap()]);
+        let key = KeyFile::read(&path).unwrap().unwrap();
+        assert_eq!(key.unlock(b"correct horse").unwrap().unwrap().public(), key.public, "{cipher}");
+    }
+}
+
+/// A file that takes a day to open, and one guarded by what nobody knows.
+#[test]
+fn b1_a_bomb_of_rounds_is_refused_at_once() {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    keygen(&["-t", "ed25519", "-q", "-a", "2", "-N", "x", "-f", path.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let bytes = engine.decode(text.lines().filter(|line| !line.starts_with('-')).collect::<String>()).unwrap();
+    let bent = |from: &[u8], to: &[u8]| {
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        let mut out = bytes.clone();
+        out.splice(at..at + from.len(), to.iter().copied());
+        let body = engine.encode(out);
+        let lines: Vec<&str> = body.as_bytes().chunks(70).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        private(&path, &format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n", lines.join("\n")));
+    };
+    let salt_and_rounds = bytes.windows(6).position(|window| window == b"bcrypt").unwrap() + 6 + 4 + 4;
+    let salt: Vec<u8> = bytes[salt_and_rounds..salt_and_rounds + 16].to_vec();
+    bent(&[salt.clone(), vec![0, 0, 0, 2]].concat(), &[salt, vec![0xff; 4]].concat());
+    let words = KeyFile::read(&path).unwrap().unwrap().unlock(b"x").err().unwrap().to_string();
+    assert!(words.contains("stretched 4294967295 times"), "{words}");
+    bent(b"aes256-ctr", b"rot13--ctr");
+    assert!(error(&path).contains("the cipher that guards it"), "{}", error(&path));
+}

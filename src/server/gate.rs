@@ -1,0 +1,121 @@
+//! Who comes in by a key: the server's own, with which it proves itself, and the file of those that it
+//! lets in. The file is looked at for every handshake and every other second, so that a key that was
+//! taken out of it is out, with all its connections.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::trust::{AuthorizedKeys, Holder, PublicKey, Signer};
+
+/// How often the file is looked at while nobody comes.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub struct Gate {
+    /// None: this server proves nothing and takes no proof (in simulations).
+    signer: Option<Signer>,
+    file: Option<PathBuf>,
+    /// Tokens open nothing for consoles and agents on TCP.
+    required: bool,
+    seen: Mutex<Option<Stamp>>,
+    keys: watch::Sender<Arc<AuthorizedKeys>>,
+}
+
+/// By what one sees that a file is another than it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    mode: u32,
+    written: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// `None`: there is no such file.
+    fn of(path: &Path) -> Option<Stamp> {
+        let of = std::fs::metadata(path).ok()?;
+        Some(Stamp {
+            file: (of.dev(), of.ino()),
+            size: of.size(),
+            mode: of.mode(),
+            written: (of.mtime(), of.mtime_nsec()),
+            changed: (of.ctime(), of.ctime_nsec()),
+        })
+    }
+}
+
+impl Gate {
+    /// Nobody comes in by a key.
+    pub fn none() -> Gate {
+        Gate { signer: None, file: None, required: false, seen: Mutex::new(None), keys: watch::Sender::default() }
+    }
+
+    /// Those come in whose keys stand in `file`. `required`: nobody else does, on TCP.
+    pub fn new(signer: Signer, file: PathBuf, required: bool) -> Gate {
+        let gate = Gate { signer: Some(signer), file: Some(file), required, ..Gate::none() };
+        gate.look();
+        gate
+    }
+
+    /// With what this server proves itself.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
+    }
+
+    pub fn requires_keys(&self) -> bool {
+        self.required
+    }
+
+    /// Who holds this key, by the file as it is now.
+    pub fn holder(&self, key: &PublicKey) -> Option<Arc<Holder>> {
+        self.look();
+        self.keys.borrow().holder(key).cloned()
+    }
+
+    /// The keys, whenever they change.
+    pub fn follow(&self) -> watch::Receiver<Arc<AuthorizedKeys>> {
+        self.keys.subscribe()
+    }
+
+    /// Reads the file again if it is another than it was. What cannot be read lets nobody in.
+    fn look(&self) {
+        let Some(path) = &self.file else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the file is read: should it change meanwhile, the next look sees that.
+        let stamp = Stamp::of(path);
+        if *seen == stamp {
+            return;
+        }
+        *seen = stamp;
+        let keys = AuthorizedKeys::load(path).unwrap_or_else(|error| {
+            tracing::error!(%error, "nobody is let in by a key");
+            AuthorizedKeys::default()
+        });
+        for mistake in &keys.mistakes {
+            tracing::warn!(file = %path.display(), mistake, "an authorized key was passed over");
+        }
+        tracing::info!(file = %path.display(), keys = keys.len(), "authorized keys were read");
+        self.keys.send_replace(Arc::new(keys));
+    }
+
+    /// Looks now and then, as long as anybody needs this gate.
+    pub fn keep_looking(self: &Arc<Gate>) {
+        if self.file.is_none() {
+            return;
+        }
+        let gate = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                match gate.upgrade() {
+                    Some(gate) => gate.look(),
+                    None => return,
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,199 @@
+//! The first words of a connection: perhaps a handshake, then hello and welcome. Until it is over
+//! nothing else is heard, nothing is believed, and everything is short and in time (N6).
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use tokio::time::Instant;
+
+use super::metrics::count;
+use super::session::Wire;
+use crate::trust::handshake::{self, Binding, Peer};
+use crate::trust::{Holder, TokenKind};
+use crate::wire::codec::{Frame, decode_to_server};
+use crate::wire::{Encoding, Hello, PROTOCOL, Problem, ProblemCode, Raw, Role, ToClient, ToServer, Welcome};
+
+/// What a connection has shown so far.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// It came through a socket that only its owner can open.
+    Owner,
+    Token(TokenKind),
+    /// It proved a key that is authorized.
+    Key(Arc<Holder>),
+    Nothing,
+}
+
+impl Shown {
+    fn opens(&self, role: Role) -> bool {
+        match (self, role) {
+            (Shown::Owner, _) | (Shown::Token(TokenKind::Console), Role::Console) | (Shown::Token(TokenKind::Agent), Role::Agent) => true,
+            (Shown::Key(holder), role) => holder.role == role,
+            (Shown::Token(_) | Shown::Nothing, Role::Console | Role::Agent | Role::Peer) => false,
+        }
+    }
+}
+
+/// A frame before anybody is known. Names and tokens are short.
+const LARGEST: usize = 8 << 10;
+
+/// Waits for the first messages, and answers them. `keys`: the client chose the sub-protocol that begins
+/// with a handshake. `None`: the connection ended, with words where there was somebody to hear them.
+pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str) -> Option<(Hello, Shown)> {
+    let deadline = Instant::now() + wire.shared.limits.handshake;
+    let peer = if keys { Some(meet(wire, from, deadline).await?) } else { None };
+    let mut hello = match first(wire, deadline, "hello").await? {
+        ToServer::Hello(hello) => hello,
+        _ => {
+            let words = if keys { "after the handshake comes `hello`" } else { "the first message must be `hello`" };
+            let _ = wire.problem(ProblemCode::Forbidden, None, words).await;
+            return None;
+        }
+    };
+    match letting_in(wire, shown, peer, &mut hello) {
+        Ok(shown) => {
+            if hello.zstd && wire.encoding() == Encoding::MessagePack {
+                wire.set_encoding(Encoding::Zstd);
+            }
+            welcome(wire, &hello).await?;
+            Some((hello, shown))
+        }
+        Err(words) => {
+            refuse(wire, from, "hello", words).await;
+            None
+        }
+    }
+}
+
+/// Both prove their keys. Whose this one is, nobody has asked yet.
+async fn meet(wire: &mut Wire, from: &str, deadline: Instant) -> Option<Peer> {
+    let gate = wire.shared.gate.clone();
+    let (Some(own), Some(nonce)) = (gate.signer(), handshake::nonce()) else {
+        let _ = wire.problem(ProblemCode::Unavailable, None, "this server cannot prove itself now").await;
+        return None;
+    };
+    let opening = said(wire, deadline).await?;
+    let answered = handshake::Server::answer(own, nonce, Binding::None, Instant::now().into_std(), deadline.into_std(), &opening);
+    let (server, reply) = match answered {
+        Ok(answer) => answer,
+        Err(why) => {
+            refuse(wire, from, "handshake", why.to_string()).await;
+            return None;
+        }
+    };
+    wire.say(&ToClient::Handshake(Raw(reply))).await.ok()?;
+    let proof = said(wire, deadline).await?;
+    match server.finish(Instant::now().into_std(), &proof) {
+        Ok(peer) => Some(peer),
+        Err(why) => {
+            refuse(wire, from, "handshake", why.to_string()).await;
+            None
+        }
+    }
+}
+
+/// The next message of a handshake.
+async fn said(wire: &mut Wire, deadline: Instant) -> Option<Vec<u8>> {
+    match first(wire, deadline, "handshake").await? {
+        ToServer::Handshake(Raw(bytes)) => Some(bytes),
+        _ => {
+            let _ = wire.problem(ProblemCode::Forbidden, None, "the handshake comes before everything else").await;
+            None
+        }
+    }
+}
+
+/// A message of one who is not known yet. Whatever is wrong with it, it was the last.
+async fn first(wire: &mut Wire, deadline: Instant, what: &str) -> Option<ToServer> {
+    let frame = match tokio::time::timeout_at(deadline, wire.next()).await {
+        Ok(frame) => frame.ok()?,
+        Err(_) => {
+            let words = format!("no {what} within {} s", wire.shared.limits.handshake.as_secs());
+            let _ = wire.problem(ProblemCode::Limit, None, words).await;
+            return None;
+        }
+    };
+    if matches!(frame, Frame::Text(_)) {
+        wire.set_encoding(Encoding::Json);
+    }
+    if frame.len() > LARGEST {
+        let _ = wire.problem(ProblemCode::Limit, None, format!("before hello a message has {LARGEST} bytes at most")).await;
+        return None;
+    }
+    match decode_to_server(&frame) {
+        Ok(message) => Some(message),
+        Err(error) => {
+            count(&wire.shared.metrics.malformed);
+            let _ = wire.problem(ProblemCode::Malformed, None, error.to_string()).await;
+            None
+        }
+    }
+}
+
+/// What opens the door, or why nothing does. Who comes by a key has its holder's name from here on.
+fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) -> Result<Shown, String> {
+    if let Some(peer) = peer
+        && peer.role != hello.role
+    {
+        return Err(format!("the handshake was for the role `{}`, and hello says `{}`", peer.role.word(), hello.role.word()));
+    }
+    let gate = &wire.shared.gate;
+    let token = hello.token.take();
+    let wrong = token.is_some();
+    let shown = match (shown, peer.and_then(|peer| gate.holder(&peer.key)), token) {
+        (Shown::Nothing | Shown::Token(_), Some(holder), _) => Shown::Key(holder),
+        (Shown::Nothing, None, Some(token)) => wire.shared.tokens.kind_of(&token).map_or(Shown::Nothing, Shown::Token),
+        (shown, _, _) => shown,
+    };
+    let words = match (hello.role, &shown, peer) {
+        (Role::Console | Role::Agent, Shown::Token(_), _) if gate.requires_keys() => {
+            "this server lets nobody in by a token: it requires a key that stands in its authorized_keys (`midwatch keys show` prints yours)".to_owned()
+        }
+        (role, Shown::Key(holder), _) if holder.role != role => {
+            format!("this key is the {} `{}`'s, and not one for the role `{}`", holder.role.word(), holder.name, role.word())
+        }
+        (Role::Agent, Shown::Key(holder), _) if holder.name != hello.name => format!("this key is agent `{}`'s, and not `{}`'s", holder.name, hello.name),
+        (role, shown, _) if shown.opens(role) => {
+            if let Shown::Key(holder) = shown {
+                hello.name = holder.name.clone();
+            }
+            return Ok(shown.clone());
+        }
+        (Role::Peer, _, _) => "this version takes no peers".to_owned(),
+        (_, Shown::Nothing, Some(peer)) => format!(
+            "the key {} is not in this server's authorized_keys; `midwatch keys show` prints the line that its operator adds there{}",
+            peer.key,
+            if wrong { ", and the token opens nothing either" } else { "" }
+        ),
+        (_, Shown::Nothing, None) if wrong => {
+            "this token opens nothing here; the right one is in the file `console.token` or `agent.token` in the server's data folder".to_owned()
+        }
+        (_, Shown::Nothing, None) => "a token is needed: from the file `console.token` or `agent.token` in the server's data folder".to_owned(),
+        (role, _, _) => format!("this token is not one for the role `{}`", role.word()),
+    };
+    Err(words)
+}
+
+/// Says why, here and there.
+async fn refuse(wire: &mut Wire, from: &str, route: &str, words: String) {
+    wire.shared.refusals.say(wire.shared.clock.now(), from, route, StatusCode::UNAUTHORIZED, &words);
+    let _ = wire.say(&ToClient::Problem(Problem { code: ProblemCode::Unauthorized, words, id: None })).await;
+}
+
+async fn welcome(wire: &mut Wire, hello: &Hello) -> Option<()> {
+    let head = wire.shared.log.head();
+    let welcome = Welcome {
+        protocol: PROTOCOL.min(hello.protocol),
+        origin: head.origin,
+        incarnation: head.incarnation,
+        name: wire.shared.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        now: wire.shared.clock.now(),
+        env: wire.shared.env.clone(),
+        claim_every: wire.shared.claim_every.into(),
+        head: head.sequence,
+        base: head.base,
+        keeps_marks: true,
+    };
+    wire.say(&ToClient::Welcome(welcome)).await.ok()
+}

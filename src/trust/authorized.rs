@@ -1,0 +1,191 @@
+//! Whose keys a server lets in: OpenSSH's `authorized_keys`, one key a line, with the name that goes with
+//! it. It stands in for grants until there are such: a key opens what the token of its kind opens.
+//!
+//! ```text
+//! ssh-ed25519 AAAA… kim                     a person; the comment is the name
+//! name="Kim Lee" ssh-ed25519 AAAA… laptop   the same, with a name of its own
+//! agent="web-1" ssh-ed25519 AAAA…           an agent, and what it may speak for
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::private::{KeyError, read_own};
+use super::public::PublicKey;
+use crate::wire::Role;
+
+/// Who holds a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holder {
+    pub key: PublicKey,
+    pub role: Role,
+    /// The person's or the agent's name, which stands beside all that they do.
+    pub name: Arc<str>,
+}
+
+/// The keys of one file, as it was read.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuthorizedKeys {
+    holders: BTreeMap<PublicKey, Arc<Holder>>,
+    /// Lines that let nobody in, with their numbers and what is wrong with them.
+    pub mistakes: Vec<String>,
+}
+
+impl AuthorizedKeys {
+    /// Reads the file, which nobody but its owner may write. None there is nobody's.
+    pub fn load(path: &Path) -> Result<AuthorizedKeys, KeyError> {
+        Ok(AuthorizedKeys::parse(&read_own(path)?.unwrap_or_default()))
+    }
+
+    /// A line that is not understood whole lets nobody in; the others count.
+    pub fn parse(text: &str) -> AuthorizedKeys {
+        let mut out = AuthorizedKeys::default();
+        for (place, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match holder(line) {
+                Ok(holder) if out.holders.contains_key(&holder.key) => out.mistakes.push(format!("line {}: this key stands above already", place + 1)),
+                Ok(holder) => {
+                    out.holders.insert(holder.key, Arc::new(holder));
+                }
+                Err(why) => out.mistakes.push(format!("line {}: {why}", place + 1)),
+            }
+        }
+        out
+    }
+
+    /// Who holds this key.
+    pub fn holder(&self, key: &PublicKey) -> Option<&Arc<Holder>> {
+        self.holders.get(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.holders.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.holders.is_empty()
+    }
+}
+
+fn holder(line: &str) -> Result<Holder, String> {
+    let bare = ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind));
+    let (options, rest) = if bare { ("", line) } else { split_options(line)? };
+    let (key, comment) = PublicKey::read(rest).map_err(|why| why.to_string())?;
+    let (mut person, mut agent) = (None, None);
+    let mut left = options;
+    while !left.is_empty() {
+        // `name="…"`, and a comma before the next one.
+        let (name, after) = left.split_once("=\"").ok_or_else(|| unknown(left))?;
+        let (value, after) = after.split_once('"').ok_or("a quotation mark is missing")?;
+        left = match after.strip_prefix(',') {
+            Some(more) if !more.is_empty() => more,
+            None if after.is_empty() => "",
+            Some(_) | None => return Err("options are divided by a comma, without a space".into()),
+        };
+        let slot = match name {
+            "name" => &mut person,
+            "agent" => &mut agent,
+            other => return Err(unknown(other)),
+        };
+        if slot.replace(value).is_some() {
+            return Err(format!("`{name}` is said twice"));
+        }
+    }
+    let (role, name) = match (person, agent) {
+        (Some(_), Some(_)) => return Err("one key is a person's or an agent's, not both's".into()),
+        (None, Some(agent)) => (Role::Agent, agent),
+        (Some(person), None) => (Role::Console, person),
+        (None, None) => (Role::Console, comment.as_str()),
+    };
+    if !is_name(name) {
+        return Err(format!(
+            "`{}` is no name: letters, digits, spaces and `. _ - + @`, at most 60; say another with name=\"…\"",
+            crate::model::clean::clean_line(name)
+        ));
+    }
+    Ok(Holder { key, role, name: name.into() })
+}
+
+/// A restriction that is not understood is not passed over.
+fn unknown(option: &str) -> String {
+    let word: String = option.split(['=', ',', '"']).next().unwrap_or_default().chars().take(40).collect();
+    format!("`{}` is no option here: name and agent are", crate::model::clean::clean_line(&word))
+}
+
+/// Options end at the first space that is not within quotation marks.
+fn split_options(line: &str) -> Result<(&str, &str), String> {
+    let mut quoted = false;
+    let end = line.char_indices().find(|(_, c)| {
+        quoted ^= *c == '"';
+        !quoted && c.is_ascii_whitespace()
+    });
+    let (options, rest) = end.and_then(|(at, _)| line.split_at_checked(at)).ok_or("this is no public key as OpenSSH writes them")?;
+    Ok((options, rest.trim_start()))
+}
+
+/// Names stand in filters, lists and sentences: no character in them divides those (N9).
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '+' | '@');
+    !name.is_empty() && name.trim() == name && name.chars().count() <= 60 && name.chars().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::signer::Signer;
+    use super::*;
+
+    fn line(seed: u8) -> String {
+        Signer::from_seed([seed; 32]).public().line()
+    }
+
+    fn who(keys: &AuthorizedKeys, seed: u8) -> Option<(Role, String)> {
+        keys.holder(&Signer::from_seed([seed; 32]).public()).map(|holder| (holder.role, holder.name.to_string()))
+    }
+
+    #[test]
+    fn each_key_has_its_name_and_role() {
+        let text = format!("# the team\n\n{} kim\nname=\"Kim Lee\" {} laptop of 2026\nagent=\"web-1\" {}\n", line(1), line(2), line(3));
+        let keys = AuthorizedKeys::parse(&text);
+        assert_eq!((keys.len(), keys.mistakes.len()), (3, 0), "{:?}", keys.mistakes);
+        assert_eq!(who(&keys, 1), Some((Role::Console, "kim".into())));
+        assert_eq!(who(&keys, 2), Some((Role::Console, "Kim Lee".into())));
+        assert_eq!(who(&keys, 3), Some((Role::Agent, "web-1".into())));
+        assert_eq!(who(&keys, 4), None);
+    }
+
+    #[test]
+    fn n9_a_line_that_is_not_understood_whole_lets_nobody_in() {
+        for (text, words) in [
+            (format!("command=\"/bin/true\" {} kim", line(1)), "`command` is no option"),
+            (format!("restrict {} kim", line(1)), "`restrict` is no option"),
+            (format!("cert-authority {} kim", line(1)), "`cert-authority` is no option"),
+            (format!("name=\"kim\",expiry-time=\"20200101\" {} kim", line(1)), "`expiry-time` is no option"),
+            (format!("name=\"kim\",name=\"root\" {}", line(1)), "said twice"),
+            (format!("name=\"kim\",agent=\"web-1\" {}", line(1)), "not both"),
+            (format!("name=\"kim\"x {}", line(1)), "comma"),
+            (format!("name=\"kim {}", line(1)), "no public key"),
+            (format!("name=\"kim,root\" {}", line(1)), "is no name"),
+            (format!("name=\"kim:root\" {}", line(1)), "is no name"),
+            (format!("name=\"\" {}", line(1)), "is no name"),
+            (format!("{} kim,root", line(1)), "is no name"),
+            (format!("{} kim\u{202e}toor", line(1)), "is no name"),
+            (line(1), "is no name"),
+            ("ssh-rsa AAAA kim".into(), "an RSA key"),
+            ("hello".into(), "no public key"),
+        ] {
+            let keys = AuthorizedKeys::parse(&format!("{text}\n{} sam\n", line(2)));
+            assert_eq!((who(&keys, 1), keys.len(), keys.mistakes.len()), (None, 1, 1), "{text}");
+            assert!(keys.mistakes[0].starts_with("line 1: ") && keys.mistakes[0].contains(words), "{text}: {:?}", keys.mistakes);
+        }
+    }
+
+    #[test]
+    fn a_key_has_one_holder() {
+        let keys = AuthorizedKeys::parse(&format!("{} kim\n{} root\n", line(1), line(1)));
+        assert_eq!((who(&keys, 1), keys.mistakes.len()), (Some((Role::Console, "kim".into())), 1));
+    }
+}
