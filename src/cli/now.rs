@@ -81,8 +81,9 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
             }
         } else if !entry.effects.is_empty() {
             let besides = entry.besides(&all);
-            let places = entry.places(&sky, &all).replacen(" in ", if entry.effects.len() == 1 { " alert in " } else { " alerts in " }, 1);
-            table.push(rows::beneath(&format!("└ caused probably: {places}{}{besides}", if besides.is_empty() { "" } else { "; " })));
+            let words = entry.beneath(&sky, &all).replacen(" in ", if entry.effects.len() == 1 { " alert in " } else { " alerts in " }, 1);
+            let words = words.replacen("caused probably ", "caused probably: ", 1);
+            table.push(rows::beneath(&format!("└ {words}{}{besides}", if besides.is_empty() { "" } else { "; " })));
             // Where the reasons are few, they stand here; else `--all` tells each.
             let mut reasons: Vec<String> = beneath.filter_map(|(row, _)| Some(format!("  {} {}", row.name, row.cause.as_ref()?.words(&sky)))).collect();
             let more = reasons.len().saturating_sub(REASONS);

@@ -185,7 +185,12 @@ kinds! {
     "server.unwatched" Unwatched { from: Time, until: Time }
     /// The log was restored or cut back: what others know beyond this point is not in it.
     "server.restored" LogRestored { before: Incarnation, head: Sequence }
-    "config.applied" ConfigApplied {}
+    /// The server's configuration differs from the last one.
+    "config.applied" ConfigApplied {
+        /// All that it says beside its systems, by setting, without secrets; empty: that is as it was.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        settings: BTreeMap<Arc<str>, Arc<str>>,
+    }
     "system.declared" SystemDeclared { spec: SystemSpec }
     "system.removed" SystemRemoved {}
     /// What words mean here: all of them, by name. Those that were declared before and are not among them are gone.

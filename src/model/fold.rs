@@ -12,8 +12,8 @@ use super::episode::{close, count_day, fill};
 use super::event::{
     Actor, AgentJoined, AgentReturned, AgentSilent, AlertAcknowledged, AlertAssigned, AlertChanged, AlertCleared, AlertFlapping, AlertHeld, AlertOpened,
     AlertRefreshed, AlertReleased, AlertSettled, AlertSnoozed, AlertUnacknowledged, AlertUnrefreshed, AlertUnsnoozed, CauseDenied, CauseRestored, CheckChanged,
-    CheckRemoved, ClearReason, Event, GlossaryDeclared, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, RepositoryFollowed, RepositoryRewritten,
-    SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared, Unwatched,
+    CheckRemoved, ClearReason, ConfigApplied, Event, GlossaryDeclared, InventoryChanged, Kind, LogRestored, Note, NoteWithdrawn, RepositoryFollowed,
+    RepositoryRewritten, SilenceGone, SilenceSeen, SourceFailed, SourcePast, SourceRecovered, SystemDeclared, Unwatched,
 };
 use super::id::{EventId, Fingerprint, SystemId};
 use super::system::SystemSpec;
@@ -68,7 +68,16 @@ fn apply(world: &mut World, event: &Event) {
             world.name = started.name.clone();
             world.version = started.version.clone();
         }
-        Kind::ServerStopped(_) | Kind::ConfigApplied(_) | Kind::LogLine(_) => {}
+        Kind::ServerStopped(_) | Kind::LogLine(_) => {}
+        Kind::ConfigApplied(ConfigApplied { settings }) => {
+            if !settings.is_empty() {
+                // The first that is known is no change.
+                if !world.settings.is_empty() && world.settings != *settings {
+                    changes::changed(world, event, DeedKind::Configured);
+                }
+                world.settings = settings.iter().take(World::SETTINGS).map(|(name, value)| (name.clone(), value.clone())).collect();
+            }
+        }
         Kind::Other(other) => {
             if &*other.kind == "action" || other.kind.starts_with("action.") {
                 changes::changed(world, event, DeedKind::Action);
@@ -150,6 +159,9 @@ fn apply(world: &mut World, event: &Event) {
         Kind::AlertCleared(AlertCleared { alert, reason }) => {
             world.open.remove(alert);
             close(world, *alert, event.at, *reason, Some(event));
+            if *reason != ClearReason::Removed {
+                push_bounded(&mut world.cleared, (event.at, *alert), World::CLEARED);
+            }
             if *reason == ClearReason::Resolved {
                 deed(world, event, DeedKind::Resolved, Some(*alert));
             }

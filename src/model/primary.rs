@@ -105,6 +105,12 @@ impl Primary {
         self.record(draft.into_iter().collect(), now)
     }
 
+    /// What the configuration says beside its systems, by setting.
+    pub fn settings(&mut self, settings: &std::collections::BTreeMap<std::sync::Arc<str>, std::sync::Arc<str>>, now: Time) -> Vec<Event> {
+        let draft = decide::configure::settings(&self.world, settings, now);
+        self.record(draft.into_iter().collect(), now)
+    }
+
     /// The systems that the configuration declares, all of them.
     pub fn configure(&mut self, systems: &[SystemSpec], now: Time) -> Vec<Event> {
         let drafts = decide::configure::configure(&self.world, systems, now);

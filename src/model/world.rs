@@ -50,6 +50,12 @@ pub struct World {
     /// The newest commits by repository, so that none is told twice.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub commits: BTreeMap<Arc<str>, VecDeque<Arc<str>>>,
+    /// What cleared last, newest last: effects may still stand under it for a while.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub cleared: VecDeque<(Time, Fingerprint)>,
+    /// What the server's own configuration says, without its systems: by setting.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<Arc<str>, Arc<str>>,
     /// Spans in which nobody watched, newest last.
     pub unwatched: VecDeque<(Time, Time)>,
     /// Of what somebody said that an alert is not caused by it, oldest first; open or not.
@@ -73,6 +79,8 @@ impl World {
     /// Commits that are known by repository, and repositories.
     pub const COMMITS: usize = 1_000;
     pub const REPOSITORIES: usize = 100;
+    pub const CLEARED: usize = 1_000;
+    pub const SETTINGS: usize = 1_000;
     pub const UNWATCHED: usize = 100;
     pub const PAST: usize = 100;
     /// Alerts of which somebody said what they are not caused by, and what was said of each.

@@ -154,6 +154,7 @@ impl Server {
             rules: config.rules.clone(),
             systems: config.system.clone(),
             glossary: config.glossary.clone(),
+            settings: config.settings(),
             retention: config.retention(),
             pace: parts.pace,
             name: name.clone(),

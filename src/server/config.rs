@@ -186,6 +186,48 @@ impl Config {
         wrong
     }
 
+    /// What it says beside its systems and its glossary, by setting, as a change of it is told: without
+    /// secrets, and of rules that are long only that they differ.
+    pub fn settings(&self) -> BTreeMap<Arc<str>, Arc<str>> {
+        let mut out: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+        let mut add = |name: String, value: String| drop(out.insert(name.into(), value.into()));
+        if let Ok(serde_json::Value::Object(rules)) = serde_json::to_value(&self.rules) {
+            for (name, value) in rules {
+                let words = |value: &serde_json::Value| {
+                    let span = value.as_str().and_then(|text| text.parse::<Span>().ok());
+                    span.map_or_else(|| value.as_str().map_or_else(|| value.to_string(), str::to_owned), |span| span.to_string())
+                };
+                let value = match &value {
+                    serde_json::Value::Array(list) => list.iter().map(words).collect::<Vec<_>>().join(" "),
+                    other => words(other),
+                };
+                add(format!("rules.{name}"), value);
+            }
+        }
+        let kept = |span: Option<Span>| span.map_or_else(|| "for ever".to_owned(), |span| span.to_string());
+        add("retention.keep".into(), kept(self.retention.keep));
+        for kind in &self.retention.kind {
+            add(format!("retention of {}", kind.name), kept(kind.keep));
+        }
+        add("mapping rules".into(), many(self.map.len(), &self.map));
+        add("redact".into(), self.redact.as_ref().map_or_else(|| "as by custom".to_owned(), |labels| many(labels.len(), labels)));
+        if let Some(labels) = &self.intake.replica_labels {
+            add("intake.replica_labels".into(), labels.iter().map(|label| &**label).collect::<Vec<_>>().join(" "));
+        }
+        for token in &self.intake.token {
+            add(format!("intake token {}", token.name), "is taken".into());
+        }
+        for source in &self.source {
+            let words = format!("{} every {}, settle {}, backfill {}", source.kind, source.interval, source.settle, source.backfill);
+            add(format!("source {}", source.id()), words);
+        }
+        for repository in &self.repository {
+            let words = format!("{}, {}", repository.branch.as_deref().unwrap_or("what is checked out"), many(repository.paths.len(), &repository.paths));
+            add(format!("repository {}", repository.name()), words);
+        }
+        out
+    }
+
     pub fn name(&self) -> Arc<str> {
         self.name.clone().unwrap_or_else(|| {
             let host = rustix::system::uname();
@@ -204,6 +246,13 @@ impl Config {
     pub fn retention(&self) -> Retention {
         Retention { keep: self.retention.keep, kinds: self.retention.kind.iter().map(|kind| (kind.name.clone(), kind.keep)).collect() }
     }
+}
+
+/// So many of them, and a mark by which others are told apart: nobody reads what they are from it.
+fn many(count: usize, them: &impl fmt::Debug) -> String {
+    // FNV-1a: stable over versions of Rust.
+    let hash = format!("{them:?}").bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    if count == 0 { "none".to_owned() } else { format!("{count} ({:04x})", hash >> 48) }
 }
 
 #[cfg(test)]
@@ -247,6 +296,23 @@ mod tests {
         assert_eq!(error, "s.toml:4:6: the system `a` is declared twice");
         let error = Config::parse("listen = \"0.0.0.0:80\"", "s.toml").unwrap_err().to_string();
         assert!(error.starts_with("s.toml:1:10:") && error.contains("loopback alone"), "{error}");
+    }
+
+    #[test]
+    fn what_a_configuration_says_is_known_by_setting_and_without_its_secrets() {
+        let text = |more: &str| {
+            format!("[rules]\nattempts_are = 3\n[[source]]\nkind = \"prometheus\"\nname = \"prom\"\nurl = \"http://p:9090\"\ntoken = \"hunter22\"\n{more}")
+                .replace("attempts_are = 3", "grace = \"2m\"")
+        };
+        let settings = |more: &str| Config::parse(&text(more), "s.toml").unwrap().settings();
+        let one = settings("[[map]]\nsystem = \"shop/{job}\"\nmatch = ['key=\"hunter22\"']\n");
+        let said = format!("{one:?}");
+        assert!(!said.contains("hunter22") && !said.contains("p:9090"), "{said}");
+        assert_eq!((&*one["rules.grace"], &*one["source prom"]), ("2m", "prometheus every 15s, settle 5m, backfill 90d"));
+        let other = settings("[[map]]\nsystem = \"shop/{app}\"\n");
+        let differs: Vec<&str> = one.iter().filter(|(name, value)| other.get(*name) != Some(value)).map(|(name, _)| &**name).collect();
+        assert_eq!(differs, ["mapping rules"]);
+        assert!(one["mapping rules"].starts_with("1 ("), "{said}");
     }
 
     #[test]

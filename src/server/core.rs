@@ -167,6 +167,8 @@ pub struct CoreParts {
     pub systems: Vec<SystemSpec>,
     /// What words mean to the team.
     pub glossary: std::collections::BTreeMap<Arc<str>, Arc<str>>,
+    /// What the configuration says beside that, by setting, without secrets.
+    pub settings: std::collections::BTreeMap<Arc<str>, Arc<str>>,
     pub retention: Retention,
     pub pace: Pace,
     pub name: Arc<str>,
@@ -273,6 +275,8 @@ impl Task {
         events.extend(self.primary.configure(&systems, now));
         let glossary = std::mem::take(&mut self.parts.glossary);
         events.extend(self.primary.glossary(&glossary, now));
+        let settings = std::mem::take(&mut self.parts.settings);
+        events.extend(self.primary.settings(&settings, now));
         self.append(events, Vec::new(), now);
         while let Some(flight) = self.flights.pop_front() {
             let Flight { landing, from, to, rows, recorded, replies } = flight;

@@ -108,10 +108,15 @@ fn judge(night: &str) -> Judged {
     let seen = worlds.into_values().map(|world| Seen { name: world.name.clone(), world: Arc::new(world), freshness: Freshness::Live { age: Span::ZERO } });
     let sky = Sky::new(seen.collect());
     let rows = rows(&sky, truth.at);
-    let names: BTreeMap<AlertRef, String> =
-        rows.iter().map(|row| (row.alert, format!("{}:{} {}", sky.server(row.server).unwrap().name, row.system.id, row.check))).collect();
+    // What has cleared may still be a cause.
+    let names: BTreeMap<AlertRef, String> = sky
+        .servers
+        .iter()
+        .flat_map(|seen| seen.world.alerts.iter().map(move |(alert, known)| (seen, *alert, known)))
+        .map(|(seen, alert, known)| (AlertRef { origin: seen.world.origin, alert }, format!("{}:{} {}", seen.name, known.system, known.check)))
+        .collect();
     for name in truth.causes.iter().flat_map(|effect| effect.comes_from.iter().chain([&effect.alert])).chain(truth.suspects.iter().map(|guilt| &guilt.alert)) {
-        assert!(names.values().any(|known| known == name), "{night}: no alert {name} is open: {names:?}");
+        assert!(rows.iter().any(|row| names[&row.alert] == *name), "{night}: no alert {name} is open: {names:?}");
     }
     let mut out = Judged { alerts: rows.len(), folding: Score::default(), suspects: Score::default(), faults: Vec::new() };
 

@@ -177,13 +177,13 @@ fn draw_line(state: &State, canvas: &mut Canvas<'_>, line: &Line, area: Rect, y:
                 alert(state, canvas, row, *depth, area, y, columns, selected);
             }
         }
-        LineKind::Effects { places, besides, worst, open } => {
+        LineKind::Effects { words: beneath, besides, worst, open } => {
             let glyphs = canvas.glyphs();
             let fold = if *open { glyphs.unfolded } else { glyphs.folded };
             let mut words: Words = vec![
                 (format!("{} ", glyphs.last_branch), Role::Faint),
                 (format!("{fold} "), Role::Muted),
-                (format!("caused probably {places}"), if selected { Role::Strong } else { Role::Text }),
+                (beneath.clone(), if selected { Role::Strong } else { Role::Text }),
             ];
             // What is folded away does not vanish.
             if !besides.is_empty() {

@@ -1,5 +1,6 @@
 //! What a detail is made of: blocks of lines under a heading each, in two columns where there is room.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ratatui::layout::Rect;
@@ -11,21 +12,21 @@ use super::canvas::{Canvas, Words};
 
 /// A part of a detail: its heading and its lines.
 pub(super) struct Block {
-    title: &'static str,
+    title: Cow<'static, str>,
     lines: Vec<Words>,
     /// Where the links in the first lines lead.
     urls: Vec<Arc<str>>,
 }
 
 impl Block {
-    pub fn new(title: &'static str, lines: Vec<Words>) -> Block {
-        Block { title, lines, urls: Vec::new() }
+    pub fn new(title: impl Into<Cow<'static, str>>, lines: Vec<Words>) -> Block {
+        Block { title: title.into(), lines, urls: Vec::new() }
     }
 
     /// Each line with where it leads.
-    pub fn of_links(title: &'static str, links: impl Iterator<Item = (Words, Arc<str>)>) -> Block {
+    pub fn of_links(title: impl Into<Cow<'static, str>>, links: impl Iterator<Item = (Words, Arc<str>)>) -> Block {
         let (lines, urls) = links.unzip();
-        Block { title, lines, urls }
+        Block { title: title.into(), lines, urls }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -58,7 +59,7 @@ fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
     let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
     let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
     let mut lines: Vec<(&[(String, Role)], &str)> = Vec::new();
-    let headings: Vec<Words> = blocks.iter().map(|block| vec![(block.title.to_owned(), Role::Heading)]).collect();
+    let headings: Vec<Words> = blocks.iter().map(|block| vec![(block.title.to_string(), Role::Heading)]).collect();
     for (place, (block, heading)) in blocks.iter().zip(&headings).enumerate() {
         if place > 0 && spaced {
             lines.push((&[], ""));

@@ -1,16 +1,18 @@
 //! The timeline's strip: how many events there are over the whole span, and where in it one is.
 
+use std::collections::BTreeSet;
+
 use ratatui::layout::Rect;
 
 use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::console::timeline::Stretch;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 
 use super::canvas::Canvas;
 
-/// The whole span with its counts, where one is in it, and the bookmarks.
+/// The whole span with its counts, where one is in it, and the bookmarks; on the line below, where something changed.
 pub fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let Some((stretch, known)) = state.strip_shown() else { return };
     let last = stretch.until.min(state.present.max(stretch.from));
@@ -53,6 +55,9 @@ pub fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             canvas.text(x + column, area.y, 1, canvas.glyphs().bookmark, Role::Bookmark);
         }
     }
+    changes(state, canvas, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }, from_wide, |at| {
+        column(at).filter(|_| at >= stretch.from && at <= last)
+    });
     // Where one is.
     let here = state.timeline.slot(state.panes.timeline.selected).map(|slot| slot.at);
     for column in here.into_iter().chain(state.timeline.ends_at()).filter_map(column) {
@@ -60,6 +65,24 @@ pub fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         if let Some(cell) = canvas.buffer.cell_mut((x + column, area.y)) {
             cell.set_style(style);
         }
+    }
+}
+
+/// A mark below the strip wherever something changed: a deployment, a commit, a configuration. It begins after `left` columns.
+fn changes(state: &State, canvas: &mut Canvas<'_>, area: Rect, left: u16, column: impl Fn(Time) -> Option<u16>) {
+    if area.height == 0 {
+        return;
+    }
+    let mut columns: BTreeSet<u16> = BTreeSet::new();
+    for (server, seen) in state.sky.servers.iter().enumerate() {
+        let shift = Span::from_micros(state.timeline.shift(server));
+        columns.extend(seen.world.all_changes().filter_map(|deed| column(deed.at.plus(shift))));
+    }
+    if !columns.is_empty() {
+        canvas.text(area.x, area.y, left.saturating_sub(1), "changes", Role::Muted);
+    }
+    for column in columns {
+        canvas.text(area.x + left + column, area.y, 1, canvas.glyphs().change, Role::HistoryNew);
     }
 }
 

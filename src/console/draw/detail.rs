@@ -1,10 +1,14 @@
 //! What stands around the selected alert: when and what, what changed before, who did what, whom to
 //! wake, how it is done here, and what its past was.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
+use crate::command::Command;
+use crate::console::keymap::key::write_sequence;
+use crate::console::keymap::layers_of;
 use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
@@ -12,6 +16,7 @@ use crate::model::event::Link;
 use crate::model::history::{ago, coarse};
 use crate::model::reading::Line;
 use crate::model::time::Time;
+use crate::model::view::cause::LINGER;
 use crate::model::view::detail::Detail;
 
 use super::blocks::{self, Block};
@@ -71,7 +76,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
 
     let why_here = why_here(state, detail, room);
     if !why_here.is_empty() {
-        left.push(Block::new("probably comes from   ! not so", why_here));
+        left.push(Block::new(with_keys(state, "probably comes from", &[Command::CauseDeny], "not so"), why_here));
     }
     let mut changed: Vec<Words> = Vec::new();
     let wide = |times: &mut dyn Iterator<Item = Time>| times.map(|at| text::width(&clock(state, at))).max().map_or(6, |wide| usize::from(wide) + 1);
@@ -177,8 +182,8 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     let runbooks = detail.runbooks.iter().take(4).map(|link| linked("runbook", link, room));
     let dashboards = detail.dashboards.iter().take(4).map(|link| linked("dashboard", link, room));
     let links = detail.links.iter().take(3).map(|link| linked("link", link, room));
-    let title = if state.linear { "how it is done here" } else { "how it is done here   r d open" };
-    let how = Block::of_links(title, runbooks.chain(dashboards).chain(links));
+    let title = with_keys(state, "how it is done here", &[Command::OpenRunbook, Command::OpenDashboard], "open");
+    let how = Block::of_links(title.clone(), runbooks.chain(dashboards).chain(links));
     right.push(if how.is_empty() { Block::new(title, vec![vec![("no runbook or dashboard is known".into(), Role::Muted)]]) } else { how });
     if !detail.about.is_empty() {
         let lines = text::wrap(&detail.about, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]).collect();
@@ -206,16 +211,35 @@ fn numbers(state: &State, detail: &Detail) -> Vec<Words> {
     numbers.lines.iter().take(NUMBERS).enumerate().map(line).collect()
 }
 
+/// A heading with what keys do there, as the keymap has them; without what cannot be done.
+fn with_keys(state: &State, title: &'static str, commands: &[Command], does: &str) -> Cow<'static, str> {
+    let available = |command: &&Command| !state.linear && command.entry().is_available(state.pane, state.read_only || state.is_away());
+    let layers = layers_of(state.pane);
+    let keys = commands.iter().filter(available).filter_map(|command| state.keymap.key_for(&layers, command));
+    let keys: Vec<String> = keys.map(|keys| write_sequence(&keys)).collect();
+    if keys.is_empty() { title.into() } else { format!("{title}   {} {does}", keys.join(" ")).into() }
+}
+
 /// The alerts that it stands under, the nearest first, each with its reason; and what somebody said that it does not come from.
 fn why_here(state: &State, detail: &Detail, room: u16) -> Vec<Words> {
     let row = |alert| state.rows.iter().find(|row| row.alert == alert);
     let mut lines: Vec<Words> = Vec::new();
     let mut here = row(detail.alert);
     while let Some(cause) = here.and_then(|row| row.cause.as_deref())
-        && let Some(above) = row(cause.direct)
         && lines.len() < 8
     {
         let glyphs = &state.theme.glyphs;
+        let Some(above) = row(cause.direct) else {
+            if let Some(at) = cause.cleared {
+                let known = state.sky.of_origin(cause.direct.origin).and_then(|(_, seen)| seen.world.alert(cause.direct.alert));
+                let title = known.map_or_else(String::new, |alert| alert.title.to_string());
+                lines.push(vec![(format!("{} ", glyphs.good), Role::Fine), (format!("{}  ", cause.place(&state.sky)), Role::Strong), (title, Role::Muted)]);
+                let words =
+                    format!("{}; it cleared {}. Still wrong {} after that, this stands by itself", cause.words(&state.sky), ago(at, state.now), coarse(LINGER));
+                lines.extend(text::wrap(&words, room.saturating_sub(4), 3, glyphs.ellipsis).into_iter().map(|line| vec![(format!("  {line}"), Role::Muted)]));
+            }
+            break;
+        };
         let role = Role::of_severity(above.severity);
         lines.push(vec![
             (format!("{} ", glyph(glyphs, above.severity)), role),

@@ -92,7 +92,7 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
     canvas.words(area.right().saturating_sub(wide + 1), y, wide, &right);
     if area.height >= 3 && (known || !timeline.is_empty()) {
-        density(state, canvas, Rect { y: y + 1, height: 1, x: area.x + 2, width: area.width.saturating_sub(4) });
+        density(state, canvas, Rect { y: y + 1, height: 2, x: area.x + 2, width: area.width.saturating_sub(4) });
     }
 }
 

@@ -114,9 +114,9 @@ fn alert_line(state: &State, what: &LineKind) -> Option<String> {
             let under = if *depth > 0 { "beneath: " } else { "" };
             format!("{under}{}", words::alert(state, state.rows.get(*row)?))
         }
-        LineKind::Effects { places, besides, worst: _, open } => {
+        LineKind::Effects { words, besides, worst: _, open } => {
             let besides = if besides.is_empty() { String::new() } else { format!(": {besides}") };
-            format!("caused probably {places}{besides}, {}", if *open { "unfolded below" } else { "folded" })
+            format!("{words}{besides}, {}", if *open { "unfolded below" } else { "folded" })
         }
         LineKind::Group { title, count, worst, open } => {
             format!("{} {title}, {}, {}", words::severity(*worst), counted(*count, "alert"), if *open { "unfolded below" } else { "folded" })

@@ -43,9 +43,9 @@ pub enum LineKind {
         row: usize,
         depth: usize,
     },
-    /// "21 in shop, club", and what of them must not vanish: "3 critical, kim has 1".
+    /// "caused probably 21 in shop, club", and what of them must not vanish: "3 critical, kim has 1".
     Effects {
-        places: String,
+        words: String,
         besides: String,
         worst: Severity,
         open: bool,
@@ -191,9 +191,9 @@ impl AlertList {
             let Some(worst) = entry.worst else { continue };
             let key = LineKey::Effects(row.alert);
             let open = self.unfolded.contains(&key);
-            let (places, besides) = (entry.places(sight.sky, sight.rows), entry.besides(sight.rows));
+            let (words, besides) = (entry.beneath(sight.sky, sight.rows), entry.besides(sight.rows));
             let new = !open && entry.effects.iter().any(|(place, _)| is_new(sight, *place));
-            group.push(Line { key, what: LineKind::Effects { places, besides, worst, open }, new });
+            group.push(Line { key, what: LineKind::Effects { words, besides, worst, open }, new });
             if open {
                 group.extend(entry.effects.iter().filter_map(|(place, depth)| line(*place, *depth)));
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::cause::{Candidate, Cause, FRESH, causes};
+use super::cause::{Candidate, Cause, FRESH, LINGER, causes};
 use super::graph::{Graph, ancestors};
 use super::{Seen, Sky};
 use crate::model::event::{Actor, Condition, Silence, SilenceMatcher};
@@ -107,7 +107,9 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
         rows.extend(seen.world.open_alerts().filter_map(|(fingerprint, alert)| row(sky, index, seen, fingerprint, alert, &silences, now)));
     }
     let changes: Vec<_> = sky.servers.iter().map(|seen| fresh_changes(&seen.world)).collect();
-    let candidates: Vec<Candidate> = rows.iter().map(|row| candidate(sky, &changes, row)).collect();
+    let mut candidates: Vec<Candidate> = rows.iter().map(|row| candidate(sky, &changes, row)).collect();
+    // Last, so that a row's cause is at the row's own place.
+    candidates.extend(sky.servers.iter().flat_map(|seen| cleared(sky, seen, now)));
     let causes = causes(&Graph::of(sky), &candidates);
     drop(candidates);
     for (row, cause) in rows.iter_mut().zip(causes) {
@@ -146,12 +148,38 @@ fn candidate<'a>(sky: &'a Sky, changes: &[HashMap<&SystemId, Vec<Time>>], row: &
         system: row.system.clone(),
         severity: row.severity,
         since: row.since,
+        cleared: None,
         usual: usual(row),
         changed: changes.get(row.server).is_some_and(|changes| has_changed(changes, &row.system.id, row.since)),
         rate: f64::from(row.history.before) / days,
         past: alert.map_or(&[], |alert| &alert.past),
         denied: world.and_then(|world| world.apart.get(&row.alert.alert)).into_iter().flatten().map(|apart| apart.cause).collect(),
     }
+}
+
+/// What cleared a moment ago.
+fn cleared<'a>(sky: &'a Sky, seen: &'a Seen, now: Time) -> Vec<Candidate<'a>> {
+    let world: &World = &seen.world;
+    let mut known = std::collections::HashSet::new();
+    let lately = world.cleared.iter().rev().take_while(|(at, _)| at.plus(LINGER) > now).filter(|(_, alert)| known.insert(*alert));
+    let candidate = |(at, fingerprint): &(Time, Fingerprint)| {
+        let alert = world.alert(*fingerprint).filter(|alert| !alert.is_open())?;
+        let (last, before) = alert.past.split_last()?;
+        let history = History::of(alert, world, &sky.zone, now);
+        Some(Candidate {
+            alert: AlertRef { origin: world.origin, alert: *fingerprint },
+            system: SystemRef { origin: world.origin, id: alert.system.clone() },
+            severity: last.severity,
+            since: last.from,
+            cleared: Some(*at),
+            usual: history.usual && history.verdict != Verdict::Flapping,
+            changed: false,
+            rate: 0.0,
+            past: before,
+            denied: Vec::new(),
+        })
+    };
+    lately.filter_map(candidate).collect()
 }
 
 /// What flaps right now may well bring others down; what is chronic or recurs as ever does not.

@@ -20,6 +20,10 @@
 //! the same, nobody knows, and the alert stands apart. So does an alert of which somebody said "not so"
 //! while what it was said of is open.
 //!
+//! When nothing open explains an effect, what cleared within the last ten minutes ([`LINGER`]) may, in the
+//! same way, if the effect began before it cleared: when a cause is mended its effects follow a little
+//! later, and until then they stay together.
+//!
 //! Alerts are gone through from what is needed to who needs it, and each looks at a bounded number of
 //! systems and alerts: the work grows with the alerts, not with their square.
 
@@ -38,6 +42,8 @@ use crate::model::world::Past;
 pub const BEFORE: Span = Span::from_mins(3);
 /// How long after its cause an effect may begin.
 pub const AFTER: Span = Span::from_mins(20);
+/// For how long effects stay together whose cause has cleared.
+pub const LINGER: Span = Span::from_mins(10);
 /// How fresh a change is that may explain an alert by itself.
 pub const FRESH: Span = Span::from_mins(10);
 /// The least that a cause must reach, of 2 at most.
@@ -53,13 +59,14 @@ const FREQUENT: f64 = 3.0;
 const OF_ONE: usize = 32;
 const OF_ALL: usize = 512;
 
-/// One open alert, as folding looks at it.
+/// One open alert, as folding looks at it; or one that has cleared, which is a cause at most.
 #[derive(Clone, Debug)]
 pub struct Candidate<'a> {
     pub alert: AlertRef,
     pub system: SystemRef,
     pub severity: Severity,
     pub since: Time,
+    pub cleared: Option<Time>,
     /// It is always so, or comes and goes by itself as it always has.
     pub usual: bool,
     /// Its own system, or one that it is beneath by name, changed within [`FRESH`] before it began.
@@ -90,6 +97,8 @@ pub struct Cause {
     pub need: Need,
     /// Steps from system to system.
     pub distance: u8,
+    /// When `direct` cleared; it is open unless given.
+    pub cleared: Option<Time>,
     /// How much later than its cause it began, in microseconds; less than zero: its cause was seen later.
     pub later: i64,
     /// Of so many earlier episodes that are kept, so many began near one of the cause's.
@@ -112,17 +121,23 @@ impl Cause {
             (n @ 1.., of) => format!(", as {n} of {of} times before"),
             (0, _) => String::new(),
         };
-        format!("{how}, {}{habit}", self.when())
+        let cleared = if self.cleared.is_some() { ", which has cleared" } else { "" };
+        format!("{how}{cleared}, {}{habit}", self.when())
     }
 
     /// The same where there is little room: "40 s after dc1/ceph".
     pub fn short(&self, sky: &Sky) -> String {
-        let name = sky.of_origin(self.system.origin).map_or_else(|| self.system.id.to_string(), |(index, _)| sky.name_of(index, &self.system.id));
+        let name = self.place(sky);
         match self.later {
             0..1_000_000 => format!("with {name}"),
             later @ 0.. => format!("{} after {name}", coarse(Span::from_micros(later))),
             later => format!("{} before {name}", coarse(Span::from_micros(later.saturating_neg()))),
         }
+    }
+
+    /// Where `direct` is, as screens write it.
+    pub fn place(&self, sky: &Sky) -> String {
+        sky.of_origin(self.system.origin).map_or_else(|| self.system.id.to_string(), |(index, _)| sky.name_of(index, &self.system.id))
     }
 
     /// "began 40 s later".
@@ -164,6 +179,8 @@ struct OnSystem {
     alerts: Vec<usize>,
     /// The most severe first, of these the earliest.
     causes: Vec<usize>,
+    /// The same of those that have cleared.
+    gone: Vec<usize>,
 }
 
 /// A system on which a cause may be, for one effect.
@@ -183,14 +200,23 @@ impl<'a> Folding<'a> {
         for (place, alert) in alerts.iter().enumerate() {
             let Some(node) = graph.place(&alert.system) else { continue };
             let on = systems.entry(node).or_default();
-            on.alerts.push(place);
-            if !alert.usual && alert.severity > Severity::Info {
-                on.causes.push(place);
+            let telling = !alert.usual && alert.severity > Severity::Info;
+            match alert.cleared {
+                Some(_) if telling => on.gone.push(place),
+                Some(_) => {}
+                None => {
+                    on.alerts.push(place);
+                    if telling {
+                        on.causes.push(place);
+                    }
+                }
             }
         }
         for on in systems.values_mut() {
-            on.causes.sort_by_key(|i| alerts.get(*i).map(|alert| (Reverse(alert.severity), alert.since, alert.alert)));
-            on.causes.truncate(OF_ONE);
+            for causes in [&mut on.causes, &mut on.gone] {
+                causes.sort_by_key(|i| alerts.get(*i).map(|alert| (Reverse(alert.severity), alert.since, alert.alert)));
+                causes.truncate(OF_ONE);
+            }
         }
         let open = alerts.iter().enumerate().map(|(place, alert)| (alert.alert, place)).collect();
         Folding { graph, alerts, systems, open, out: vec![None; alerts.len()] }
@@ -206,11 +232,11 @@ impl<'a> Folding<'a> {
         for (rank, node) in order {
             let steps = near.entry(graph.needs_of(node)).or_insert_with(|| {
                 let mut count = 0;
-                let with_causes = |step: &Step| self.systems.get(&step.node).is_some_and(|on| !on.causes.is_empty());
+                let with_causes = |step: &Step| self.systems.get(&step.node).is_some_and(|on| !on.causes.is_empty() || !on.gone.is_empty());
                 let mut steps = walker.needs(node);
                 steps.retain(with_causes);
                 steps.retain(|step| {
-                    count += self.systems.get(&step.node).map_or(0, |on| on.causes.len());
+                    count += self.systems.get(&step.node).map_or(0, |on| on.causes.len() + on.gone.len());
                     count <= OF_ALL
                 });
                 steps
@@ -235,7 +261,14 @@ impl<'a> Folding<'a> {
         if alert.denied.iter().any(|denied| self.open.contains_key(denied)) {
             return None;
         }
-        let mut likely: Vec<Likely> = steps.iter().filter_map(|step| self.likely(alert, step)).filter(|likely| likely.score >= ENOUGH).collect();
+        let among = |gone: bool| -> Vec<Likely> {
+            let causes = |step: &Step| self.systems.get(&step.node).map(|on| if gone { &on.gone } else { &on.causes });
+            steps.iter().filter_map(|step| self.likely(alert, step, causes(step)?)).filter(|likely| likely.score >= ENOUGH).collect()
+        };
+        let mut likely = among(false);
+        if likely.is_empty() {
+            likely = among(true);
+        }
         likely.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| self.tie(a).cmp(&self.tie(b))));
         let best = likely.first()?;
         let cause = self.alerts.get(best.cause)?;
@@ -254,6 +287,7 @@ impl<'a> Folding<'a> {
             elsewhere: cause.alert.origin != alert.alert.origin,
             need: best.need,
             distance: best.distance,
+            cleared: cause.cleared,
             later: alert.since.micros().saturating_sub(cause.since.micros()),
             together: best.together,
         })
@@ -268,12 +302,12 @@ impl<'a> Folding<'a> {
         above.or_else(|| self.alerts.get(cause).map(|cause| cause.alert))
     }
 
-    fn likely(&self, effect: &Candidate<'_>, step: &Step) -> Option<Likely> {
-        let causes = &self.systems.get(&step.node)?.causes;
+    fn likely(&self, effect: &Candidate<'_>, step: &Step, causes: &[usize]) -> Option<Likely> {
         let fits = |cause: &Candidate<'_>| {
             let in_time = effect.since <= cause.since.plus(AFTER) && effect.since.plus(BEFORE) >= cause.since;
             let explained = effect.changed && cause.severity < effect.severity;
-            in_time && !explained && (cause.since <= effect.since || cause.severity >= effect.severity)
+            let there = cause.cleared.is_none_or(|cleared| effect.since <= cleared);
+            in_time && there && !explained && (cause.since <= effect.since || cause.severity >= effect.severity)
         };
         let mut fitting = causes.iter().filter_map(|i| self.alerts.get(*i).map(|cause| (*i, cause))).filter(|(_, cause)| fits(cause));
         let (place, cause) = fitting.next()?;

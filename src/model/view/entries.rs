@@ -3,12 +3,14 @@
 //! What a cause hides stays visible on its own line: how many, the worst, who has some of them. An effect
 //! that is more severe than its cause, or that asks for somebody while its cause is put off, lifts the
 //! whole entry: it sorts and counts by the more urgent of the two.
+//!
+//! Effects whose common cause has cleared stay together under the first of them.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use super::Sky;
-use super::alerts::{AlertRow, Asks};
+use super::alerts::{AlertRow, Asks, urgency};
 use crate::model::id::AlertRef;
 use crate::model::severity::Severity;
 
@@ -38,6 +40,15 @@ impl Entry {
             }
         }
         format!("{} in {}", self.effects.len(), names.join(", "))
+    }
+
+    /// What stands under it and why, on one line: "caused probably 21 in shop, club".
+    pub fn beneath(&self, sky: &Sky, rows: &[AlertRow]) -> String {
+        let places = self.places(sky, rows);
+        match rows.get(self.row).and_then(|row| row.cause.as_deref()).filter(|cause| cause.cleared.is_some()) {
+            Some(cause) => format!("with it {places}, probably from {}, which has cleared", cause.place(sky)),
+            None => format!("caused probably {places}"),
+        }
     }
 
     /// How entries sort whose rows are in their order already.
@@ -76,23 +87,41 @@ pub fn entries(rows: &[AlertRow], kept: &[usize]) -> Vec<Entry> {
     let above = |row: &AlertRow| {
         let mut cause = row.cause.as_deref();
         while let Some(known) = cause {
-            let place = *places.get(&known.direct)?;
+            let Some(place) = places.get(&known.direct).copied() else {
+                return known.cleared.map(|_| Above::Cleared(known.direct));
+            };
             if is_kept.get(place).copied().unwrap_or(false) {
-                return Some(place);
+                return Some(Above::Row(place));
             }
             cause = rows.get(place)?.cause.as_deref();
         }
         None
     };
+    // The first of those whose cause has cleared bears the others.
+    let mut bearers: HashMap<AlertRef, usize> = HashMap::new();
     let mut beneath: HashMap<usize, Vec<usize>> = HashMap::new();
     let mut free = Vec::new();
     for place in kept {
         match rows.get(*place).and_then(above) {
-            Some(cause) => beneath.entry(cause).or_default().push(*place),
+            Some(Above::Row(cause)) => beneath.entry(cause).or_default().push(*place),
+            Some(Above::Cleared(cause)) => match bearers.get(&cause) {
+                Some(bearer) => beneath.entry(*bearer).or_default().push(*place),
+                None => {
+                    bearers.insert(cause, *place);
+                    free.push(*place);
+                }
+            },
             None => free.push(*place),
         }
     }
     free.into_iter().filter_map(|place| entry(rows, place, &beneath)).collect()
+}
+
+/// What a row stands under.
+enum Above {
+    Row(usize),
+    /// What has cleared has no row.
+    Cleared(AlertRef),
 }
 
 /// What each alert stands under.
@@ -116,9 +145,19 @@ const DEEPEST: usize = 64;
 /// These alerts, and after them all that stand under one of them, however deep.
 pub fn with_beneath(rows: &[AlertRow], alerts: &[AlertRef]) -> Vec<AlertRef> {
     let mut beneath: HashMap<AlertRef, Vec<AlertRef>> = HashMap::new();
+    let mut together: HashMap<AlertRef, Vec<&AlertRow>> = HashMap::new();
     for row in rows {
-        if let Some(cause) = &row.cause {
-            beneath.entry(cause.direct).or_default().push(row.alert);
+        match row.cause.as_deref() {
+            Some(cause) if cause.cleared.is_some() => together.entry(cause.direct).or_default().push(row),
+            Some(cause) => beneath.entry(cause.direct).or_default().push(row.alert),
+            None => {}
+        }
+    }
+    // As they are shown: the most urgent bears those whose cause has cleared as well.
+    for mut rows in together.into_values() {
+        rows.sort_by_cached_key(|row| urgency(row));
+        if let Some((bearer, others)) = rows.split_first() {
+            beneath.entry(bearer.alert).or_default().extend(others.iter().map(|row| row.alert));
         }
     }
     let mut out: Vec<AlertRef> = alerts.to_vec();

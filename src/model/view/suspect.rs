@@ -2,7 +2,8 @@
 //!
 //! Near are the system itself (0 steps), what it needs (as many steps as lie between, see
 //! [`super::graph`]), what it is a part of (likewise, upwards), and who uses it directly ([`USER`] steps:
-//! a new client can bring a database down). A silence is near the alerts that it was about. A change is
+//! a new client can bring a database down). A silence is near the alerts that it was about, a server's own
+//! configuration near all that it keeps. A change is
 //! weighed by
 //!
 //! `1/(1 + minutes before/10) × 1/(1 + steps) × weight of its kind × habit`
@@ -68,6 +69,8 @@ pub enum Near {
     Here,
     /// A silence that was about this alert.
     Silence,
+    /// The configuration of its own server.
+    Server,
     /// What it is made of, so many steps down.
     Part(u8),
     /// What it uses, so many steps away.
@@ -81,7 +84,7 @@ pub enum Near {
 impl Near {
     pub const fn steps(self) -> u8 {
         match self {
-            Near::Here | Near::Silence => 0,
+            Near::Here | Near::Silence | Near::Server => 0,
             Near::Part(steps) | Near::Uses(steps) | Near::Holder(steps) => steps,
             Near::User => USER,
         }
@@ -94,6 +97,7 @@ impl Suspect {
         let steps = |n: u8| if n > 1 { format!(", {n} steps away") } else { String::new() };
         match self.near {
             Near::Here | Near::Silence => String::new(),
+            Near::Server => "in its server's configuration".to_owned(),
             Near::Part(n) => format!("on {}, a part of it{}", self.system, steps(n)),
             Near::Uses(n) => format!("on {}, which it uses{}", self.system, steps(n)),
             Near::Holder(_) => format!("on {}, which it is a part of", self.system),
@@ -145,25 +149,29 @@ pub struct Changes<'a> {
     /// By place in the graph: server and change, oldest first.
     by_system: BTreeMap<u32, Vec<(usize, &'a Arc<Deed>)>>,
     silences: Vec<(usize, &'a Arc<Deed>)>,
+    /// The servers' own configuration, which concerns everything on them.
+    configured: Vec<(usize, &'a Arc<Deed>)>,
 }
 
 impl<'a> Changes<'a> {
     pub fn of(sky: &'a Sky, graph: &'a Graph) -> Changes<'a> {
         let mut by_system: BTreeMap<u32, Vec<(usize, &Arc<Deed>)>> = BTreeMap::new();
-        let mut silences = Vec::new();
+        let (mut silences, mut configured) = (Vec::new(), Vec::new());
         for (server, seen) in sky.servers.iter().enumerate() {
             for deed in seen.world.all_changes() {
                 if deed.kind == DeedKind::SilenceEnded {
                     silences.push((server, deed));
+                } else if deed.kind == DeedKind::Configured && deed.system.is_none() {
+                    configured.push((server, deed));
                 } else if let Some(place) = deed.system.as_ref().and_then(|id| graph.place(&SystemRef { origin: seen.world.origin, id: id.clone() })) {
                     by_system.entry(place).or_default().push((server, deed));
                 }
             }
         }
-        for list in by_system.values_mut().chain([&mut silences]) {
+        for list in by_system.values_mut().chain([&mut silences, &mut configured]) {
             list.sort_by_key(|(_, deed)| (deed.at, deed.event));
         }
-        Changes { sky, graph, by_system, silences }
+        Changes { sky, graph, by_system, silences, configured }
     }
 
     /// What changed before the alert's last episode began, the likeliest first, at most twenty.
@@ -204,6 +212,8 @@ impl<'a> Changes<'a> {
         let about: Vec<(usize, &Arc<Deed>)> =
             self.silences.iter().filter(|(on, deed)| *on == server && is_about(&deed.matchers, &known.labels)).copied().collect();
         out.extend(self.weigh(&about, Near::Silence, known, began, usual));
+        let configured: Vec<(usize, &Arc<Deed>)> = self.configured.iter().filter(|(on, _)| *on == server).copied().collect();
+        out.extend(self.weigh(&configured, Near::Server, known, began, usual));
         out
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::alerts::rows as rows_at;
 use super::alerts::{AlertRow, Asks, rows};
 use super::cause::{AFTER, BEFORE};
 use super::entries::{Layers, with_beneath};
@@ -86,6 +87,23 @@ impl Told {
         self.asked += 1;
         let request = Request { id: RequestId([self.asked; 16]), by: by.into(), made: secs(before), intent };
         self.primary(server).request(&request, secs(before)).map(drop).map_err(|refusal| refusal.code)
+    }
+
+    fn clears(&mut self, server: &str, system: &str, check: &str, before: i64) {
+        let alert = Reported {
+            system: system.parse().unwrap(),
+            check: check.into(),
+            labels: Labels::new([("alertname", check)]),
+            severity: Severity::Info,
+            title: "".into(),
+            text: "".into(),
+            links: Vec::new(),
+            expr: None,
+            value: None,
+            starts: secs(before),
+            state: ReportedState::Resolved { at: secs(before) },
+        };
+        self.primary(server).report(&Report { source: "prometheus".into(), at: secs(before), complete: false, alerts: vec![alert] }, secs(before));
     }
 
     fn change(&mut self, server: &str, system: &str, before: i64, title: &str) {
@@ -343,4 +361,70 @@ fn a_server_that_was_never_looked_at_is_named_and_its_alerts_are_not_called_new(
     assert_eq!(Looked::of(&sky, &rows, &Marks::default(), NOW), None);
     let marks: Marks = looked_at(&told, 3_600).iter().filter(|(origin, _)| *origin == Origin([1; 16])).map(|(origin, mark)| (origin, *mark)).collect();
     assert_eq!(Looked::of(&sky, &rows, &marks, NOW).unwrap().words(NOW), "since you looked 1h ago: nothing new, shop for the first time");
+}
+
+#[test]
+fn effects_whose_cause_has_cleared_stay_together_for_a_while_and_then_stand_by_themselves() {
+    let mut told = Told::new(NET);
+    let ceph = told.fires("infra", "dc1/ceph", "Osd", Severity::Critical, 700);
+    let db = told.fires("shop", "shop/db", "Slow", Severity::Critical, 660);
+    let lag = told.fires("shop", "shop/db", "Lag", Severity::Warning, 650);
+    let api = told.fires("shop", "shop/api", "Errors", Severity::Warning, 640);
+    let tickets = told.fires("club", "tickets", "Down", Severity::Warning, 500);
+    assert_eq!(told.under(db), Some(ceph));
+    told.clears("infra", "dc1/ceph", "Osd", 180);
+    let (sky, rows) = told.rows();
+    let of = |alert: AlertRef| rows.iter().find(|row| row.alert == alert).unwrap();
+    let cause = of(db).cause.as_ref().unwrap();
+    assert_eq!((cause.direct, cause.cleared), (ceph, Some(secs(180))));
+    assert_eq!(cause.words(&sky), "uses infra dc1/ceph, which has cleared, began 40 s later");
+    assert_eq!(of(api).cause.as_ref().map(|cause| (cause.direct, cause.cleared)), Some((db, None)), "an open cause explains better");
+    // One line, and all of it is taken with it.
+    let now = Now::of(&sky, &rows);
+    assert_eq!((now.entries.len(), now.need_you, now.folded), (1, 1, 3));
+    assert_eq!(rows[now.entries[0].row].alert, db);
+    assert_eq!(now.entries[0].beneath(&sky, &rows), "with it 3 in shop, club, probably from dc1/ceph, which has cleared");
+    let taken: BTreeSet<AlertRef> = with_beneath(&rows, &[db]).into_iter().collect();
+    assert_eq!(taken, BTreeSet::from([db, lag, api, tickets]));
+    assert_eq!(with_beneath(&rows, &[lag]), [lag], "who stands under it stands for itself");
+    // Whoever began only after it had cleared does not come from it.
+    let late = told.fires("shop", "shop/db", "Late", Severity::Warning, 60);
+    assert_eq!(told.under(late), None);
+    // "Not so" holds for it as for an open one.
+    let episode = told.rows().1.iter().find(|row| row.alert == lag).unwrap().episode;
+    told.ask("shop", "kim", 30, Intent::DenyCause { alert: lag.alert, episode, cause: ceph }).unwrap();
+    assert_eq!((told.under(lag), told.under(db)), (None, Some(ceph)));
+    // Ten minutes after it cleared the rest is wrong by itself.
+    let later = |minutes: i64| rows_at(&told.sky(), NOW.plus(Span::from_mins(minutes)));
+    let folded = |rows: &[AlertRow]| rows.iter().filter(|row| row.cause.as_ref().is_some_and(|cause| cause.cleared.is_some())).count();
+    assert_eq!((folded(&later(6)), folded(&later(7))), (1, 0));
+}
+
+#[test]
+fn what_cleared_and_came_again_is_no_cause_that_has_cleared() {
+    let mut told = Told::new(NET);
+    told.fires("infra", "dc1/ceph", "Osd", Severity::Critical, 700);
+    let db = told.fires("shop", "shop/db", "Slow", Severity::Critical, 660);
+    told.clears("infra", "dc1/ceph", "Osd", 300);
+    let ceph = told.fires("infra", "dc1/ceph", "Osd", Severity::Critical, 200);
+    let (_, rows) = told.rows();
+    let cause = rows.iter().find(|row| row.alert == db).unwrap().cause.clone();
+    assert!(cause.is_none(), "its new episode began long after the effect: {cause:?}");
+    assert!(rows.iter().any(|row| row.alert == ceph));
+}
+
+#[test]
+fn a_server_s_own_configuration_is_near_all_that_it_keeps() {
+    let mut told = Told::new(NET);
+    let settings = |grace: &str| [("rules.grace".into(), grace.into()), ("mapping rules".into(), "2 (1a2b)".into())].into();
+    told.primary("shop").settings(&settings("1m"), secs(86_400));
+    told.primary("shop").settings(&settings("2m"), secs(400));
+    told.primary("infra").settings(&settings("1m"), secs(390));
+    let office = told.fires("shop", "office", "Printer", Severity::Warning, 300);
+    let ceph = told.fires("infra", "dc1/ceph", "Osd", Severity::Critical, 300);
+    let suspects = told.suspects(office);
+    assert_eq!(suspects.len(), 1, "{suspects:?}");
+    assert_eq!((&*suspects[0].title, suspects[0].likely), ("configuration changed: rules.grace 1m → 2m", true));
+    assert_eq!(suspects[0].place_words(), "in its server's configuration");
+    assert_eq!(told.suspects(ceph), [], "the first that is known of a configuration is no change");
 }
