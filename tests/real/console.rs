@@ -9,6 +9,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 use super::daemon::{PATIENCE, client};
 use super::servers::Serve;
+use super::sources::{alertmanager, amtool};
 
 const SIZE: PtySize = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
 
@@ -133,4 +134,41 @@ async fn the_demo_opens_at_once_and_shows_its_story() {
     let told = screen.until("the story", |text| text.contains("hit rate 12 %") && text.contains("osd.12 down") && text.contains("caused probably")).await;
     println!("first frame after {first:?}, the story after {told:?} more");
     assert!(screen.text().contains("kim"), "{}", screen.text());
+}
+
+/// The server that a console started by itself, ended with the test.
+struct Embedded<'a>(&'a std::path::Path);
+
+impl Drop for Embedded<'_> {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            if line.contains("serve") && line.contains(&*self.0.to_string_lossy()) {
+                let _ = std::process::Command::new("kill").arg(pid.to_string()).status();
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_flag_shows_what_an_alertmanager_holds() {
+    let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (alertmanager, port) = alertmanager(folder.path(), None).await;
+    let url = format!("http://127.0.0.1:{port}");
+    let (ok, output) = amtool(&url, None, &["alert", "add", "alertname=Slow", "system=shop/web", "severity=critical", "--annotation=summary=the shop is slow"]);
+    assert!(ok, "{output}");
+    let _embedded = Embedded(home.path());
+    let screen = Screen::start(&["--alertmanager", &url], home.path());
+    screen.until("the alert", |text| text.contains("the shop is slow") && text.contains("shop/web")).await;
+    screen.until("who says it", |text| text.contains(&format!("127.0.0.1:{port}"))).await;
+    assert!(!screen.text().contains("fires "), "an Alertmanager knows no values:\n{}", screen.text());
+    // Another alert comes by itself; and an Alertmanager that goes away resolves nothing.
+    let (ok, output) = amtool(&url, None, &["alert", "add", "alertname=Full", "system=shop/db", "--annotation=summary=the disk is full"]);
+    assert!(ok, "{output}");
+    screen.until("the other alert", |text| text.contains("the disk is full")).await;
+    drop(alertmanager);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(screen.text().contains("the shop is slow"), "{}", screen.text());
 }

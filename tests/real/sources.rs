@@ -98,7 +98,7 @@ impl Drop for Pulled {
     }
 }
 
-fn amtool(url: &str, http: Option<&Path>, arguments: &[&str]) -> (bool, String) {
+pub fn amtool(url: &str, http: Option<&Path>, arguments: &[&str]) -> (bool, String) {
     let mut command = command("amtool", "prometheus-alertmanager");
     command.arg(format!("--alertmanager.url={url}"));
     if let Some(file) = http {
@@ -109,7 +109,7 @@ fn amtool(url: &str, http: Option<&Path>, arguments: &[&str]) -> (bool, String) 
 }
 
 /// Alertmanager, notifying midwatch by webhook if a server is given.
-async fn alertmanager(folder: &Path, to: Option<&Midwatch>) -> (Daemon, u16) {
+pub async fn alertmanager(folder: &Path, to: Option<&Midwatch>) -> (Daemon, u16) {
     let port = free_port();
     let webhook = to.map_or_else(String::new, |to| {
         format!(

@@ -149,7 +149,8 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     why.extend(text::wrap(&detail.what, room.saturating_sub(2), 3, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Text)]));
     why.extend(numbers(state, detail));
     if let Some(expr) = &detail.expr {
-        why.push(vec![("rule  ".into(), Role::Muted), (expr.to_string(), Role::Text)]);
+        let lines = text::wrap(expr, room.saturating_sub(8), 3, glyphs.ellipsis).into_iter().enumerate();
+        why.extend(lines.map(|(place, line)| vec![(if place == 0 { "rule  " } else { "      " }.into(), Role::Muted), (line, Role::Text)]));
     }
     if !detail.text.is_empty() {
         why.extend(text::wrap(&detail.text, room.saturating_sub(2), 4, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));

@@ -160,6 +160,16 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
             };
             lines.push(vec![label("repository"), (format!("{}  ", repository.name), Role::Actor), (words, role)]);
         }
+        // One that has answered from the start, and said nothing worth an event, is known to the server's health alone.
+        let told = link.health.iter().flat_map(|health| &health.numbers.sources).filter(|said| !world.sources.keys().any(|name| *said.name == *name.as_str()));
+        for said in told {
+            let (words, role) = match (said.failures, said.answered) {
+                (0, Some(_)) => ("answers".to_owned(), Role::Text),
+                (0, None) => ("is asked for the first time".to_owned(), Role::Muted),
+                (_, _) => (format!("does not answer: {}", said.why.as_deref().unwrap_or("no reason is known")), Role::MessageBad),
+            };
+            lines.push(vec![label("source"), (format!("{}  ", said.name), Role::Actor), (words, role)]);
+        }
         for (name, agent) in world.agents.iter().take(200) {
             let (words, role) = match agent.silent_since {
                 Some(since) => (format!("silent since {}", clock(state, since)), Role::FreshnessStale),

@@ -3,13 +3,13 @@
 //! Redirects are not followed: a source that sends us elsewhere is configured wrongly, or hostile, and
 //! credentials would go along. Answers are read up to a size, after decompression.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Certificate, RequestBuilder, StatusCode, Url, header, redirect};
+use reqwest::{Certificate, RequestBuilder, Url, header, redirect};
 
 use super::config::{Secret, SourceConfig};
+use super::trouble;
 use crate::model::time::Time;
 
 /// Bytes of one answer that are read: some 100,000 alerts.
@@ -22,6 +22,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
     auth: Auth,
+    /// The certificates that are trusted instead of the system's.
+    ca: Option<PathBuf>,
     largest: usize,
 }
 
@@ -74,7 +76,7 @@ impl Client {
         if let Some(path) = &config.ca {
             let hint = |why: String| PollError(format!("ca = {}: {why}; it must hold certificates as PEM", path.display()));
             let pem = small_file(path).map_err(|error| hint(error.to_string()))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| hint(cause(&error)))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| hint(trouble::innermost(&error)))?;
             if certificates.is_empty() {
                 return Err(hint("it holds none".to_owned()));
             }
@@ -86,8 +88,8 @@ impl Client {
             (_, _, Some(token)) => Auth::Bearer(token),
             (_, _, None) => Auth::None,
         };
-        let http = builder.build().map_err(|error| PollError(format!("TLS cannot be set up: {}", cause(&error))))?;
-        Ok(Client { http, base, auth, largest: LARGEST })
+        let http = builder.build().map_err(|error| PollError(format!("TLS cannot be set up: {}", trouble::innermost(&error))))?;
+        Ok(Client { http, base, auth, ca: config.ca.clone(), largest: LARGEST })
     }
 
     /// An address of the source's own pages, for links.
@@ -103,7 +105,7 @@ impl Client {
     /// The same, reading so many bytes at most; a refusal says of what kind it is.
     pub async fn get_at_most(&self, path: &str, largest: usize) -> Result<Answer, Refused> {
         let failed = |error: reqwest::Error| Refused {
-            error: PollError(format!("GET {}: {}", self.address(path), cause(&error))),
+            error: PollError(format!("GET {}: {}", self.address(path), trouble::of_request(&error, &self.base, self.ca.as_deref()))),
             status: None,
             too_much: error.is_timeout(),
         };
@@ -111,7 +113,7 @@ impl Client {
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         if !status.is_success() {
-            let error = PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), advice(status, response.headers())));
+            let error = PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), trouble::of_status(status, response.headers(), &self.base)));
             return Err(Refused { error, status: Some(status.as_u16()), too_much: matches!(status.as_u16(), 413 | 422 | 503 | 504) });
         }
         let date =
@@ -166,30 +168,4 @@ fn small_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::new();
     std::fs::File::open(path)?.take(LARGEST_FILE).read_to_end(&mut out)?;
     Ok(out)
-}
-
-fn advice(status: StatusCode, headers: &header::HeaderMap) -> String {
-    match status {
-        StatusCode::UNAUTHORIZED => ": it wants a name and a password, or a token (`username` and `password_file`, or `token_file`)".to_owned(),
-        StatusCode::FORBIDDEN => ": what it was shown may not read this".to_owned(),
-        StatusCode::NOT_FOUND => ": there is no such page; is `kind` right, and does `url` hold the whole prefix?".to_owned(),
-        status if status.is_redirection() => {
-            let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("somewhere else");
-            let to: String = to.chars().filter(|c| !c.is_control()).take(200).collect();
-            format!(": it points to {to}; redirects are not followed, put the address that is right into `url`")
-        }
-        _ => String::new(),
-    }
-}
-
-/// The innermost reason of an error: what the outer ones say is known already.
-fn cause(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut inner: &dyn Error = error;
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    inner.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

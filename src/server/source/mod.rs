@@ -9,6 +9,7 @@ mod client;
 mod config;
 mod prometheus;
 mod sources;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -265,3 +266,5 @@ fn jittered(pause: Duration, random: &dyn Random) -> Duration {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
