@@ -1,11 +1,14 @@
 //! `midwatch source test`: asks a source once, and says where each of its alerts would land, and which
 //! would land nowhere. Nothing is changed, here or there.
 
+use serde::Serialize;
+
 use super::output::Output;
 use super::{Context, Failure, ask};
+use crate::model::time::Time;
 use crate::model::words::counted;
 use crate::server::Config;
-use crate::server::source::{Source, SourceConfig};
+use crate::server::source::{Source, SourceConfig, SourceKind};
 
 /// Look at what a source would bring
 #[derive(clap::Args, Debug)]
@@ -34,9 +37,21 @@ struct Test {
     /// A Prometheus that is not configured yet; repeatable
     #[arg(long, value_name = "URL")]
     prometheus: Vec<String>,
-    /// One JSON object a line for each alert
+    /// One JSON object a line: each alert, then the source itself
     #[arg(long)]
     json: bool,
+}
+
+/// What is said of a source behind its alerts.
+#[derive(Serialize)]
+struct SourceLine<'a> {
+    source: &'a str,
+    kind: String,
+    alerts: usize,
+    nowhere: usize,
+    /// How far back a Prometheus can tell of past episodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remembers_since: Option<Time>,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
@@ -56,11 +71,11 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
                     let name = source.id().to_string();
                     let explanation = source.explain(&mapping).await;
                     let remembers = source.remembers(ask::now()).await;
-                    explanation.map(|explanation| (name, explanation, remembers))
+                    explanation.map(|explanation| (name, source.kind(), explanation, remembers))
                 }
                 Err(error) => Err(error),
             };
-            let (name, explanation, remembers) = match asked {
+            let (name, kind, explanation, remembers) = match asked {
                 Ok(asked) => asked,
                 Err(error) => {
                     unreachable = Some(Failure::unreachable(error.to_string(), ""));
@@ -73,14 +88,18 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
                 for landing in &explanation.landings {
                     out.json(landing)?;
                 }
+                let alerts = explanation.landings.len();
+                out.json(&SourceLine { source: &name, kind: kind.to_string(), alerts, nowhere: explanation.nowhere().count(), remembers_since: remembers })?;
                 continue;
             }
             out.line(&format!("{name}:"))?;
             for line in explanation.to_string().lines() {
                 out.line(line)?;
             }
-            if let Some(since) = remembers {
-                out.line(&remembered(since, ask::now()))?;
+            match (kind, remembers) {
+                (_, Some(since)) => out.line(&remembered(since, ask::now()))?,
+                (SourceKind::Prometheus, None) => out.line("It does not say how far back it remembers: what it tells is filled in on first contact")?,
+                (SourceKind::Alertmanager, None) => out.line("An Alertmanager remembers nothing of what is over: history begins now")?,
             }
         }
         out.finish()?;
@@ -94,13 +113,13 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
 }
 
 /// How far back a Prometheus can tell of past episodes.
-fn remembered(since: crate::model::time::Time, now: crate::model::time::Time) -> String {
+fn remembered(since: Time, now: Time) -> String {
     let (days, date) = (now.since(since).secs() / 86_400, since.zoned(&jiff::tz::TimeZone::system()).strftime("%-d %b %Y").to_string());
     let reach = crate::model::history::REACH.secs() / 86_400;
     match days {
         days if days >= reach => format!("It remembers back to {date}, {days} days: episodes of the last {reach} are filled in on first contact"),
         1 => format!("It remembers back to {date}, one day: its episodes are filled in on first contact"),
-        0 => "It remembers less than a day: history begins now".to_owned(),
+        0 => format!("It remembers the last {}: the episodes of these are filled in on first contact", now.since(since)),
         days => format!("It remembers back to {date}, {days} days: the episodes of these are filled in on first contact"),
     }
 }

@@ -4,14 +4,15 @@
 //! alerts that are over, and so many episodes. What goes is the oldest, by what the world holds alone, so
 //! that every reader of the same events drops the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::event::{Actor, AlertPast, ClearReason, Condition, Event};
-use super::id::{Fingerprint, SystemId};
+use super::id::{EventId, Fingerprint, SystemId};
 use super::severity::Severity;
 use super::time::{Span, Time};
 use super::words::first_line;
-use super::world::{Alert, Day, Deed, DeedKind, Ended, Past, World};
+use super::world::{Alert, Day, Deed, DeedKind, Ended, Open, Past, World};
 
 /// The longest run of days that one episode marks on its strip.
 const LONGEST: i64 = 92;
@@ -101,6 +102,22 @@ pub(super) fn fill(world: &mut World, event: &Event, system: &SystemId, episode:
     let kept = keep(alert, past);
     world.kept = world.kept.saturating_add(kept);
     bound(world);
+}
+
+/// Makes of a world what it was at `at`: an episode that was filled in later, and was not over by then, was
+/// open. `events`: those that told of them.
+pub fn reopen(world: &mut World, at: Time, events: &BTreeMap<Fingerprint, EventId>) {
+    for (fingerprint, episode) in events {
+        let Some(alert) = world.alerts.get_mut(fingerprint).filter(|alert| !alert.is_open()) else { continue };
+        let alert = Arc::make_mut(alert);
+        let Some(place) = alert.past.iter().rposition(|past| past.filled && past.from <= at && at < past.until) else { continue };
+        let past = alert.past.remove(place);
+        alert.severity = past.severity;
+        alert.now = Some(Open { episode: *episode, since: past.from, heard: None, unrefreshed: None });
+        alert.holders = alert.filled.iter().cloned().map(Actor::Source).collect();
+        world.kept = world.kept.saturating_sub(1);
+        world.open.insert(*fingerprint);
+    }
 }
 
 /// Puts an episode in its place; says how many more are kept by that.

@@ -304,6 +304,9 @@ pub struct Filled {
     /// While it goes on: alerts that fired at `from`, so that their episodes began earlier, and until when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub running: Vec<(Fingerprint, Time)>,
+    /// Spans (from, to] that are still to be asked for: it was away, or they were too much at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<(Time, Time)>,
 }
 
 /// Something that somebody did or said, or that changed: what a person asks for first.

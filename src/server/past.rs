@@ -9,18 +9,20 @@
 //! goes on. Two are made at once; more wait. Before the horizon nothing is guessed: it is refused, with
 //! the time from which on the past is known.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use super::prime::{fold_row, read_checkpoint};
 use crate::link::Clock;
+use crate::model::episode::reopen;
 use crate::model::event::Kind;
-use crate::model::id::Sequence;
+use crate::model::id::{EventId, Fingerprint, Sequence};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
-use crate::store::{Log, Retention, StoreError};
+use crate::store::{Log, Retention, Row, StoreError};
+use crate::wire::EventBytes;
 
 /// What a server knows of a moment.
 #[derive(Clone, Debug)]
@@ -79,17 +81,22 @@ impl Past {
         };
         let origin = self.log.head().origin;
         let mut after = last;
+        let mut running = BTreeMap::new();
         loop {
             let rows = self.log.late(after, at, LATE).await?;
             let Some(end) = rows.last().map(|row| row.sequence) else { break };
             for chunk in rows.chunks(STEP) {
                 chunk.iter().for_each(|row| fold_row(&mut world, row, origin));
+                running.extend(chunk.iter().filter_map(|row| ran_at(row, at)));
                 tokio::task::yield_now().await;
             }
             if rows.len() < LATE {
                 break;
             }
             after = end;
+        }
+        if let Some(world) = &mut world {
+            reopen(world, at, &running);
         }
         let head = self.log.head();
         Ok(Then { known_from, world: Some(Arc::new(world.unwrap_or_else(|| World::new(head.origin, head.incarnation)))) })
@@ -197,6 +204,18 @@ impl Past {
         while recent.len() > RECENT || (recent.len() > 1 && recent.iter().map(|world| world.alerts.len()).sum::<usize>() > ALERTS) {
             recent.pop_front();
         }
+    }
+}
+
+/// The alert of an episode that was told of later and was not over by then, and the event that tells of it.
+fn ran_at(row: &Row, at: Time) -> Option<(Fingerprint, EventId)> {
+    if &*row.kind != "alert.past" {
+        return None;
+    }
+    let event = EventBytes(row.bytes.clone()).decode().ok()?;
+    match &event.kind {
+        Kind::AlertPast(past) if past.until > at => Some((past.alert, event.id)),
+        _ => None,
     }
 }
 

@@ -165,3 +165,46 @@ fn worlds_that_were_made_lately_are_used_again() {
         assert_eq!(then.deeds.back().unwrap().title.as_ref(), "note 41000");
     });
 }
+
+/// An episode that a source told of afterwards was open while it lasted.
+#[test]
+fn what_was_filled_in_later_was_open_then() {
+    use crate::model::event::ServerStarted;
+    use crate::model::primary::{Primary, Rules};
+    use crate::model::report::{Memory, Reported, ReportedState};
+    use crate::model::severity::Severity;
+    use crate::model::world::Filled;
+    let at = |minutes: i64| Time::from_secs(1_795_230_000).plus(Span::from_mins(minutes));
+    let mut primary = Primary::new(World::new(ORIGIN, LIFE), Rules::default(), at(0));
+    let started = Draft::new(at(0), Actor::Server, ServerStarted { version: "0.1.0".into(), name: "shop".into() }, "shop started");
+    let mut events = primary.record(vec![started], at(0));
+    let episode = |from: i64, until: i64| Reported {
+        system: "shop".parse().unwrap(),
+        check: "Slow".into(),
+        severity: Severity::Warning,
+        title: "slow".into(),
+        text: "".into(),
+        labels: Default::default(),
+        links: Vec::new(),
+        expr: None,
+        value: None,
+        starts: at(from),
+        state: ReportedState::Resolved { at: at(until) },
+    };
+    let filled = Filled { from: at(-60), until: at(0), complete: true, running: Vec::new(), gaps: Vec::new() };
+    let memory = Memory { source: "prom".into(), episodes: vec![episode(60, 90), episode(20, 30)], filled };
+    events.extend(primary.remember(&memory, at(120)));
+    let told = events.iter().find(|event| event.at == at(60)).unwrap().id;
+    let log = run(kept(&events, &[]));
+    let past = past(&log, Retention::default(), at(121));
+    let then = |minutes: i64| run(past.at(at(minutes))).unwrap().world.unwrap();
+    for (minutes, open, over) in [(10, false, 0), (25, true, 0), (45, false, 1), (60, true, 1), (89, true, 1), (90, false, 2), (121, false, 2)] {
+        let world = then(minutes);
+        let alert = world.alerts.values().next();
+        assert_eq!(alert.is_some_and(|alert| alert.is_open()), open, "after {minutes} min");
+        assert_eq!((world.open.len(), alert.map_or(0, |alert| alert.past.len())), (usize::from(open), over), "after {minutes} min");
+    }
+    let world = then(75);
+    let row = &rows(&Sky::new(vec![Seen { name: "shop".into(), world: world.clone(), freshness: Freshness::Live { age: Span::ZERO } }]), at(75))[0];
+    assert_eq!((row.since, row.episode, &*row.title), (at(60), told, "slow"), "what a person sees of then");
+}

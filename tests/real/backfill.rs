@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::tz::TimeZone;
 use midwatch::model::history::{Days, History, Verdict};
@@ -47,6 +49,10 @@ fn past(now: i64) -> String {
 }
 
 async fn prometheus(folder: &Path, replica: &str, past: &str) -> (Daemon, u16) {
+    prometheus_with(RULES, folder, replica, past).await
+}
+
+async fn prometheus_with(rules: &str, folder: &Path, replica: &str, past: &str) -> (Daemon, u16) {
     std::fs::create_dir_all(folder).unwrap();
     let (port, data) = (free_port(), folder.join("data"));
     std::fs::write(folder.join("past.om"), past).unwrap();
@@ -57,7 +63,7 @@ async fn prometheus(folder: &Path, replica: &str, past: &str) -> (Daemon, u16) {
         .output()
         .unwrap();
     assert!(blocks.status.success(), "{}", String::from_utf8_lossy(&blocks.stderr));
-    std::fs::write(folder.join("rules.yml"), RULES).unwrap();
+    std::fs::write(folder.join("rules.yml"), rules).unwrap();
     let config =
         format!("global:\n  evaluation_interval: 1s\n  external_labels:\n    cluster: eu\n    prometheus_replica: {replica}\nrule_files: [rules.yml]\n");
     std::fs::write(folder.join("prometheus.yml"), config).unwrap();
@@ -136,11 +142,82 @@ async fn verdicts_are_right_from_the_first_minute() {
     assert_eq!(history(&world, "Weekly").verdict, Verdict::Recurring);
     midwatch.running.stop().await;
 
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_midwatch"))
-        .args(["source", "test", "--prometheus", &format!("http://127.0.0.1:{port_a}")])
-        .env("HOME", folder.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("It remembers back to") && said.contains("62 days"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let test = |more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_midwatch"))
+            .args(["source", "test", "--prometheus", &format!("http://127.0.0.1:{port_a}")])
+            .args(more)
+            .env("HOME", folder.path())
+            .output()
+            .unwrap();
+        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (said, error) = test(&[]);
+    assert!(said.contains("It remembers back to") && said.contains("62 days"), "{said}{error}");
+    let (said, error) = test(&["--json"]);
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let since: Time = last["remembers_since"].as_str().unwrap_or_else(|| panic!("{said}{error}")).parse().unwrap();
+    assert_eq!((last["source"].as_str(), last["alerts"].as_u64()), (Some(&*format!("127.0.0.1:{port_a}")), Some(3)));
+    assert!((now - since.secs() - REMEMBERS).abs() < DAY, "{last}");
+}
+
+/// The way to somebody else, which can be shut.
+async fn way_to(port: u16) -> (Arc<AtomicBool>, u16) {
+    let shut = Arc::new(AtomicBool::new(false));
+    let closed = shut.clone();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            let closed = closed.clone();
+            tokio::spawn(async move {
+                let Ok(mut to) = tokio::net::TcpStream::connect(("127.0.0.1", port)).await else { return };
+                let copied = tokio::io::copy_bidirectional(&mut from, &mut to);
+                let until_shut = async {
+                    while !closed.load(Ordering::SeqCst) {
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    }
+                };
+                tokio::select! { _ = copied => {}, () = until_shut => {} }
+            });
+        }
+    });
+    (shut, here)
+}
+
+#[tokio::test]
+async fn what_fired_while_a_prometheus_could_not_be_reached_is_filled_in_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    // It fires for eight seconds, beginning some twelve from now.
+    let (begin, end) = (now + 12, now + 20);
+    let rules =
+        format!("groups:\n- name: shop\n  interval: 1s\n  rules:\n  - {{alert: Short, expr: vector(time()) > {begin} < {end}, labels: {{service: shop}}}}\n");
+    let (_prometheus, port) = prometheus_with(&rules, folder.path(), "a", &past(now)).await;
+    let (shut, way) = way_to(port).await;
+    let midwatch = Midwatch::at(&folder.path().join("midwatch"), &source("prom", way)).await;
+    filled(&midwatch, &["prom"]).await;
+    shut.store(true, Ordering::SeqCst);
+    eventually("it is missed", async || match midwatch.world().await.sources[&"prom".into()].failing_since {
+        Some(_) => Ok(()),
+        None => Err("it answers".to_owned()),
+    })
+    .await;
+    while jiff::Timestamp::now().as_second() < end + 4 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(!midwatch.world().await.alerts.values().any(|alert| alert.check.as_str() == "Short"), "nobody has heard of it");
+    shut.store(false, Ordering::SeqCst);
+    let world = eventually("what was missed is filled in", async || {
+        let world = midwatch.world().await;
+        let found = world.alerts.values().any(|alert| alert.check.as_str() == "Short");
+        let none = world.sources[&"prom".into()].filled.as_ref().is_some_and(|filled| filled.gaps.is_empty());
+        if found && none { Ok(world) } else { Err(format!("{:?}", world.sources)) }
+    })
+    .await;
+    let short = world.alerts.values().find(|alert| alert.check.as_str() == "Short").unwrap();
+    assert!(!short.is_open(), "it is over, and woke nobody");
+    assert_eq!((short.past.len(), short.past[0].filled), (1, true), "{:?}", short.past);
+    let from = short.past[0].from.secs();
+    assert!((begin - 1..=begin + 3).contains(&from), "began at {from}, not {begin}");
+    midwatch.running.stop().await;
 }

@@ -40,7 +40,7 @@ fn past() -> ToClient {
     let source = Actor::Source("prom".into());
     let episode = AlertPast { alert: Fingerprint([0x22; 16]), check: "Slow".into(), until: at().plus(Span::from_mins(6)) };
     let episode = Draft::new(at(), source.clone(), episode, "Slow").on("shop".parse().unwrap()).severity(Severity::Warning).stamp(id(43), at());
-    let filled = Filled { from: at(), until: at().plus(Span::from_days(1)), complete: false, running: vec![(Fingerprint([0x22; 16]), at())] };
+    let filled = Filled { from: at(), until: at().plus(Span::from_days(1)), complete: false, running: vec![(Fingerprint([0x22; 16]), at())], gaps: Vec::new() };
     let told = SourcePast { source: "prom".into(), filled };
     let told = Draft::new(at(), source, told, "the past of prom is filled in").severity(Severity::Debug).stamp(id(44), at());
     let events = [episode, told].iter().map(|event| EventBytes::of(event).unwrap()).collect();

@@ -34,7 +34,7 @@ fn memory(now: Time) -> Memory {
         starts: ago(n * 12),
         state: ReportedState::Resolved { at: ago(n * 12).plus(Span::from_mins(10)) },
     };
-    let filled = Filled { from: ago(70 * 24), until: now, complete: true, running: Vec::new() };
+    let filled = Filled { from: ago(70 * 24), until: now, complete: true, running: Vec::new(), gaps: Vec::new() };
     Memory { source: "prom".into(), episodes: (1..=130).map(episode).collect(), filled }
 }
 

@@ -42,7 +42,11 @@ pub fn remembered(world: &World, rules: &Rules, memory: &Memory, now: Time) -> V
     }
     if world.sources.get(&memory.source).and_then(|source| source.filled.as_ref()) != Some(&memory.filled) {
         let filled = memory.filled.clone();
-        let title = format!("the past of {} is filled in back to {}", memory.source, filled.from.timestamp().strftime("%-d %b %Y %H:%M UTC"));
+        let words = |time: Time| time.timestamp().strftime("%-d %b %Y %H:%M UTC").to_string();
+        let title = match (filled.complete, filled.gaps.last()) {
+            (true, Some((from, to))) => format!("what {} says of {} to {} is still to be asked for", memory.source, words(*from), words(*to)),
+            (_, _) => format!("the past of {} is filled in back to {}", memory.source, words(filled.from)),
+        };
         out.push(Draft::new(now, by, SourcePast { source: memory.source.clone(), filled }, title).severity(Severity::Debug));
     }
     out

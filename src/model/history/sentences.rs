@@ -72,7 +72,9 @@ impl History {
                 Verdict::New | Verdict::Rare | Verdict::Recurring => "usual: it goes away by itself".to_owned(),
             });
         }
-        if let (Some((source, until)), Some(since)) = (&self.known.filled, self.known.since) {
+        if let (Some((source, until)), Some(since)) = (&self.known.filled, self.known.since)
+            && until.since(since) >= Span::from_hours(1)
+        {
             out.push(format!("before {} filled in from {source}, back to {}", date(*until, zone, now), date(since, zone, now)));
         }
         out

@@ -177,7 +177,7 @@ fn that_it_began_long_ago_is_hearsay_until_the_server_heard_of_it_or_the_source_
     assert_eq!(of(&w, NOW.plus(Span::from_days(8))).verdict, Verdict::Chronic);
 
     // The same with a source whose own past is known here.
-    let filled = Filled { from: ago(40), until: ago(10), complete: true, running: Vec::new() };
+    let filled = Filled { from: ago(40), until: ago(10), complete: true, running: Vec::new(), gaps: Vec::new() };
     tell(&mut w, NOW, prom.clone(), crate::model::event::SourcePast { source: "prom".into(), filled }, "filled in");
     let history = of(&w, NOW);
     assert_eq!((history.verdict, history.hearsay), (Verdict::Chronic, None));
@@ -203,7 +203,7 @@ fn a_source_that_remembers_makes_more_known_and_gaps_less() {
     assert_eq!(known(&w).days(), 10);
     tell(&mut w, ago(4), Actor::Server, crate::model::event::Unwatched { from: ago(6), until: ago(4) }, "nobody watched");
     assert_eq!(known(&w).days(), 8, "two days nobody watched");
-    let filled = Filled { from: ago(40), until: ago(10), complete: true, running: Vec::new() };
+    let filled = Filled { from: ago(40), until: ago(10), complete: true, running: Vec::new(), gaps: Vec::new() };
     tell(&mut w, ago(4), Actor::Source("prom".into()), crate::model::event::SourcePast { source: "prom".into(), filled }, "filled in");
     assert_eq!(known(&w).days(), 38);
     let history = History::of(w.alert(ALERT).unwrap(), &w, &TimeZone::UTC, NOW);

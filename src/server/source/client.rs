@@ -113,7 +113,8 @@ impl Client {
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         if !status.is_success() {
-            let error = PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), trouble::of_status(status, response.headers(), &self.base)));
+            let error =
+                PollError(format!("GET {} answers {}{}", self.address(path), status.as_u16(), trouble::of_status(status, response.headers(), &self.base)));
             return Err(Refused { error, status: Some(status.as_u16()), too_much: matches!(status.as_u16(), 413 | 422 | 503 | 504) });
         }
         let date =

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use client::PollError;
 pub use config::{Secret, SourceConfig, SourceError, SourceKind};
@@ -97,6 +97,10 @@ impl Source {
         let id = config.id();
         let external = config.external_labels.clone().map(|labels| (labels.into_iter().collect(), 0));
         Ok(Source { config, client, id, external, answering: None })
+    }
+
+    pub const fn kind(&self) -> SourceKind {
+        self.config.kind
     }
 
     pub fn id(&self) -> &SourceId {
@@ -190,32 +194,52 @@ impl Source {
             core: core.clone(),
             mapping: mapping.clone(),
             random: random.clone(),
+            pause: backfill::FIRST_BACKOFF,
         });
+        let (missed, gaps) = mpsc::unbounded_channel();
         let past = async move {
             if let Some(backfill) = backfill
                 && seen.wait_for(|state| state.answered.is_some()).await.is_ok()
             {
-                backfill.run().await;
+                backfill.run(gaps).await;
             }
         };
-        tokio::join!(self.poll_on(core, mapping, random, states), past);
+        tokio::join!(self.poll_on(core, mapping, random, states, missed), past);
     }
 
-    async fn poll_on<C: Core>(mut self, core: C, mapping: Arc<Mapping>, random: Arc<dyn Random>, states: watch::Sender<SourceState>) {
+    async fn poll_on<C: Core>(
+        mut self,
+        core: C,
+        mapping: Arc<Mapping>,
+        random: Arc<dyn Random>,
+        states: watch::Sender<SourceState>,
+        missed: mpsc::UnboundedSender<(Time, Time)>,
+    ) {
         let interval = self.config.interval.duration();
         let mut backoff = Backoff::new(interval.saturating_mul(2), LONGEST_PAUSE.max(interval.saturating_mul(2)));
         let mut failures = 0_u32;
+        let mut last: Option<Time> = None;
         // A former life of this server may have left the source marked as failing.
         let mut marked = true;
         loop {
             let pause = match self.poll(&mapping, || core.now()).await {
                 Ok((report, silences, state)) => {
-                    failures = 0;
+                    let at = report.at;
+                    let since = match last {
+                        Some(last) => Some(last).filter(|last| failures >= FAILURES && at > *last),
+                        // Before this marks it as answering again.
+                        None => self.before(&core, at).await,
+                    };
+                    (failures, last) = (0, Some(at));
                     backoff.reset();
                     if let Err(error) = self.deliver(&core, report, silences, marked).await {
                         tracing::warn!(source = %self.id, %error, "what a source said is not kept; it is asked again");
                     } else {
                         marked = false;
+                    }
+                    // After what is open now is known: it is not told as past.
+                    if let Some(since) = since {
+                        let _ = missed.send((since, at));
                     }
                     states.send_replace(state);
                     jittered(interval, &*random)
@@ -238,6 +262,12 @@ impl Source {
             };
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Since when a former life of this server did not hear it.
+    async fn before<C: Core>(&self, core: &C, now: Time) -> Option<Time> {
+        let id = self.id.clone();
+        core.look(move |primary| backfill::missed(&primary.world, &id, now)).await.ok().flatten()
     }
 
     async fn deliver<C: Core>(&self, core: &C, report: Report, silences: Option<Vec<Silence>>, marked: bool) -> Result<(), Unavailable> {

@@ -56,7 +56,7 @@ impl Authority {
 struct Shown(Arc<Mutex<Arc<CertifiedKey>>>);
 
 impl Shown {
-    fn from_now_on(&self, certificate: Arc<CertifiedKey>) {
+    fn shows(&self, certificate: Arc<CertifiedKey>) {
         *self.0.lock().unwrap() = certificate;
     }
 }
@@ -134,7 +134,7 @@ async fn an_authority_of_ones_own_is_trusted_and_nothing_is_resolved_when_its_ce
         (ours.vouches_for("localhost", -2), "its certificate ended on ".to_owned()),
         (ours.vouches_for("other.example", 90), "its certificate is not for localhost, but for other.example: write in `url` a name".to_owned()),
     ] {
-        shown.from_now_on(certificate);
+        shown.shows(certificate);
         // Where, what, and what to do; and what it said last stays as it was.
         let wrong = |state: &SourceState| state.error.as_ref().is_some_and(|why| why.contains(&format!("GET {url}/api/v2/status: {words}")));
         if tokio::time::timeout(Duration::from_secs(30), seen.wait_for(wrong)).await.is_err() {
@@ -142,11 +142,14 @@ async fn an_authority_of_ones_own_is_trusted_and_nothing_is_resolved_when_its_ce
         }
         assert!(core.open().contains(&("db".to_owned(), "Down".to_owned())), "{words}: {:?}", core.open());
     }
-    shown.from_now_on(ours.vouches_for("localhost", 90));
+    shown.shows(ours.vouches_for("localhost", 90));
     tokio::time::timeout(Duration::from_secs(60), seen.wait_for(|state| state.failures == 0 && state.error.is_none())).await.unwrap().unwrap();
     task.abort();
     let kinds = core.kinds();
-    assert!(core.events().iter().all(|event| event.kind.name() != "alert.cleared" || event.system.as_ref().is_none_or(|system| system.as_str() != "db")), "{kinds:?}");
+    assert!(
+        core.events().iter().all(|event| event.kind.name() != "alert.cleared" || event.system.as_ref().is_none_or(|system| system.as_str() != "db")),
+        "{kinds:?}"
+    );
     assert!(kinds.iter().any(|kind| kind == "source.recovered"), "{kinds:?}");
 }
 

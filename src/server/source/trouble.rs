@@ -41,14 +41,18 @@ pub(super) fn of_request(error: &reqwest::Error, url: &Url, ca: Option<&Path>) -
         Some(ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) if url.scheme() == "http" => {
             format!("it hangs up ({words}); if it speaks TLS there, `url` begins with https://")
         }
-        _ if words.contains("invalid HTTP") && url.scheme() == "http" => format!("it does not speak HTTP there ({words}); if it is TLS, `url` begins with https://"),
+        _ if words.contains("invalid HTTP") && url.scheme() == "http" => {
+            format!("it does not speak HTTP there ({words}); if it is TLS, `url` begins with https://")
+        }
         _ => words,
     }
 }
 
 fn of_tls(error: &rustls::Error, url: &Url, ca: Option<&Path>) -> String {
     let trusted = ca.map_or_else(|| "no authority that this machine trusts".to_owned(), |ca| format!("no authority in {}", ca.display()));
-    let day = |time: UnixTime| i64::try_from(time.as_secs()).map_or_else(|_| "?".to_owned(), |secs| Time::from_secs(secs).timestamp().strftime("%-d %b %Y").to_string());
+    let day = |time: UnixTime| {
+        i64::try_from(time.as_secs()).map_or_else(|_| "?".to_owned(), |secs| Time::from_secs(secs).timestamp().strftime("%-d %b %Y").to_string())
+    };
     let clock = "and look at this machine's clock";
     match error {
         rustls::Error::InvalidCertificate(why) => match why {
@@ -64,7 +68,11 @@ fn of_tls(error: &rustls::Error, url: &Url, ca: Option<&Path>) -> String {
             }
             CertificateError::NotValidYet => "its certificate has not begun: look at the clocks of both machines".to_owned(),
             CertificateError::NotValidForNameContext { presented, .. } => {
-                let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.iter().take(5).map(|name| name_of(name)).collect::<Vec<_>>().join(", ") };
+                let names = if presented.is_empty() {
+                    "no name at all".to_owned()
+                } else {
+                    presented.iter().take(5).map(|name| name_of(name)).collect::<Vec<_>>().join(", ")
+                };
                 format!("its certificate is not for {}, but for {names}: write in `url` a name that it is for, or have one made for this name", host(url))
             }
             CertificateError::NotValidForName => {

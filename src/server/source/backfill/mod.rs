@@ -5,6 +5,7 @@
 //! so that a restart goes on there. Nothing is doubled: `decide` knows what is known.
 
 mod ask;
+mod gaps;
 mod join;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(super) use ask::remembers;
+pub(super) use gaps::missed;
 
 use self::join::{Episode, Joiner};
 use super::client::Client;
@@ -26,6 +28,7 @@ use crate::model::time::{Span, Time};
 use crate::model::world::Filled;
 use crate::server::intake::Core;
 use crate::server::mapping::Mapping;
+use tokio::sync::mpsc;
 
 /// Slices are a day halved so and so often.
 const WIDEST: Span = Span::from_days(1);
@@ -39,6 +42,9 @@ const CALM: u32 = 48;
 /// Pauses lie between these.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// After answers that were none: the first pause, and the longest.
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 /// Tries of the narrowest slice.
 const TRIES: u32 = 5;
 /// Episodes of one alert that are told of one day, of all alerts at once, and alerts that may run over an edge.
@@ -56,6 +62,8 @@ pub(super) struct Backfill<C> {
     pub core: C,
     pub mapping: Arc<Mapping>,
     pub random: Arc<dyn Random>,
+    /// The first pause after an answer that was none.
+    pub pause: Duration,
 }
 
 /// What is asked with, the same for all slices.
@@ -65,34 +73,47 @@ struct With {
     steps: ask::Steps,
 }
 
+/// Whether a source's past was filled in when it began.
+enum Before {
+    Complete,
+    Lacking,
+}
+
 /// The source cannot be asked for its past at all.
 struct Never(String);
 
 impl<C: Core> Backfill<C> {
-    /// Fills in what is not filled in yet; ends when there is no more.
-    pub async fn run(self) {
+    /// Fills in what is not filled in yet, then what is missed from then on: spans in which it could not be
+    /// asked, each told when it answers again. Ends when nobody can tell of more.
+    pub async fn run(self, mut missed: mpsc::UnboundedReceiver<(Time, Time)>) {
         if self.reach == Span::ZERO {
             return;
         }
+        let said = |result: Result<(), Never>| {
+            if let Err(Never(why)) = result {
+                tracing::warn!(source = %self.source, why, "its past cannot be filled in; it is tried again at the next start");
+            }
+        };
         match self.fill().await {
-            Ok(()) => {}
-            Err(Never(why)) => tracing::warn!(source = %self.source, why, "its past cannot be filled in; it is tried again at the next start"),
+            // What was left over before may be had by now.
+            Ok(Before::Complete) => said(self.refill(None).await),
+            Ok(Before::Lacking) => {}
+            Err(never) => said(Err(never)),
+        }
+        while let Some(gap) = missed.recv().await {
+            said(self.refill(Some(gap)).await);
         }
     }
 
-    async fn fill(&self) -> Result<(), Never> {
+    async fn fill(&self) -> Result<Before, Never> {
         let source = self.source.clone();
         let look = self.core.look(move |primary| (primary.world.sources.get(&source).and_then(|known| known.filled.clone()), primary.rules.clone()));
-        let Ok((known, rules)) = look.await else { return Ok(()) };
+        let Ok((known, rules)) = look.await else { return Ok(Before::Lacking) };
         if known.as_ref().is_some_and(|known| known.complete) {
-            return Ok(());
+            return Ok(Before::Complete);
         }
-        let external = match &self.external {
-            Some(external) => external.clone(),
-            None => prometheus::external(&self.client).await,
-        };
-        let steps = ask::steps(&self.client).await.unwrap_or_default();
-        let mut with = With { external, rules, steps };
+        let mut with = self.with(rules).await;
+        let mut gaps = known.as_ref().map_or_else(Vec::new, |known| known.gaps.clone());
         let now = self.core.now();
         let (until, mut joiner) = match &known {
             Some(known) => (known.until, Joiner::going_on(&known.running)),
@@ -106,7 +127,7 @@ impl<C: Core> Backfill<C> {
         let mut oldest = cursor;
         let (mut width, mut ceiling, mut calm) = (FIRST, WIDEST, 0_u32);
         let mut done: Vec<Episode> = Vec::new();
-        let mut backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(300));
+        let mut backoff = Backoff::new(self.pause, LONGEST_BACKOFF);
         let mut narrow = 0;
         while cursor > end {
             let from = older_edge(cursor, width).max(end);
@@ -131,7 +152,7 @@ impl<C: Core> Backfill<C> {
                     let whole_day = cursor.secs().rem_euclid(86_400) == 0;
                     let quiet = written.since(cursor) >= Span::from_days(QUIET_DAYS);
                     if (whole_day && (quiet || !done.is_empty())) || done.len() > AT_ONCE {
-                        let filled = Filled { from: cursor, until, complete: false, running: joiner.running(MOST_RUNNING) };
+                        let filled = Filled { from: cursor, until, complete: false, running: joiner.running(MOST_RUNNING), gaps: gaps.clone() };
                         self.tell(std::mem::take(&mut done), filled).await;
                         written = cursor;
                     }
@@ -147,8 +168,16 @@ impl<C: Core> Backfill<C> {
                 Err(refused) => {
                     narrow += u32::from(refused.too_much);
                     if narrow >= TRIES {
-                        tracing::warn!(source = %self.source, error = %refused.error, "what lies before is too much to be asked for: it is not filled in");
-                        break;
+                        if gaps.len() >= gaps::MOST {
+                            tracing::warn!(source = %self.source, error = %refused.error, "what lies before is too much to be asked for: it is not filled in");
+                            break;
+                        }
+                        tracing::warn!(source = %self.source, error = %refused.error, %from, "too much at once: it is asked for again later");
+                        gaps.push((from, cursor));
+                        done.extend(joiner.rest());
+                        (cursor, narrow) = (from, 0);
+                        backoff.reset();
+                        continue;
                     }
                     tokio::time::sleep(backoff.next(&*self.random)).await;
                 }
@@ -157,9 +186,18 @@ impl<C: Core> Backfill<C> {
         done.extend(joiner.rest());
         // One that does not say how far back it remembers is known as far back as it told of something.
         let from = if remembered.is_some() || cursor > end { cursor } else { oldest };
-        self.tell(done, Filled { from, until, complete: true, running: Vec::new() }).await;
+        self.tell(done, Filled { from, until, complete: true, running: Vec::new(), gaps }).await;
         tracing::info!(source = %self.source, %from, "its past is filled in");
-        Ok(())
+        Ok(Before::Lacking)
+    }
+
+    /// What slices are asked with, as it is now.
+    async fn with(&self, rules: Rules) -> With {
+        let external = match &self.external {
+            Some(external) => external.clone(),
+            None => prometheus::external(&self.client).await,
+        };
+        With { external, rules, steps: ask::steps(&self.client).await.unwrap_or_default() }
     }
 
     /// Hands over what was found, until it is kept.

@@ -28,6 +28,8 @@ struct Past {
     queries: AtomicUsize,
     /// More than so many seconds at once are too much for it.
     widest: i64,
+    /// Whatever reaches over this time is too much for it.
+    poison: Mutex<Option<i64>>,
     /// Answers no more than so many queries.
     patience: Mutex<Option<usize>>,
 }
@@ -47,7 +49,8 @@ impl Past {
         let query = request.uri().query().unwrap();
         let wide: i64 = query.split("%5B").nth(1).and_then(|rest| rest.split("s%5D").next()).unwrap().parse().unwrap();
         let to: i64 = query.split("time=").nth(1).unwrap().parse().unwrap();
-        if self.widest > 0 && wide > self.widest {
+        let poisoned = self.poison.lock().unwrap().is_some_and(|at| at > to - wide && at <= to);
+        if poisoned || (self.widest > 0 && wide > self.widest) {
             return StatusCode::UNPROCESSABLE_ENTITY.into_response();
         }
         let series = self.spans.iter().filter_map(|(labels, spans)| {
@@ -103,7 +106,14 @@ impl Scene {
             core: self.core.clone(),
             mapping: Arc::new(Mapping::new(&MappingConfig::default()).unwrap()),
             random: Arc::new(SeededRandom::new(1)),
+            pause: Duration::from_millis(2),
         }
+    }
+
+    /// All that is not filled in yet.
+    async fn fill(&self, source: &str) {
+        let (_, none) = mpsc::unbounded_channel();
+        self.backfill(source).run(none).await;
     }
 
     fn alert(&self, check: &str) -> Alert {
@@ -121,7 +131,7 @@ fn told(world: &World) -> Vec<(String, i64, i64)> {
 #[tokio::test]
 async fn the_past_is_told_once_and_wakes_nobody() {
     let scene = Scene::of(story()).await;
-    scene.backfill("prom").run().await;
+    scene.fill("prom").await;
     let world = scene.core.world();
     assert_eq!(told(&world).len(), 14, "{:?}", told(&world));
     assert!(world.open.is_empty());
@@ -135,8 +145,8 @@ async fn the_past_is_told_once_and_wakes_nobody() {
     assert_eq!(disk, [10 * DAY + 60, DAY + 60], "days over many edges are one episode");
     // Again, and by the other one of a pair: nothing is doubled.
     let before = told(&world);
-    scene.backfill("prom").run().await;
-    scene.backfill("prom-b").run().await;
+    scene.fill("prom").await;
+    scene.fill("prom-b").await;
     assert_eq!(told(&scene.core.world()), before);
     assert_eq!(scene.alert("Slow").episodes, 12);
 }
@@ -144,7 +154,7 @@ async fn the_past_is_told_once_and_wakes_nobody() {
 #[tokio::test]
 async fn what_is_too_much_is_asked_for_in_smaller_slices() {
     let scene = Scene::of(Past { widest: 3 * 3_600, lowest: NOW - 22 * DAY, ..story() }).await;
-    scene.backfill("prom").run().await;
+    scene.fill("prom").await;
     let known: Vec<(String, i64)> = told(&scene.core.world()).into_iter().map(|(check, from, _)| (check, (NOW - from) / DAY)).collect();
     assert_eq!(known, [("Disk", 20), ("Slow", 21), ("Slow", 14), ("Slow", 7)].map(|(check, days)| (check.to_owned(), days)));
     let queries = scene.past.queries.load(Ordering::SeqCst);
@@ -154,7 +164,7 @@ async fn what_is_too_much_is_asked_for_in_smaller_slices() {
 #[tokio::test]
 async fn a_restart_goes_on_where_it_stood() {
     let quiet = Scene::of(story()).await;
-    quiet.backfill("prom").run().await;
+    quiet.fill("prom").await;
     let whole = told(&quiet.core.world());
     let queries = quiet.past.queries.load(Ordering::SeqCst);
     // It stops to answer in the middle of the disk's ten days, and at a few other places.
@@ -162,7 +172,7 @@ async fn a_restart_goes_on_where_it_stood() {
         let scene = Scene::of(story()).await;
         *scene.past.patience.lock().unwrap() = Some(stop);
         {
-            let first = scene.backfill("prom").run();
+            let first = scene.fill("prom");
             tokio::pin!(first);
             while scene.past.queries.load(Ordering::SeqCst) <= stop {
                 assert!(futures_util::poll!(&mut first).is_pending());
@@ -171,7 +181,7 @@ async fn a_restart_goes_on_where_it_stood() {
         }
         *scene.past.patience.lock().unwrap() = None;
         scene.past.queries.store(0, Ordering::SeqCst);
-        scene.backfill("prom").run().await;
+        scene.fill("prom").await;
         assert_eq!(told(&scene.core.world()), whole, "stopped after {stop}");
         if stop >= 21 {
             assert!(scene.past.queries.load(Ordering::SeqCst) < queries, "what was told is not asked for again");
@@ -197,7 +207,7 @@ async fn what_midwatch_saw_itself_is_not_told_again() {
     crate::server::intake::Core::report(&scene.core, report(ReportedState::Resolved { at: Time::from_secs(NOW - 7 * DAY + 700) }, NOW - 7 * DAY + 700))
         .await
         .unwrap();
-    scene.backfill("prom").run().await;
+    scene.fill("prom").await;
     let slow = scene.alert("Slow");
     assert_eq!((slow.episodes, slow.past.len(), slow.past.iter().filter(|past| past.filled).count()), (12, 12, 11));
     assert_eq!(&*slow.title, "the shop is slow", "its own words stay");
@@ -215,4 +225,61 @@ fn slices_lie_within_days_and_meet() {
         edges.push(cursor);
     }
     assert_eq!(edges[3].secs() % 86_400, 0, "a day ends with it");
+}
+
+#[tokio::test]
+async fn what_was_too_much_is_a_gap_that_is_filled_in_later() {
+    // A minute in the middle of the disk's second time is too much, whatever is asked for.
+    let past = Past { poison: Mutex::new(Some(NOW - 20 * DAY + 3_600)), ..story() };
+    let scene = Scene::of(past).await;
+    tokio::time::timeout(Duration::from_secs(120), scene.fill("prom")).await.unwrap();
+    let filled = scene.core.world().sources[&"prom".into()].filled.clone().unwrap();
+    assert_eq!((filled.complete, filled.from.secs(), filled.gaps.len()), (true, NOW - 88 * DAY, 1), "it goes on behind it: {filled:?}");
+    let (from, to) = filled.gaps[0];
+    assert!(from.secs() < NOW - 20 * DAY + 3_600 && to.secs() >= NOW - 20 * DAY + 3_600 && to.since(from) <= NARROWEST, "{filled:?}");
+    *scene.past.poison.lock().unwrap() = None;
+    scene.past.queries.store(0, Ordering::SeqCst);
+    scene.fill("prom").await;
+    assert_eq!(scene.past.queries.load(Ordering::SeqCst), 1, "the gap alone is asked for");
+    assert_eq!(scene.core.world().sources[&"prom".into()].filled.clone().unwrap().gaps, []);
+}
+
+#[tokio::test]
+async fn what_was_missed_while_it_was_away_is_filled_in_when_it_is_back() {
+    let scene = Scene::of(Past {
+        spans: vec![(SLOW, vec![(NOW - 3 * DAY, NOW - 3 * DAY + 600), (NOW + 7_200, NOW + 7_800)])],
+        lowest: NOW - 88 * DAY,
+        ..Past::default()
+    })
+    .await;
+    scene.fill("prom").await;
+    assert_eq!(scene.alert("Slow").past.len(), 1, "the other one is still to come");
+    scene.core.at(Time::from_secs(NOW + 10_800));
+    let (missed, gaps) = mpsc::unbounded_channel();
+    missed.send((Time::from_secs(NOW + 3_600), Time::from_secs(NOW + 10_800))).unwrap();
+    drop(missed);
+    scene.backfill("prom").run(gaps).await;
+    assert_eq!(
+        told(&scene.core.world()).iter().map(|(_, from, until)| (from - NOW, until - NOW)).collect::<Vec<_>>(),
+        [(-3 * DAY, -3 * DAY + 660), (7_200, 7_860)]
+    );
+    let filled = scene.core.world().sources[&"prom".into()].filled.clone().unwrap();
+    assert_eq!((filled.gaps.len(), filled.until.secs()), (0, NOW));
+    assert!(scene.core.world().open.is_empty());
+}
+
+#[test]
+fn what_a_new_life_missed_is_known_from_the_world() {
+    use crate::model::world::Filled;
+    let (now, source): (Time, SourceId) = (Time::from_secs(NOW), "prom".into());
+    let mut world = World::default();
+    world.unwatched.push_back((Time::from_secs(NOW - 7_200), Time::from_secs(NOW - 5)));
+    assert_eq!(missed(&world, &source, now), None, "a new source's whole past is filled in");
+    let known = world.sources.entry(source.clone()).or_default();
+    known.filled =
+        Some(Filled { from: Time::from_secs(NOW - 88 * DAY), until: Time::from_secs(NOW - DAY), complete: true, running: Vec::new(), gaps: Vec::new() });
+    assert_eq!(missed(&world, &source, now), Some(Time::from_secs(NOW - 7_200)));
+    assert_eq!(missed(&world, &source, now.plus(Span::from_hours(1))), None, "that was an earlier one");
+    world.sources.get_mut(&source).unwrap().failing_since = Some(Time::from_secs(NOW - 9_000));
+    assert_eq!(missed(&world, &source, now), Some(Time::from_secs(NOW - 9_000)));
 }
