@@ -1,5 +1,5 @@
 #!/bin/sh
-# midwatch beside its peers, in one run: the ratios count, not the times. Needs Debian's lnav, less, htop and
+# midwatch beside its peers, in one run: the ratios count, not the times. Needs Debian's lnav, less, htop, fzf and
 # prometheus-alertmanager, and nothing else running meanwhile.
 #
 #   cargo build --release && benches/peers.sh
@@ -23,3 +23,5 @@ python3 benches/peers/startup.py
 echo "## a million events: first rows, and keys (G12b, G10b, G11, G13)"
 python3 benches/peers/rows.py "$FOLDER"
 python3 benches/peers/million.py "$FOLDER"
+echo "## find anything among a million events (G4)"
+python3 benches/peers/find.py "$FOLDER"

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::ask::{Chosen, chosen};
 use super::embedded::{self, Sources};
 use super::places::make_private;
+use super::reload::{self, Watch};
 use super::serve::STAY;
 use super::{Context, Failure, keys, toml_file};
 use crate::client::whole::file_name;
@@ -187,6 +188,7 @@ fn words(address: &Address) -> String {
 fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Options, Failure> {
     let var = |name: &str| std::env::var(name).ok();
     let depth = Depth::detect(var);
+    let stamps = reload::stamps(context);
     let settings = context.settings()?;
     let linear = is_linear(context).then(|| Echo(!std::io::stdin().is_terminal()));
     let ascii = linear.is_some() || settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
@@ -194,8 +196,12 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let chosen = context.global.theme.clone().or(settings.theme.clone()).filter(|name| name != AUTO);
     let name = chosen.as_deref().unwrap_or(Themes::for_background(false));
     let theme = themes.load(name).map_err(|error| Failure::usage(error.to_string(), "`midwatch --theme midwatch` is the shipped one"))?;
-    // A mistake in them keeps nobody from the console: `config check` and the views that are missing tell.
-    let (views, _) = views(context)?;
+    // A mistake in them keeps nobody from the console.
+    let (views, mistakes) = views(context)?;
+    let folder = format!("{}/", context.places.config.display());
+    let mistakes = mistakes.into_iter().map(|mistake| mistake.replace(&folder, "")).collect();
+    let keymap = keys::load(context)?;
+    let watch = Watch::new(context, stamps, keymap.clone(), themes.clone(), views.clone())?;
     let random = {
         let random = OsRandom;
         move || {
@@ -208,7 +214,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         setup: Setup {
             shifts: settings.shift_starts(),
             servers,
-            keymap: keys::load(context)?,
+            keymap,
             theme,
             zone: jiff::tz::TimeZone::system(),
             me: Person::from(person),
@@ -229,6 +235,8 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         reading: ReadMarks::default(),
         left: Left::default(),
         arriving: None,
+        changes: reload::watch(watch),
+        mistakes,
     })
 }
 
@@ -240,7 +248,7 @@ pub fn views(context: &Context) -> Result<(Vec<View>, Vec<String>), Failure> {
 }
 
 /// The user's own themes, beside the console's configuration.
-fn themes(context: &Context) -> Result<Vec<(String, String)>, Failure> {
+pub fn themes(context: &Context) -> Result<Vec<(String, String)>, Failure> {
     let folder = context.places.themes();
     let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
     let mut out = Vec::new();

@@ -63,7 +63,9 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cause = self.cause.trim_end_matches(['.', '\n', ' ']);
-        if self.hint.is_empty() { f.write_str(cause) } else { write!(f, "{cause}. {}", self.hint) }
+        // A question ends with its own mark.
+        let end = if cause.ends_with(['?', '!']) { "" } else { "." };
+        if self.hint.is_empty() { f.write_str(cause) } else { write!(f, "{cause}{end} {}", self.hint) }
     }
 }
 

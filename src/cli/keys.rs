@@ -85,7 +85,13 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 /// The keymap in force: a shipped one, with the user's file over it.
 pub fn load(context: &Context) -> Result<Keymap, Failure> {
-    let (name, file) = chosen(context)?;
+    let given = context.settings()?.keymap;
+    load_as(context, given)
+}
+
+/// The same, as `console.toml` names it.
+pub fn load_as(context: &Context, configured: Option<PathBuf>) -> Result<Keymap, Failure> {
+    let (name, file) = chosen_of(context, configured);
     let below = Keymap::named(&name).map_err(|error| Failure::usage(error.to_string(), "--keymap takes one of these names, or a file"))?;
     match file {
         Some(path) => over(below, &path),
@@ -96,19 +102,20 @@ pub fn load(context: &Context) -> Result<Keymap, Failure> {
 /// `--keymap`, else `keymap` in `console.toml`: a shipped keymap's name, or a file. With a name, and with
 /// none, `keymap.toml` beside the configuration lies over it when it is there.
 pub fn chosen(context: &Context) -> Result<(String, Option<PathBuf>), Failure> {
-    let given = match &context.global.keymap {
-        Some(given) => Some(given.clone()),
-        None => context.settings()?.keymap,
-    };
+    Ok(chosen_of(context, context.settings()?.keymap))
+}
+
+fn chosen_of(context: &Context, configured: Option<PathBuf>) -> (String, Option<PathBuf>) {
+    let given = context.global.keymap.clone().or(configured);
     let usual = context.places.keymap();
     let usual = usual.exists().then_some(usual);
-    Ok(match given {
+    match given {
         None => ("default".to_owned(), usual),
         Some(given) => match given.to_str().filter(|name| is_name(name)) {
             Some(name) => (name.to_owned(), usual),
             None => ("default".to_owned(), Some(super::settings::home(&given))),
         },
-    })
+    }
 }
 
 /// A name and no path: no folder, no ending, and no such file here.

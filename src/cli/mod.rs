@@ -31,6 +31,7 @@ pub mod output;
 mod pick;
 mod places;
 pub mod reference;
+mod reload;
 mod resolve;
 mod rows;
 mod serve;

@@ -20,6 +20,7 @@ use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
 use super::keymap::Key;
+use super::reload::Reloaded;
 
 #[derive(Clone, Debug)]
 pub enum Message {
@@ -36,6 +37,8 @@ pub enum Message {
     Server(usize, News),
     /// What an effect found or did.
     Done(Outcome),
+    /// The configuration was read anew.
+    Reloaded(Box<Reloaded>),
     /// So much of a past that is being brought in has come; nothing: all of it.
     Arriving(Option<Arriving>),
     /// Back after a stop: everything is drawn anew.

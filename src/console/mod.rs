@@ -16,6 +16,7 @@ pub mod overlay;
 pub mod pane;
 pub mod past;
 pub mod pending;
+pub mod reload;
 pub mod runtime;
 pub mod screen;
 pub mod session;

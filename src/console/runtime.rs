@@ -23,12 +23,13 @@ use super::effect::Effect;
 use super::linear::Linear;
 use super::message::{Arriving, Message, News};
 use super::overlay::Overlay;
+use super::reload::Reloaded;
 use super::screen::ask::Between;
 use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
 use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
-use super::theme::Themes;
+use super::theme::{AUTO, Themes};
 use super::views::View;
 use crate::client::{ReadMarks, ServerIndex, Servers, Update};
 use crate::command::Pane;
@@ -76,6 +77,10 @@ pub struct Options {
     pub left: Left,
     /// How much of a past that is being brought in has come.
     pub arriving: Option<watch::Receiver<Arriving>>,
+    /// What of the configuration is read anew.
+    pub changes: Option<mpsc::Receiver<Reloaded>>,
+    /// What is wrong with what was read at the start, and keeps nobody from it.
+    pub mistakes: Vec<String>,
 }
 
 /// Whether linear mode repeats what it reads.
@@ -149,6 +154,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let rest =
         Rest { theme_chosen: options.theme_chosen.is_some(), notify: options.notify, links: options.links, views: options.views_file, kept: options.kept };
     let arriving = options.arriving;
+    let changes = options.changes;
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
         screen: Screen::new(width, height, abilities),
@@ -183,12 +189,13 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.bring_back(options.keeping);
     runtime.recall();
     runtime.state.looked_before(runtime.reading.marks());
+    runtime.state.mistaken(&options.mistakes);
     if let Some(at) = options.at {
         // Nobody is connected yet: each server is asked when it comes.
         runtime.state.travel(at);
     }
     let mut updates = None;
-    let outcome = runtime.go(feed, &mut updates, signals, arriving).await;
+    let outcome = runtime.go(feed, &mut updates, signals, arriving, changes).await;
     runtime.leave(&mut updates).await;
     drop(updates);
     runtime.flush_outbox().await;
@@ -215,6 +222,7 @@ impl Runtime {
         updates: &mut Option<mpsc::Receiver<(ServerIndex, Update)>>,
         mut signals: Signals,
         mut arriving: Option<watch::Receiver<Arriving>>,
+        mut changes: Option<mpsc::Receiver<Reloaded>>,
     ) -> Result<(), ConsoleError> {
         // The first frame stands before anything is asked of anybody.
         self.draw()?;
@@ -301,6 +309,13 @@ impl Runtime {
                         arriving = None;
                     }
                     vec![Message::Arriving(came)]
+                },
+                reloaded = recv(&mut changes) => match reloaded {
+                    Some(reloaded) => vec![self.reloaded(reloaded)],
+                    None => {
+                        changes = None;
+                        Vec::new()
+                    }
                 },
                 () = tokio::time::sleep(wake) => {
                     let mut messages = Vec::new();
@@ -437,6 +452,19 @@ impl Runtime {
                 }
             }
         }
+    }
+
+    /// What the state does not know of it is put into force here.
+    fn reloaded(&mut self, mut reloaded: Reloaded) -> Message {
+        self.options.notify = reloaded.notify.unwrap_or(self.options.notify);
+        if let Some(theme) = &mut reloaded.theme {
+            self.options.theme_chosen = theme != AUTO;
+            self.state.theme_configured = (theme != AUTO).then(|| theme.clone());
+            if theme == AUTO {
+                Themes::for_background(self.light).clone_into(theme);
+            }
+        }
+        Message::Reloaded(Box::new(reloaded))
     }
 
     fn draw(&mut self) -> Result<(), ConsoleError> {

@@ -26,7 +26,7 @@ use super::session::Themed;
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
 use super::timeline::strip::{Cell, Strip};
-use super::timeline::{Stretch, Timeline};
+use super::timeline::{Place, Stretch, Timeline};
 use super::travel::{Away, Going};
 use super::update::find::Hunt;
 use super::views::View;
@@ -120,6 +120,8 @@ pub struct State {
     pub detail: Option<Detail>,
     selected: Option<AlertRef>,
     selected_at: Span,
+    /// The event where one stands on the timeline, and since when.
+    stands: (Option<Place>, Span),
     /// The worlds changed since the rows were made.
     pub dirty: bool,
     /// Another world is shown: the rows are not put off.
@@ -206,6 +208,7 @@ impl State {
             detail: None,
             selected: None,
             selected_at: Span::ZERO,
+            stands: (None, Span::ZERO),
             dirty: true,
             anew: false,
             made_at: Span::ZERO,
@@ -281,6 +284,7 @@ impl State {
             read_only: self.read_only,
             offline: self.links.iter().any(|link| !link.is_live(self.mono)),
             unsent: self.pending.unsent() > 0,
+            away: self.is_away(),
         }
     }
 
@@ -359,8 +363,13 @@ impl State {
             panes.systems.list.want(None);
             panes.servers.list.want(None);
         }
+        panes.timeline.rests = self.stands.0.filter(|_| self.mono.micros() - self.stands.1.micros() >= REST.micros());
         panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
         self.panes = panes;
+        let here = self.panes.timeline.here(&self.sight());
+        if self.stands.0 != here {
+            self.stands = (here, self.mono);
+        }
         if self.pane == Pane::Timeline && !self.strip.is_known() && self.held_strip.as_ref().is_none_or(|(version, ..)| *version != self.timeline.version()) {
             let stretch = self.timeline.stretch();
             self.held_strip = stretch.map(|stretch| (self.timeline.version(), stretch, self.timeline.density(&stretch, usize::from(self.size.0))));
@@ -400,6 +409,9 @@ impl State {
         }
         if self.timeline.is_searching() || self.is_hunting() || !self.asks.is_empty() {
             at(Span::ZERO);
+        }
+        if self.pane == Pane::Timeline && self.stands.0.is_some() && self.panes.timeline.shows() != self.stands.0 {
+            at(Span::from_micros((self.stands.1.micros() + REST.micros() - self.mono.micros()).max(0)));
         }
         if let Some(then) = self.hunt_asks_at() {
             at(Span::from_micros((then.micros() - self.mono.micros()).max(0)));

@@ -11,6 +11,7 @@ mod night;
 mod numbers;
 mod offline;
 mod overlays;
+mod reload;
 mod screens;
 mod session;
 mod stress;

@@ -145,9 +145,37 @@ fn links_leave_the_text_as_it_is() {
     tmux.keys(&[&format!("'{}' open '{}/events.jsonl'", env!("CARGO_BIN_EXE_midwatch"), folder.display()), "Enter"]);
     let screen = tmux.until("the address", |screen| screen.contains("https://ci.example.org/4711"));
     let line = screen.lines().find(|line| line.contains("https://")).unwrap();
-    assert_eq!(line.trim(), "ci  https://ci.example.org/4711", "{screen}");
+    assert_eq!(line.trim(), "ci          https://ci.example.org/4711", "{screen}");
     let version = tmux.run(&["display-message", "-p", "#{version}"]);
     let keeps = midwatch::console::screen::link::by_name(&format!("tmux {}", version.trim())).is_some_and(|known| known.links);
     let kept = tmux.run(&["capture-pane", "-p", "-e"]).contains("\u{1b}]8;");
     assert_eq!(kept, keeps, "tmux {version}");
+}
+
+#[test]
+fn the_configuration_is_read_anew_while_it_runs() {
+    let tmux = Tmux::start();
+    let config = tmux.folder.path().join(".config/midwatch");
+    std::fs::create_dir_all(&config).unwrap();
+    // As editors write: another file in its place.
+    let write = |name: &str, text: &str| {
+        let new = tmux.folder.path().join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, config.join(name)).unwrap();
+    };
+    write("views.toml", "[a]\npane = \"alert\"\n");
+    tmux.until("a shell", |screen| screen.contains("shell>"));
+    tmux.keys(&[&format!("'{}' open '{}/shop.log'", env!("CARGO_BIN_EXE_midwatch"), tmux.folder.path().display()), "Enter"]);
+    tmux.until("a mistake in the saved views is said at the start", |screen| screen.contains("views.toml:2:8: there is no pane `alert`"));
+    tmux.until("the log is read", |screen| screen.contains("hit rate 12 %"));
+    tmux.keys(&["k"]);
+    let before = tmux.until("a row is selected", |screen| screen.lines().any(|line| line.starts_with('▌') && line.contains("hit rate")));
+    write("keymap.toml", "[global]\n\"Q\" = \"quitt\"\n");
+    tmux.until("the mistake has its place", |screen| screen.contains("keymap.toml:2:7") && screen.contains("quit"));
+    write("keymap.toml", "[global]\n\"Q\" = \"help\"\n");
+    let after = tmux.until("it worked", |screen| screen.contains("keymap.toml is read anew"));
+    let selected = |screen: &str| screen.lines().find(|line| line.starts_with('▌')).map(str::to_owned);
+    assert_eq!(selected(&before), selected(&after), "the place is kept");
+    tmux.keys(&["Q"]);
+    tmux.until("the new key works", |screen| screen.contains("the keys in"));
 }

@@ -189,6 +189,11 @@ pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> O
         lines.push(vec![(category.title().to_owned(), Role::Heading)]);
         lines.extend(entries.into_values().map(|(keys, sentence)| vec![(format!("{keys:<18} "), Role::Key), (sentence.to_owned(), Role::Text)]));
     }
+    lines.push(Vec::new());
+    lines.push(vec![
+        (format!("{:<18} ", "--linear"), Role::Key),
+        ("Starts midwatch in lines that are only appended: for screen readers and bad lines.".into(), Role::Text),
+    ]);
     let inner = float(canvas, area, &format!("the keys in {}", state.pane), 100, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
     let rows = usize::from(inner.height.saturating_sub(1));
     let top = top.min(lines.len().saturating_sub(rows));

@@ -26,12 +26,14 @@ pub struct Facts {
     pub offline: bool,
     /// Something that was asked for has not been sent.
     pub unsent: bool,
+    /// All panes are at another time than now.
+    pub away: bool,
 }
 
 impl Facts {
     /// In a pane where nothing else is so.
     pub const fn of(pane: Pane) -> Facts {
-        Facts { pane, marked: false, filtered: false, opened: false, zoomed: false, read_only: false, offline: false, unsent: false }
+        Facts { pane, marked: false, filtered: false, opened: false, zoomed: false, read_only: false, offline: false, unsent: false, away: false }
     }
 }
 
@@ -46,6 +48,7 @@ pub const WORDS: &[(&str, Test)] = &[
     ("read-only", |facts| facts.read_only),
     ("offline", |facts| facts.offline),
     ("unsent", |facts| facts.unsent),
+    ("away", |facts| facts.away),
 ];
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
-use nucleo_matcher::{Config, Matcher, Utf32Str};
-
+use super::rank::{Question, Rank};
 use crate::command::Pane;
 use crate::console::input::Input;
 use crate::model::id::{AlertRef, EventId, SystemRef};
@@ -20,7 +18,7 @@ pub struct Choose {
     pub all: Arc<Vec<Choice>>,
     /// Indices into `all`, best first.
     pub hits: Vec<usize>,
-    scores: Vec<(u32, usize)>,
+    scores: Vec<(Rank, usize)>,
     /// How many of `all` were there from the start; events that match come after them.
     named: usize,
     pub selected: usize,
@@ -112,19 +110,9 @@ impl Choose {
             self.hits = (0..self.all.len()).collect();
             return;
         }
-        let pattern = Pattern::parse(wanted, CaseMatching::Smart, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut buffer = Vec::new();
-        let mut scored: Vec<(u32, usize)> = self
-            .all
-            .iter()
-            .enumerate()
-            .filter_map(|(place, choice)| {
-                let name = pattern.score(Utf32Str::new(&choice.text, &mut buffer), &mut matcher).map(|score| score.saturating_mul(2));
-                let note = pattern.score(Utf32Str::new(&choice.note, &mut buffer), &mut matcher);
-                name.max(note).map(|score| (score, place))
-            })
-            .collect();
+        let mut question = Question::new(wanted);
+        let mut scored: Vec<(Rank, usize)> =
+            self.all.iter().enumerate().filter_map(|(place, choice)| question.rank(choice, true).map(|rank| (rank, place))).collect();
         scored.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
         self.hits = scored.iter().map(|(_, place)| *place).collect();
         self.scores = scored;
@@ -143,15 +131,13 @@ impl Choose {
         if text.is_empty() {
             return;
         }
-        let pattern = Pattern::parse(text, CaseMatching::Smart, Normalization::Smart);
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut buffer = Vec::new();
+        let mut question = Question::new(text);
         // Once there are many, only better ones are worth a place.
-        let least = self.scores.iter().filter(|(_, place)| *place >= self.named).nth(EVENTS - 1).map_or(0, |(score, _)| *score);
+        let least = self.scores.iter().filter(|(_, place)| *place >= self.named).nth(EVENTS - 1).map(|(rank, _)| *rank);
         let kept = self.hits.get(self.selected).copied().filter(|_| self.selected > 0);
         let mut more = false;
         for choice in found {
-            let Some(score) = pattern.score(Utf32Str::new(&choice.text, &mut buffer), &mut matcher).filter(|score| *score > least) else { continue };
+            let Some(score) = question.rank(&choice, false).filter(|rank| least.is_none_or(|least| *rank > least)) else { continue };
             let known = self.all.get(self.named..).is_some_and(|events| events.iter().any(|other| other.goal == choice.goal));
             if !known && self.all.len() < self.named + 4 * EVENTS {
                 self.scores.push((score, self.all.len()));

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod choose;
+pub mod rank;
 
 use crate::model::id::AlertRef;
 use crate::model::intent::Intent;

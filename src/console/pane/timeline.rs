@@ -25,6 +25,8 @@ pub struct TimelinePane {
     pub anchor: Option<Place>,
     /// Rows that came below while one looked elsewhere.
     pub newer: usize,
+    /// Where the selection rests: holding a key costs the list's bytes alone.
+    pub rests: Option<Place>,
     /// The selected event, with all that it holds, and what it was made from.
     pub whole: Option<Whole>,
     made: Option<(Place, u16)>,
@@ -66,10 +68,11 @@ pub const HEAD: u16 = 3;
 
 impl TimelinePane {
     /// What the selected event holds, where another one is selected.
-    fn look(&mut self, sight: &Sight, width: u16) {
+    fn look(&mut self, sight: &Sight, width: u16, opened: bool) {
         let slot = sight.timeline.slot(self.selected);
         let here = slot.map(|slot| (slot.place(), width));
-        if here == self.made && self.whole.is_some() {
+        let moved = |(place, _): (Place, u16)| self.made.is_some_and(|(made, _)| made != place && !sight.timeline.is_later(made)) && self.rests != Some(place);
+        if self.whole.is_some() && (here == self.made || (!opened && here.is_some_and(moved))) {
             return;
         }
         if self.made.is_none_or(|(_, was)| was != width) {
@@ -91,7 +94,7 @@ impl TimelinePane {
             None => self.selected.min(len.saturating_sub(1)),
             Some(place) => sight.timeline.find(place).min(len.saturating_sub(1)),
         };
-        self.look(sight, width);
+        self.look(sight, width, opened);
         let split = Split::of_long_list(height.saturating_sub(head), &self.room, zoomed, opened);
         // The last one says what is later.
         let rows = usize::from(split.list.max(1)).saturating_sub(usize::from(sight.timeline.ends_at().is_some())).max(1);
@@ -147,6 +150,11 @@ impl TimelinePane {
     pub fn follow(&mut self) {
         self.place = None;
         self.newer = 0;
+    }
+
+    /// The event that is shown below the list.
+    pub fn shows(&self) -> Option<Place> {
+        self.made.map(|(place, _)| place)
     }
 
     pub fn here(&self, sight: &Sight) -> Option<Place> {

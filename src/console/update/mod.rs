@@ -68,6 +68,10 @@ impl State {
                 self.arriving = arriving;
                 Vec::new()
             }
+            Message::Reloaded(reloaded) => {
+                self.reloaded(*reloaded);
+                Vec::new()
+            }
             Message::Resumed => vec![Effect::Redraw],
         }
     }
