@@ -164,12 +164,16 @@ impl Machine {
         seen
     }
 
-    /// Takes what has come; nothing that was known may be known less.
+    /// Takes what has come; after none of it may anything that was known be known less.
     fn drain(&mut self, seed: u64, now: Time) {
-        let Some(servers) = &mut self.servers else { return };
-        while let Ok((server, update)) = servers.updates.try_recv() {
-            self.reading.hear(server, &update, Some(&servers.handle), now.plus(self.ahead));
+        self.check(seed);
+        while let Some((server, update)) = self.servers.as_mut().and_then(|servers| servers.updates.try_recv().ok()) {
+            self.reading.hear(server, &update, self.servers.as_ref().map(|servers| &servers.handle), now.plus(self.ahead));
+            self.check(seed);
         }
+    }
+
+    fn check(&mut self, seed: u64) {
         let mut both = self.known.clone();
         both.merge(self.reading.marks());
         assert_eq!(&both, self.reading.marks(), "seed {seed}: a mark went back");
