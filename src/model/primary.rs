@@ -123,7 +123,11 @@ impl Primary {
         let drafts = drafts
             .into_iter()
             .map(|mut draft| {
-                draft.at = if draft.at > now.plus(skew) { now } else { draft.at };
+                if draft.at > now.plus(skew) {
+                    let remark = decide::disbelieved("the sender's", draft.at);
+                    draft.text = if draft.text.is_empty() { remark.into() } else { format!("{}\n{remark}", draft.text).into() };
+                    draft.at = now;
+                }
                 draft
             })
             .collect();

@@ -303,6 +303,23 @@ fn a_beginning_in_the_far_future_is_not_believed_and_that_is_said() {
 }
 
 #[test]
+fn an_agent_whose_clock_runs_ahead_is_told_of_once() {
+    let mut p = primary();
+    let told = |events: &[Event]| events.iter().filter(|event| event.kind.name() == "agent.clock").map(|event| event.title.to_string()).collect::<Vec<_>>();
+    let ahead = |now: i64, by: i64| Observation { at: at(now + by), ..result(now, Status::Ok) };
+    let first = p.observe(&ahead(10, 7_200), at(10));
+    assert_eq!(told(&first), ["the clock of agent web-1 is 2h ahead: its times are taken as now"]);
+    let event = first.iter().find(|event| event.kind.name() == "agent.clock").unwrap();
+    assert_eq!((event.at, event.severity, event.system.as_ref().map(|system| system.as_str())), (at(10), Severity::Warning, Some("shop/web-1")));
+    assert!(event.text.contains("Set the clock"), "{}", event.text);
+    assert!(told(&p.observe(&ahead(20, 7_200), at(20))).is_empty(), "once");
+    // At the limit it is neither told of again nor forgotten; once right, it may be told of again.
+    assert!(told(&p.observe(&ahead(30, 290), at(30))).is_empty() && told(&p.observe(&ahead(340, 400), at(340))).is_empty());
+    p.observe(&ahead(800, 0), at(800));
+    assert_eq!(told(&p.observe(&ahead(810, 600), at(810))).len(), 1);
+}
+
+#[test]
 fn of_a_pair_of_sources_any_that_fires_keeps_the_alert_open() {
     let mut p = primary();
     let until = Some(at(2_000));

@@ -11,7 +11,7 @@ pub mod report;
 pub mod request;
 pub mod tick;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -90,6 +90,8 @@ pub struct Vitals {
     pub absent: HashMap<SourceId, HashMap<Fingerprint, u32>>,
     /// When an alert's words last changed, so that a title with a number in it does not fill the log.
     pub reworded: HashMap<Fingerprint, Time>,
+    /// Agents whose clock runs ahead, since that was said.
+    pub ahead: HashSet<AgentId>,
     /// The numbers behind open alerts.
     pub readings: Latest,
 }
@@ -166,6 +168,11 @@ impl Opening<'_> {
 /// The alert is over.
 pub(super) fn cleared(fingerprint: Fingerprint, alert: &Alert, at: Time, by: Actor, reason: ClearReason) -> Draft {
     Draft::new(at, by, AlertCleared { alert: fingerprint, reason }, alert.title.clone()).on(alert.system.clone())
+}
+
+/// That a time from outside was taken as now.
+pub fn disbelieved(whose: &str, at: Time) -> String {
+    format!("[{whose} time {at} was not believed: it lies ahead of this server's clock]")
 }
 
 /// A time from outside, not further ahead of our clock than the skew that we allow.

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use super::tick::care_over;
-use super::{CheckVital, FLAP_RESULTS, Opening, Rules, Vitals, cleared, fingerprint, flap_percent, plausible};
+use super::{CheckVital, FLAP_RESULTS, Opening, Rules, Vitals, cleared, disbelieved, fingerprint, flap_percent, plausible};
 use crate::model::event::{
     Actor, AgentJoined, AgentReturned, AlertChanged, AlertFlapping, AlertSettled, CheckChanged, CheckRemoved, ClearReason, Condition, Draft, InventoryChanged,
-    Link,
+    Kind, Link, Other,
 };
 use crate::model::id::{AgentId, CheckId, Fingerprint, SystemId};
 use crate::model::labels::Labels;
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::reading::Reading;
+use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::model::world::{Alert, Check, World};
 
@@ -30,12 +31,13 @@ pub fn silence_of(system: &SystemId, agent: &AgentId, check: &CheckId, rules: &R
 /// One result of one check. Results come in order per check; what is not newer than the last is a repetition.
 pub fn observe(world: &World, vitals: &mut Vitals, rules: &Rules, observation: &Observation, now: Time) -> Vec<Draft> {
     let mut observation = observation.clone();
+    let clock = clock_of(vitals, rules, &observation, now);
     observation.at = plausible(observation.at, now, rules);
     observation.attempts = observation.attempts.clamp(1, 100);
     observation.every = observation.every.clamp(Span::from_secs(1), Span::from_days(8));
     let known = vitals.checks.entry(observation.agent.clone()).or_default();
     let vital = match known.get_mut(&observation.check) {
-        Some(vital) if observation.at <= vital.latest.at => return Vec::new(),
+        Some(vital) if observation.at <= vital.latest.at => return clock.into_iter().collect(),
         Some(vital) => vital,
         None => known.entry(observation.check.clone()).or_insert_with(|| CheckVital {
             latest: observation.clone(),
@@ -55,7 +57,8 @@ pub fn observe(world: &World, vitals: &mut Vitals, rules: &Rules, observation: &
     let judged = vital.results.len() >= FLAP_RESULTS;
     vitals.agents.insert(observation.agent.clone(), now);
 
-    let mut out = returned(world, rules, &observation.agent, observation.at);
+    let mut out: Vec<Draft> = clock.into_iter().collect();
+    out.extend(returned(world, rules, &observation.agent, observation.at));
     let (stale, _) = silence_of(&observation.system, &observation.agent, &observation.check, rules);
     if let Some(alert) = world.alert(stale).filter(|alert| alert.is_open()) {
         out.push(cleared(stale, alert, observation.at, Actor::Agent(observation.agent.clone()), ClearReason::Recovered));
@@ -68,6 +71,25 @@ pub fn observe(world: &World, vitals: &mut Vitals, rules: &Rules, observation: &
     let result = Result { observation: &observation, alert_id: alert, labels, attempt, percent, judged, before };
     out.extend(result.decide(world, rules));
     out
+}
+
+/// An agent whose clock runs ahead is told of once, until it has been right again: what it says counts as of now.
+fn clock_of(vitals: &mut Vitals, rules: &Rules, observation: &Observation, now: Time) -> Option<Draft> {
+    let ahead = observation.at.since(now);
+    if ahead <= rules.skew {
+        // Right by a margin, so that one at the limit is not told of again and again.
+        if ahead.times(2) <= rules.skew {
+            vitals.ahead.remove(&observation.agent);
+        }
+        return None;
+    }
+    if !vitals.ahead.insert(observation.agent.clone()) {
+        return None;
+    }
+    let title = format!("the clock of agent {} is {ahead} ahead: its times are taken as now", observation.agent);
+    let kind = Other { kind: "agent.clock".into(), data: serde_json::json!({ "ahead_seconds": ahead.secs() }) };
+    let draft = Draft::new(now, Actor::Server, Kind::Other(kind), title).on(observation.system.clone()).severity(Severity::Warning);
+    Some(draft.text(format!("Set the clock of that machine right, or this server's.\n{}", disbelieved("its", observation.at))))
 }
 
 /// A result beside what was known before it.

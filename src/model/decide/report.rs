@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Lease, Opening, Rules, Vitals, cleared, fingerprint, plausible};
+use super::{Lease, Opening, Rules, Vitals, cleared, disbelieved, fingerprint, plausible};
 use crate::model::event::{
     Actor, AlertChanged, AlertFlapping, AlertHeld, AlertRefreshed, AlertReleased, ClearReason, Condition, Draft, Kind, Silence, SilenceGone, SilenceSeen,
     SourceFailed, SourceRecovered,
@@ -58,7 +58,7 @@ fn text_of(reported: &Reported, now: Time, rules: &Rules) -> Arc<str> {
     if plausible(reported.starts, now, rules) == reported.starts {
         return reported.text.clone();
     }
-    let remark = format!("[the source's time {} was not believed: it lies ahead of this server's clock]", reported.starts);
+    let remark = disbelieved("the source's", reported.starts);
     if reported.text.is_empty() { remark.into() } else { format!("{}\n{remark}", reported.text).into() }
 }
 

@@ -4,6 +4,8 @@
 //! Fields: `title`; if wanted `at` (RFC 3339; else now), `system`, `kind`, `severity`, `text`, `labels`,
 //! `links` (addresses, or objects of `name` and `url`), `actor`, `version` (of a `change`), `data` (an
 //! object of the kind's own). All of a request is taken or none of it: the answer names each bad line.
+//! A time that lies ahead of this server's clock is taken as now, which the event's text says, and one in
+//! the far past as it is; the answer counts both.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +25,7 @@ use crate::model::clean::clean_line;
 use crate::model::event::{Actor, Change, Draft, Kind, Link, LogLine, Other};
 use crate::model::id::{SourceId, SystemId};
 use crate::model::severity::Severity;
-use crate::model::time::Time;
+use crate::model::time::{Span, Time};
 use crate::server::mapping::{Cuts, Kept, Pairs, Text};
 
 /// What the sender is called whose token has no name.
@@ -31,6 +33,8 @@ const NAME: &str = "events";
 /// Events of one request, bad lines that an answer names, and bytes of one event's `data`, at most.
 const MOST: usize = 10_000;
 const FAULTS: usize = 20;
+/// An event that happened before this is kept as it is told; the answer says it, in case a clock is wrong.
+const LONG_PAST: Span = Span::from_days(1_000);
 const DATA: usize = 32_768;
 
 #[derive(Deserialize)]
@@ -75,6 +79,7 @@ enum Posting<'a> {
 pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sender): Extension<Sender>, request: Body) -> Result<Response, Refused> {
     let body = body(&intake, request).await?;
     let now = intake.core.now();
+    let skew = intake.core.look(|primary| primary.rules.skew).await?;
     let text = std::str::from_utf8(&body)
         .map_err(|error| Refused::bad(format!("the body is not UTF-8: byte {} begins none of its characters", error.valid_up_to())))?;
     let mut drafts = Vec::new();
@@ -109,6 +114,8 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
         ));
     }
     let taken = drafts.len();
+    let ahead = drafts.iter().filter(|draft| draft.at > now.plus(skew)).count();
+    let long_past = drafts.iter().filter(|draft| draft.at < now.minus(LONG_PAST)).count();
     intake.core.record(drafts).await?;
     intake.counts.events.fetch_add(u64::try_from(taken).unwrap_or(u64::MAX), Ordering::Relaxed);
     intake.counts.cut(cuts);
@@ -116,6 +123,11 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
     if let (true, Some(answer)) = (cuts != Cuts::default(), answer.as_object_mut()) {
         let said = json!({ "labels_dropped": cuts.labels, "values_shortened": cuts.values, "texts_cut": cuts.texts, "values_redacted": cuts.redacted });
         answer.insert("not_kept_whole".to_owned(), said);
+    }
+    for (name, count) in [("times_taken_as_now", ahead), ("times_long_past", long_past)] {
+        if let (true, Some(answer)) = (count > 0, answer.as_object_mut()) {
+            answer.insert(name.to_owned(), count.into());
+        }
     }
     Ok((StatusCode::OK, Json(answer)).into_response())
 }

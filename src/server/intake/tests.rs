@@ -416,3 +416,18 @@ async fn status_has_what_amtool_reads() {
     assert!(status["cluster"]["status"] == "disabled" && status["config"]["original"].is_string() && status["uptime"] == at(0));
     assert_eq!(server.get("/api/v2/receivers").await, json!([{ "name": "midwatch" }]));
 }
+
+#[tokio::test]
+async fn times_that_a_wrong_clock_made_are_said_to_the_sender_and_in_the_event() {
+    let server = serve().await;
+    let event = |title: &str, at: &str| json!({ "title": title, "at": at, "text": "done" }).to_string();
+    let body = [event("backup", "2099-01-01T00:00:00Z"), event("moon", "1970-01-01T00:00:00Z"), event("now", &at(0)), event("soon", &at(60))].join("\n");
+    let (status, answer) = server.post("/api/v1/events", body).await;
+    assert_eq!((status, serde_json::from_str::<Value>(&answer).unwrap()), (200, json!({ "taken": 4, "times_taken_as_now": 1, "times_long_past": 1 })));
+    let events = server.core.events();
+    let of = |title: &str| events.iter().find(|event| &*event.title == title).map(|event| (event.at, event.text.to_string())).unwrap();
+    let now = Time::from_secs(NOW);
+    assert_eq!(of("backup"), (now, "done\n[the sender's time 2099-01-01T00:00:00Z was not believed: it lies ahead of this server's clock]".to_owned()));
+    assert_eq!(of("moon"), (Time::from_secs(0), "done".to_owned()), "old events may be told of");
+    assert_eq!((of("now").0, of("soon").0), (now, Time::from_secs(NOW + 60)));
+}
