@@ -161,7 +161,7 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
         }
         (Role::Peer, _, _) => "this version takes no peers".to_owned(),
         (_, Shown::Nothing, Some(peer)) => format!(
-            "the key {} is not in this server's authorized_keys; `midwatch keys show` prints the line that its operator adds there{}",
+            "your key is not in this server's authorized_keys: it is {}, and `midwatch keys show` prints the line that the operator adds there{}",
             peer.key,
             if wrong { ", and the token opens nothing either" } else { "" }
         ),

@@ -25,12 +25,12 @@ pub enum NotProved {
     #[error(transparent)]
     File(#[from] KeyError),
     #[error(
-        "THE KEY OF {name} HAS CHANGED: it shows {got}, and {file}:{line} says {expected}. Either it was made anew, or somebody stands between. \
-         Ask its operator what `midwatch keys show` says of its server.key; if that is the new one, `midwatch keys forget {name}` makes room for it"
+        "THE KEY OF {name} HAS CHANGED. Ask its operator why: it shows {got}, and {file}:{line} says {expected}. Either it was made anew, or somebody stands between. \
+         `midwatch keys show` says there what its server.key is; if that is the new one, `midwatch keys forget {name}` makes room for it"
     )]
     Changed { name: Arc<str>, expected: PublicKey, got: PublicKey, file: String, line: usize },
     #[error(
-        "{name} is known by its key ({file}:{line}), and what answers now proves none: an older midwatch, or somebody else. Nothing was told it. \
+        "{name} proves its key no more. Ask its operator why: {file}:{line} knows it, and what answers now proves none: an older midwatch, or somebody else. Nothing was told it. \
          If its operator says that it went back to an older version, `midwatch keys forget {name}` lets it in by its token"
     )]
     Downgraded { name: Arc<str>, file: String, line: usize },

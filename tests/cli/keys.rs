@@ -167,6 +167,8 @@ fn an_ssh_agent_signs_for_a_key_that_a_passphrase_guards() {
     let server = Tcp::start(&home, "shop", None);
     server.authorize(&std::fs::read_to_string(path.with_extension("pub")).unwrap());
     let address = format!("127.0.0.1:{}", server.port);
+    // The key that the configuration names is the one that is shown.
+    assert!(home.ok(&["keys", "show"]).contains(&fingerprint(&path)));
     let ran = home.run(&["servers", "--server", &address]);
     assert!(ran.code == 1 && ran.err.contains("no terminal to ask for it") && ran.err.contains("ssh-add"), "{ran:?}");
     // An agent, and the key in it; ssh-add asks a program for the passphrase.

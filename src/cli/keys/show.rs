@@ -14,7 +14,7 @@ use crate::trust::{KeyError, KeyFile, PublicKey, ServerKey};
     after_help = "Example: midwatch keys show\nExample: midwatch keys show --qr\nExample: midwatch keys show /var/lib/midwatch/server.key    (a server's, on its machine)\nExample: midwatch keys show ~/.ssh/id_ed25519.pub\n\nYour key is made when it is first used, in ~/.local/share/midwatch/keys, without a passphrase; `ssh-keygen -p -f FILE` sets one. The fingerprint is the one that ssh prints. The words are its first 128 bits, for comparing them aloud; no two of them are alike."
 )]
 pub struct Args {
-    /// A key's file, private or public; without it, your own
+    /// A key's file, private or public; without it, your own (`key` in console.toml, else the one that is made)
     file: Option<PathBuf>,
     /// The public key as a QR code as well
     #[arg(long)]
@@ -85,8 +85,12 @@ fn draw(out: &mut Output, key: &PublicKey) -> Result<(), Failure> {
 }
 
 fn own(context: &Context) -> Result<Shown, Failure> {
+    let settings = context.settings()?;
+    if let Some(path) = &settings.key {
+        return other(path).map(|shown| Shown { title: "your key".into(), ..shown });
+    }
     let path = context.places.person_key();
-    let (key, made) = KeyFile::load_or_create(&path, &comment(&context.settings()?.person())).map_err(failed)?;
+    let (key, made) = KeyFile::load_or_create(&path, &comment(&settings.person())).map_err(failed)?;
     Ok(Shown { title: "your key".into(), file: path, public: key.public, guarded: Some(key.is_guarded()), comment: key.comment, made })
 }
 
