@@ -21,26 +21,72 @@ pub fn top(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         tabs(state, canvas, Rect { y: area.y + 1, height: 1, ..area });
         return;
     }
-    let clock = clock(state, area.width);
+    let (words, clock) = line_one(state, canvas, area.width);
     let clock_room = text::width(&clock).min(area.width);
-    let mut words: Words = Vec::new();
-    if area.width >= 60 {
-        words.push(("midwatch".into(), Role::BarName));
-    }
-    for link in &state.links {
-        words.extend(freshness(state, canvas, link, area.width));
-    }
-    let unsent = state.pending.unsent();
-    if unsent > 0 {
-        words.push((format!("   {unsent} unsent"), Role::Unsent));
-    }
     canvas.words(area.x + 1, area.y, area.width.saturating_sub(clock_room + 3), &words);
     canvas.right(area.x, area.y, area.width - 1, &clock, Role::BarMuted);
     tabs(state, canvas, Rect { y: area.y + 1, height: 1, ..area });
 }
 
+/// What line 1 leaves out, from nothing to most, until it fits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Room {
+    All,
+    /// Our own name, the date.
+    NoNames,
+    /// Servers of which there is nothing to say are counted.
+    Counted,
+    /// Names are cut.
+    Short,
+}
+
+/// The servers, and the clock, with as much as there is room for. What is wrong is never left out.
+fn line_one(state: &State, canvas: &Canvas<'_>, width: u16) -> (Words, String) {
+    let mut out = (Words::new(), String::new());
+    for room in [Room::All, Room::NoNames, Room::Counted, Room::Short] {
+        let clock = if room == Room::All { clock(state, width) } else { state.now.zoned(&state.zone).strftime("%H:%M").to_string() };
+        let mut words: Words = Vec::new();
+        if width >= 60 && room == Room::All {
+            words.push(("midwatch".into(), Role::BarName));
+        }
+        let unsent = state.pending.unsent();
+        if unsent > 0 && room > Room::All {
+            words.push((format!("{unsent} unsent"), Role::Unsent));
+        }
+        let mut counted = 0;
+        for link in &state.links {
+            if room >= Room::Counted && is_ordinary(state, link) && state.links.len() > 1 {
+                counted += 1;
+            } else {
+                words.extend(freshness(state, canvas, link, width, room));
+            }
+        }
+        if counted > 0 {
+            words.push(("  ".into(), Role::Bar));
+            words.push((format!("{} ", canvas.glyphs().live), Role::FreshnessLive));
+            words.push((if counted == state.links.len() { format!("all {counted}") } else { format!("{counted} more") }, Role::Bar));
+        }
+        if unsent > 0 && room == Room::All {
+            words.push((format!("   {unsent} unsent"), Role::Unsent));
+        }
+        let used = words.iter().fold(text::width(&clock), |sum, (piece, _)| sum.saturating_add(text::width(piece)));
+        let fits = used.saturating_add(3) < width;
+        out = (words, clock);
+        if fits {
+            break;
+        }
+    }
+    out
+}
+
+/// It answers, is well, and is no production: its name says nothing that must be seen.
+fn is_ordinary(state: &State, link: &Link) -> bool {
+    let production = link.environment.as_ref().is_some_and(|environment| environment.starts_with("prod"));
+    link.is_live(state.mono) && link.wrong(state.mono).is_empty() && !production
+}
+
 /// A server's name behind the sign of its freshness; its age when that says something.
-fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Words {
+fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16, room: Room) -> Words {
     let glyphs = canvas.glyphs();
     let age = link.age(state.mono);
     let (glyph, role) = match &link.state {
@@ -49,20 +95,23 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Wor
         LinkState::Up | LinkState::Connecting => (glyphs.late, Role::FreshnessLate),
         LinkState::Lost { .. } => (glyphs.gone, Role::FreshnessStale),
     };
-    let gap = if width >= 100 { "   " } else { "  " };
+    // Below this a sign stands for words.
+    let wide = width >= 100 && room == Room::All;
+    let gap = if wide { "   " } else { "  " };
+    let name = if room == Room::Short { text::cut(&link.name, 8, glyphs.ellipsis).into_owned() } else { link.name.to_string() };
     let mut words: Words = vec![(gap.into(), Role::Bar), (format!("{glyph} "), role)];
     match &link.environment {
         // Production must look different; what is none is only named.
-        Some(environment) if environment.starts_with("prod") && width >= 100 => {
-            words.push((format!("{} ", link.name), Role::Bar));
+        Some(environment) if environment.starts_with("prod") && wide => {
+            words.push((format!("{name} "), Role::Bar));
             words.push((format!(" {environment} "), Role::BarEnvironment));
         }
-        Some(environment) if environment.starts_with("prod") => words.push((link.name.to_string(), Role::BarEnvironment)),
-        Some(environment) if width >= 100 => {
-            words.push((link.name.to_string(), Role::Bar));
+        Some(environment) if environment.starts_with("prod") => words.push((name, Role::BarEnvironment)),
+        Some(environment) if wide => {
+            words.push((name, Role::Bar));
             words.push((format!(" {environment}"), Role::BarMuted));
         }
-        Some(_) | None => words.push((link.name.to_string(), if link.is_live(state.mono) { Role::Bar } else { role })),
+        Some(_) | None => words.push((name, if link.is_live(state.mono) { Role::Bar } else { role })),
     }
     if !link.is_live(state.mono) {
         let words_of_age = match (age, &link.state) {
@@ -74,8 +123,11 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16) -> Wor
         words.push((format!(" {words_of_age}"), role));
     }
     if let [worst, more @ ..] = link.wrong(state.mono) {
+        // Another sign than freshness has: it answers, and is not well.
+        let sign = glyphs.unwell(worst.severity);
         let others = if more.is_empty() { String::new() } else { format!(" +{}", more.len()) };
-        words.push((format!(" {} {}{others}", glyphs.severity(worst.severity), worst.word), Role::of_severity(worst.severity)));
+        let words_of_it = if wide { format!(" {sign} {}{others}", worst.word) } else { sign.to_owned() };
+        words.push((words_of_it, Role::of_severity(worst.severity)));
     }
     words
 }
@@ -101,8 +153,11 @@ fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             Pane::Now if state.needs.need_you > 0 => state.needs.need_you.to_string(),
             Pane::Alerts if !state.rows.is_empty() => state.rows.len().to_string(),
             Pane::Servers if state.links.iter().any(|link| !link.is_live(state.mono)) => canvas.glyphs().late.to_owned(),
-            Pane::Servers if state.links.iter().any(|link| !link.wrong(state.mono).is_empty()) => canvas.glyphs().warning.to_owned(),
-            Pane::Now | Pane::Alerts | Pane::Servers | Pane::Today | Pane::Timeline | Pane::Systems => String::new(),
+            Pane::Servers => match state.links.iter().filter_map(|link| link.wrong(state.mono).first()).map(|wrong| wrong.severity).max() {
+                Some(worst) => canvas.glyphs().unwell(worst).to_owned(),
+                None => String::new(),
+            },
+            Pane::Now | Pane::Alerts | Pane::Today | Pane::Timeline | Pane::Systems => String::new(),
         };
         let current = pane == state.pane;
         if narrow && !current && waits.is_empty() {

@@ -137,6 +137,15 @@ impl Glyphs {
         }
     }
 
+    /// A server that is not well itself, bad or worse: also without colour another sign than a server's
+    /// freshness has, in both sets.
+    pub const fn unwell(&self, severity: Severity) -> &'static str {
+        match severity {
+            Severity::Critical | Severity::Error => "!!",
+            Severity::Warning | Severity::Unknown | Severity::Info | Severity::Debug => "!",
+        }
+    }
+
     pub const fn status(&self, status: Status) -> &'static str {
         match status {
             Status::Ok => self.fine,
