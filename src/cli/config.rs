@@ -11,6 +11,7 @@ use self::check::{Check, check};
 use super::output::{Output, Tone};
 use super::settings::Settings;
 use super::{Context, Failure, toml_file};
+use crate::console::notice::Wishes;
 
 /// Validate, show or find the configuration
 #[derive(clap::Args, Debug)]
@@ -110,7 +111,10 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     if let Some(links) = settings.links {
         out.line(&format!("links = {links}"))?;
     }
-    out.line(&format!("notify = {}", settings.notify))?;
+    out.line(&format!("mouse = {}", settings.mouse))?;
+    let Wishes { bell, osc9, osc777, least, every } = settings.notify.0;
+    let ways = [("osc9", osc9), ("osc777", osc777)].into_iter().filter_map(|(name, wish)| wish.map(|wish| format!("{name} = {wish}, ")));
+    out.line(&format!("notify = {{ bell = {bell}, {}least = \"{least}\", every = \"{}s\" }}", ways.collect::<String>(), every.secs()))?;
     if let Some(keymap) = &settings.keymap {
         out.line(&format!("keymap = {:?}", keymap.display().to_string()))?;
     }

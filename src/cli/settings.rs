@@ -1,14 +1,19 @@
 //! The console's configuration file, `console.toml`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::failure::Failure;
 use super::toml_file;
 use crate::client::{Address, ServerConfig, ServerIndex};
+use crate::console::notice::Wishes;
+use crate::model::severity::Severity;
 use crate::model::time::Span;
 
 /// All of it; everything has a default. This type is the format.
@@ -26,8 +31,10 @@ pub struct Settings {
     pub ascii: Option<bool>,
     /// Names of links can be clicked (OSC 8); not set: where the terminal is known to do that.
     pub links: Option<bool>,
-    /// Ring the bell and notify when something new needs you.
-    pub notify: bool,
+    /// Clicks select and open, the wheel scrolls; without it, the mouse stays the terminal's.
+    pub mouse: bool,
+    /// How to tell that something needs you that did not before: `true`, `false`, or a table of [`Notify`].
+    pub notify: Notify,
     /// `default`, `vim`, `emacs` or `k9s`, with `keymap.toml` beside this file over it when it is there; or a
     /// file's path.
     pub keymap: Option<PathBuf>,
@@ -54,7 +61,8 @@ impl Default for Settings {
             key: None,
             ascii: None,
             links: None,
-            notify: true,
+            mouse: false,
+            notify: Notify(Wishes::ALL),
             keymap: None,
             linger: Span::from_mins(10),
             stay: false,
@@ -63,6 +71,54 @@ impl Default for Settings {
             home: None,
             servers: BTreeMap::new(),
         }
+    }
+}
+
+/// `notify = true`, `notify = false`, or `[notify]` with what is wished of [`Told`].
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Notify(pub Wishes);
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Told {
+    /// Ring the bell.
+    bell: bool,
+    /// A notice by OSC 9, by OSC 777; not set: by the one that the terminal is known to take.
+    osc9: Option<bool>,
+    osc777: Option<bool>,
+    /// What is less severe is not told.
+    least: Severity,
+    /// The least time between two notices; what comes meanwhile is told together.
+    every: Span,
+}
+
+impl Default for Told {
+    fn default() -> Told {
+        let Wishes { bell, osc9, osc777, least, every } = Wishes::ALL;
+        Told { bell, osc9, osc777, least, every }
+    }
+}
+
+impl<'de> Deserialize<'de> for Notify {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Notify, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Notify;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, or a table with bell, osc9, osc777, least, every")
+            }
+
+            fn visit_bool<E>(self, told: bool) -> Result<Notify, E> {
+                Ok(Notify(if told { Wishes::ALL } else { Wishes::NONE }))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Notify, A::Error> {
+                let Told { bell, osc9, osc777, least, every } = Told::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Notify(Wishes { bell, osc9, osc777, least, every }))
+            }
+        }
+        from.deserialize_any(Either)
     }
 }
 

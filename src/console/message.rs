@@ -19,14 +19,18 @@ use crate::model::skew::Answer;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
 
+use super::draw::Spot;
 use super::keymap::Key;
 use super::reload::Reloaded;
+use super::screen::input::Gesture;
 
 #[derive(Clone, Debug)]
 pub enum Message {
     Key(Key),
     /// Text that was pasted: never run as keys.
     Paste(String),
+    /// The mouse, and what was drawn where it points, if that is something.
+    Mouse(Gesture, Option<Spot>),
     Resize {
         width: u16,
         height: u16,

@@ -12,6 +12,7 @@ pub mod linear;
 pub mod list;
 pub mod looked;
 pub mod message;
+pub mod notice;
 pub mod overlay;
 pub mod pane;
 pub mod past;
@@ -27,5 +28,5 @@ pub mod timeline;
 pub mod travel;
 pub mod views;
 
-mod draw;
+pub mod draw;
 mod update;

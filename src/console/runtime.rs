@@ -19,13 +19,15 @@ pub use heard::Keeping;
 use heard::Shelf;
 pub use session::Left;
 
+use super::draw::Spots;
 use super::effect::Effect;
 use super::linear::Linear;
 use super::message::{Arriving, Message, News};
+use super::notice::{Notices, Wishes};
 use super::overlay::Overlay;
 use super::reload::Reloaded;
-use super::screen::ask::Between;
-use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, QUERIES};
+use super::screen::ask::{Between, Ways};
+use super::screen::input::{Answer, Decoder, ESCAPE_WAIT, Input, Mouse, QUERIES};
 use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
@@ -63,10 +65,12 @@ pub struct Options {
     pub views_file: Option<PathBuf>,
     /// The theme that the user named: the background does not decide.
     pub theme_chosen: Option<String>,
-    /// Bell and notification when something needs you.
-    pub notify: bool,
+    /// How to tell that something needs you.
+    pub notify: Wishes,
     /// Text that leads somewhere is a link of the terminal's; not set: where the terminal makes links.
     pub links: Option<bool>,
+    /// Clicks and the wheel are ours; else they stay the terminal's.
+    pub mouse: bool,
     /// Lines instead of frames; `echo`: what is read is repeated, since no terminal shows it.
     pub linear: Option<Echo>,
     /// Where bookmarks and corrected clocks are kept.
@@ -114,6 +118,8 @@ pub struct Runtime {
     began: Instant,
     last_frame: Option<Instant>,
     stale: bool,
+    /// What the mouse can point at on the last frame.
+    spots: Spots,
     asks: u64,
     /// What the indexes were asked for.
     searched: std::collections::BTreeMap<u64, std::sync::Arc<str>>,
@@ -136,7 +142,8 @@ pub struct Runtime {
 /// What of the options is needed later.
 struct Rest {
     theme_chosen: bool,
-    notify: bool,
+    ways: Ways,
+    mouse: bool,
     links: Option<bool>,
     views: Option<PathBuf>,
     kept: Option<std::path::PathBuf>,
@@ -146,13 +153,14 @@ struct Rest {
 pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     // First the signals: one that came between would end us with the terminal taken.
     let signals = Signals::listen().map_err(ConsoleError::Signals)?;
-    let terminal = if options.linear.is_some() { Terminal::lines()? } else { Terminal::enter()? };
+    let terminal = if options.linear.is_some() { Terminal::lines()? } else { Terminal::enter(options.mouse)? };
     let (width, height) = terminal.size();
     let mut abilities = Abilities::detect(|name| std::env::var(name).ok(), options.themes.ascii);
     abilities.links = options.links.unwrap_or(abilities.links);
     let servers = options.setup.servers.len();
-    let rest =
-        Rest { theme_chosen: options.theme_chosen.is_some(), notify: options.notify, links: options.links, views: options.views_file, kept: options.kept };
+    let ways = Ways::of(&options.notify, |name| std::env::var(name).ok());
+    let theme_chosen = options.theme_chosen.is_some();
+    let rest = Rest { theme_chosen, ways, mouse: options.mouse, links: options.links, views: options.views_file, kept: options.kept };
     let arriving = options.arriving;
     let changes = options.changes;
     let mut runtime = Runtime {
@@ -166,6 +174,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         began: Instant::now(),
         last_frame: None,
         stale: true,
+        spots: Spots::new(),
         asks: 0,
         searched: Default::default(),
         looking: Default::default(),
@@ -179,6 +188,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         light: false,
         options: rest,
     };
+    runtime.state.notices = Notices::new(&options.notify);
     runtime.state.themes = options.themes;
     runtime.state.theme_configured = options.theme_chosen;
     runtime.state.views = options.views;
@@ -421,6 +431,12 @@ impl Runtime {
             match input {
                 Input::Key(key) => messages.push(Message::Key(key)),
                 Input::Paste(text) => messages.push(Message::Paste(text)),
+                // What nobody asked for is not ours.
+                Input::Mouse(_) if !self.options.mouse => {}
+                Input::Mouse(Mouse { gesture, x, y }) => {
+                    let spot = self.spots.iter().rev().find(|(area, _)| area.contains((x, y).into())).map(|(_, spot)| *spot);
+                    messages.push(Message::Mouse(gesture, spot));
+                }
                 Input::Answer(answer) => self.answer(answer),
             }
         }
@@ -476,7 +492,9 @@ impl Runtime {
         }
         self.state.settle(|| Span::from(began.elapsed()));
         let state = &self.state;
-        let bytes = self.screen.draw_linked(|buffer, links| state.draw_linked(buffer, links));
+        let spots = &mut self.spots;
+        spots.clear();
+        let bytes = self.screen.draw_linked(|buffer, links| state.draw_with(buffer, links, spots));
         if !bytes.is_empty() {
             self.terminal.write(bytes)?;
         }

@@ -14,10 +14,12 @@ use crate::model::view::now::Now;
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 
+use super::draw::Spot;
 use super::effect::Effect;
 use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
 use super::looked::Looking;
 use super::message::Arriving;
+use super::notice::Notices;
 use super::overlay::Overlay;
 use super::pane::Panes;
 use super::past::Past;
@@ -131,8 +133,10 @@ pub struct State {
     made_in: Span,
     pub zoomed: bool,
     pub side_by_side: bool,
-    /// The alerts that were told of by bell.
-    pub told: usize,
+    /// What was clicked last, and when.
+    pub(super) clicked: Option<(Spot, Span)>,
+    /// What is told by bell and notice.
+    pub notices: Notices,
     /// A key came since the last frame: what is selected now was chosen.
     pub(super) keyed: bool,
     /// When another row came under the cursor by itself.
@@ -215,7 +219,8 @@ impl State {
             made_in: Span::ZERO,
             zoomed: false,
             side_by_side: false,
-            told: 0,
+            clicked: None,
+            notices: Notices::default(),
             keyed: false,
             slid: None,
         }
@@ -319,6 +324,9 @@ impl State {
     pub fn settle(&mut self, clock: impl Fn() -> Span) {
         // Folding away the cost of a storm: rows are made at most a quarter of the time.
         self.arrive();
+        for (server, _) in self.links.iter().enumerate().filter(|(_, link)| link.is_live(self.mono)) {
+            self.notices.hears(server, self.mono);
+        }
         let due = self.made_at.micros() + self.made_in.micros() * 4 <= self.mono.micros();
         if self.dirty && (due || std::mem::take(&mut self.anew)) {
             let began = clock();
@@ -340,6 +348,7 @@ impl State {
             self.dirty = false;
             self.made_at = self.mono;
             self.made_in = Span::from_micros(clock().micros() - began.micros());
+            self.look_for_notices();
             if let Some(detail) = &self.detail {
                 self.detail = crate::model::view::detail::detail(&self.sky, &self.rows, detail.alert, self.now);
             }
@@ -412,6 +421,9 @@ impl State {
         }
         if self.pane == Pane::Timeline && self.stands.0.is_some() && self.panes.timeline.shows() != self.stands.0 {
             at(Span::from_micros((self.stands.1.micros() + REST.micros() - self.mono.micros()).max(0)));
+        }
+        if let Some(due) = self.notices.due() {
+            at(Span::from_micros((due.micros() - self.mono.micros()).max(0)));
         }
         if let Some(then) = self.hunt_asks_at() {
             at(Span::from_micros((then.micros() - self.mono.micros()).max(0)));

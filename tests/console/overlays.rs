@@ -7,9 +7,11 @@ use midwatch::console::views::{Change, View};
 use std::sync::Arc;
 
 use midwatch::console::message::{Entry, Lazy, Message, News};
+use midwatch::console::theme::{Depth, Theme};
 use midwatch::model::event::{Actor, Draft, LogLine};
 use midwatch::model::id::{EventId, Incarnation, Origin, Sequence};
 use midwatch::model::time::Span;
+use ratatui::style::Color;
 
 use super::night::{Desk, NOW, ago};
 
@@ -18,6 +20,60 @@ const SIZES: [(u16, u16); 3] = [(80, 24), (120, 36), (200, 60)];
 /// What each overlay is opened with.
 const OVERLAYS: [(&str, &[&str]); 4] =
     [("palette", &[":", "s n o"]), ("theme", &[":", "t h e m e", "Enter"]), ("views", &["4", "w", "d i s k"]), ("find", &["f", "v a r"])];
+
+/// The rest of what floats above, or stands in the last lines.
+const MORE: [(&str, &[&str]); 7] = [
+    ("help", &["?"]),
+    ("which-key", &["g"]),
+    ("filter", &["4", "/", "s e v"]),
+    ("note", &["c", "o n Space i t"]),
+    ("snooze", &["s"]),
+    ("preview", &["4", "*", "a"]),
+    ("messages", &["u", ":", "m e s s a g e s", "Enter"]),
+];
+
+fn press(desk: &mut Desk, keys: &[&str]) {
+    for key in keys {
+        key.split(' ').for_each(|key| desk.press(key));
+    }
+}
+
+#[test]
+fn what_else_floats_above_in_two_sizes() {
+    for (width, height) in [(80, 24), (120, 36)] {
+        for (name, keys) in MORE {
+            let mut desk = Desk::on_the_night("midwatch", width, height);
+            press(&mut desk, keys);
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), desk.screen());
+        }
+    }
+}
+
+/// In any theme, and without colour, an overlay says the same: what is typed, what is chosen and what the keys do
+/// is never told by colour alone.
+#[test]
+fn overlays_say_the_same_in_every_theme_and_without_colour() {
+    for (name, keys) in OVERLAYS.into_iter().chain(MORE) {
+        let screen = |theme: &str, depth: Depth| {
+            let mut desk = Desk::on_the_night("midwatch", 80, 24);
+            desk.state.views = vec![view("disks at night"), view("mine")];
+            desk.state.theme = Theme::shipped(theme, depth, false).unwrap();
+            press(&mut desk, keys);
+            let buffer = desk.buffer();
+            if depth == Depth::None {
+                assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset), "{name} has colours");
+            }
+            desk.screen()
+        };
+        let first = screen("midwatch", Depth::True);
+        // While one chooses a theme, the one that is marked is the one that is shown.
+        for (theme, depth) in [("daylight", Depth::True), ("mono", Depth::True), ("midwatch", Depth::None)] {
+            if name != "theme" {
+                assert_eq!(screen(theme, depth), first, "{name} in {theme}");
+            }
+        }
+    }
+}
 
 #[test]
 fn every_overlay_in_every_size() {

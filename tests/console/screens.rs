@@ -1,8 +1,14 @@
 //! What the panes look like: every pane in three sizes, and every theme's colours.
 
+use std::sync::Arc;
+
 use super::night::{Desk, NOW};
 use midwatch::console::message::{Message, News};
+use midwatch::console::theme::{Depth, Theme};
+use midwatch::model::health::{Health, Numbers, Wrong};
+use midwatch::model::severity::Severity;
 use midwatch::model::time::Span;
+use ratatui::style::Color;
 
 pub const PANES: [(&str, &str); 6] = [("now", "1"), ("today", "2"), ("timeline", "3"), ("alerts", "4"), ("systems", "8"), ("servers", "0")];
 
@@ -104,4 +110,70 @@ fn a_server_on_which_nothing_reports_is_not_called_well() {
     desk.wait(Span::from_secs(1));
     desk.shows("nothing is known to be well");
     desk.hides("All is well");
+}
+
+/// Five servers, two of which are not well themselves: one that will get bad, one that is.
+fn five(theme: Theme, width: u16, height: u16) -> Desk {
+    let (infra, shop) = super::night::night();
+    let mut desk = Desk::new(&["infra", "shop", "club", "backup", "office"], "midwatch", width, height);
+    desk.state.theme = theme;
+    desk.hear(0, infra.snapshot());
+    desk.hear(1, shop.snapshot());
+    for (server, name) in [(2, "club"), (3, "backup"), (4, "office")] {
+        desk.hear(server, super::night::Told::new(u8::try_from(server).unwrap() + 10, name, &[]).snapshot());
+    }
+    for (server, severity, word) in [(1, Severity::Warning, "index"), (3, Severity::Critical, "disk")] {
+        let wrong = vec![Wrong { severity, word: word.into(), what: "it is not well".into(), advice: "Look at it".into() }];
+        desk.hear(server, vec![News::Health(Arc::new(Health { at: NOW, wrong, numbers: Numbers::default() }))]);
+    }
+    desk.wait(Span::from_secs(2));
+    desk.wait(Span::from_millis(100));
+    desk
+}
+
+#[test]
+fn line_1_of_five_servers_leaves_out_nothing_that_matters() {
+    let theme = |ascii| Theme::shipped("midwatch", Depth::None, ascii).unwrap();
+    let desk = five(theme(false), 80, 24);
+    insta::assert_snapshot!("five_servers_80x24", desk.screen());
+    let first = |desk: &Desk| desk.screen().lines().next().unwrap().to_owned();
+    let mut lines = Vec::new();
+    for ascii in [false, true] {
+        for width in [40, 60, 80, 100, 120] {
+            let mut desk = five(theme(ascii), width, 24);
+            let line = first(&desk);
+            assert!(
+                line.contains("shop!") && line.contains("backup!!") || line.contains("shop ! index") && line.contains("backup !! disk"),
+                "at {width}: {line}"
+            );
+            lines.push(line);
+            desk.tell(Message::Server(2, News::Lost { why: "connection refused".into(), retry: None }));
+            desk.wait(Span::from_secs(1));
+            let line = first(&desk);
+            assert!(line.contains("club 3s") && line.contains("shop") && (line.contains("!! ") || line.ends_with("!!")), "at {width}: {line}");
+            lines.push(line);
+        }
+    }
+    insta::assert_snapshot!("five_servers_line_1", lines.join("\n"));
+}
+
+/// Every pane without colour, at the smallest size that must be comfortable: nothing is carried by colour alone.
+#[test]
+fn every_pane_without_colour() {
+    for (name, key) in PANES {
+        let mut desk = Desk::on_the_night("midwatch", 80, 24);
+        desk.state.theme = Theme::shipped("midwatch", Depth::None, false).unwrap();
+        desk.press(key);
+        let buffer = desk.buffer();
+        assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset), "{name} has colours");
+        // What is selected can be told by its mark, what is wrong by its word.
+        if name != "today" {
+            assert!(desk.screen().lines().any(|line| line.starts_with('▌')), "{name}: {}", desk.screen());
+        }
+        let ascii = {
+            desk.state.theme = Theme::shipped("midwatch", Depth::None, true).unwrap();
+            desk.screen()
+        };
+        insta::assert_snapshot!(format!("plain_{name}_80x24"), ascii);
+    }
 }

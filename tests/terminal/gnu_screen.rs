@@ -81,3 +81,30 @@ fn the_screen_is_right_whoever_attaches_and_the_terminal_around_hears_what_is_fo
     seat.shows("after: 0");
     assert!(!seat.screen().hide_cursor() && !seat.screen().bracketed_paste());
 }
+
+#[test]
+fn a_notice_goes_through_to_the_terminal_around() {
+    let inside = Inside::new("altscreen on\nvbell off\n");
+    let alert = |number: usize| {
+        format!(
+            "{}{number}{}{number:032x}{}\n",
+            r#"{"id":"2d0059c6b6b34a757c93f800bcb3f37c.1."#,
+            r#"","at":"2026-11-21T02:40:00Z","recorded":"2026-11-21T02:40:00Z","severity":"critical","kind":"alert.opened","system":"shop/varnish","actor":"source:prometheus","title":"hit rate 12 %","data":{"alert":""#,
+            r#"","check":"Hits","by":"source:prometheus","condition":"problem"}}"#
+        )
+    };
+    inside.home.file("night.jsonl", alert(1));
+    let mut seat = inside.attach((100, 30), "-S mw");
+    seat.shows("shell>");
+    seat.keys("\"$MW\" open night.jsonl\r");
+    seat.shows_the_console("hit rate 12 %");
+    let mut number = 1;
+    let more = |_: &mut Seat| {
+        number += 1;
+        inside.home.append("night.jsonl", &alert(number));
+    };
+    seat.until_with("a notice", more, |seat| seat.written().contains("\x1b]9;midwatch: "));
+    seat.until("the bell", |seat| seat.written().replace("%\x07", "").contains('\x07'));
+    seat.shows_the_console("hit rate 12 %");
+    assert!(!seat.text().contains("midwatch: "), "it leaves no trace on the screen: {}", seat.text());
+}

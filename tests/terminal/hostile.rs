@@ -87,7 +87,8 @@ fn t1_t12_every_way_into_a_frame_draws_text() {
 #[test]
 fn t5_notices_hold_nothing_but_their_own_frame() {
     for (name, text) in corpus() {
-        let notice = ask::notify(&text, &text, ask::Between::Nothing);
+        let ways = ask::Ways { bell: true, osc9: true, osc777: true };
+        let notice = ask::notify(&text, &text, ways, ask::Between::Nothing);
         assert_eq!(notice.chars().filter(|c| c.is_control()).count(), 5, "{name}: {notice:?}");
     }
 }

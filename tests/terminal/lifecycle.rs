@@ -31,7 +31,7 @@ fn child() {
         let _inside = runtime.enter();
         Signals::listen().unwrap()
     };
-    let terminal = Terminal::enter().unwrap();
+    let terminal = Terminal::enter(std::env::var_os("MIDWATCH_TEST_MOUSE").is_some()).unwrap();
     let (width, height) = terminal.size();
     let mut screen = Screen::new(width, height, Abilities { synchronized: true, ..Abilities::default() });
     let frame = screen.draw(|buffer| {
@@ -50,7 +50,7 @@ fn child() {
                     Input::Key(key) if key == Key::char('p') => panic!("a panic with \x1b[31mcolour"),
                     Input::Key(key) if key == Key::ctrl('z') => kill_process(rustix::process::getpid(), Kill::TSTP).unwrap(),
                     Input::Key(key) if key == Key::char('w') => std::io::stdout().write_all(b"word\n").unwrap(),
-                    Input::Key(_) | Input::Paste(_) | Input::Answer(_) => {}
+                    Input::Key(_) | Input::Paste(_) | Input::Mouse(_) | Input::Answer(_) => {}
                 }
             }
         }
@@ -104,6 +104,8 @@ impl Session {
         command.args(["-c", &script.replace("$RUN", &run)]);
         command.env("MIDWATCH_TEST_FOLDER", folder.path());
         command.env("RUST_BACKTRACE", "0");
+        // Whatever is taken is given back.
+        command.env("MIDWATCH_TEST_MOUSE", "1");
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let mut reader = pty.master.try_clone_reader().unwrap();
@@ -169,6 +171,8 @@ impl Session {
         let terminal = self.terminal();
         let screen = terminal.screen();
         assert!(!screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste(), "{text:?}");
+        assert!(text.contains("\x1b[?1000h") && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None, "{text:?}");
+        assert_eq!(screen.mouse_protocol_encoding(), vt100::MouseProtocolEncoding::Default, "{text:?}");
         assert!(screen.contents().contains("modes="), "what stood there before is back");
         self.child.wait().unwrap();
     }

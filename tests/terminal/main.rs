@@ -14,6 +14,8 @@ mod hostile;
 mod lifecycle;
 mod lines;
 mod links;
+mod mouse;
+mod notices;
 mod open;
 mod seat;
 mod tmux;

@@ -12,6 +12,7 @@ use crate::console::theme::Role;
 use crate::model::history::{Cell, coarse};
 use crate::model::view::alerts::{AlertRow, Asks};
 
+use super::Spot;
 use super::canvas::{Canvas, Words, glyph, history_role, place};
 use crate::model::words::counted;
 
@@ -150,6 +151,7 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     for (place, line) in list.lines.iter().enumerate().skip(top).take(usize::from(area.height)) {
         let Ok(offset) = u16::try_from(place - top) else { break };
         let y = area.y + offset;
+        canvas.spot(Rect { y, height: 1, ..area }, Spot::Row(place));
         let selected = place == list.list.selected() && !state.panes.opened;
         let marked = list.list.marks.contains(&line.key);
         canvas.gutter(y, area.x, selected, marked);

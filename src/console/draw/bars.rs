@@ -10,6 +10,7 @@ use crate::console::theme::Role;
 use crate::model::history::coarse;
 use crate::model::words::grouped;
 
+use super::Spot;
 use super::canvas::{Canvas, Words};
 
 pub fn top(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
@@ -32,6 +33,8 @@ pub fn top(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Room {
     All,
+    /// Words, where a sign says the same.
+    Signs,
     /// Our own name, the date.
     NoNames,
     /// Servers of which there is nothing to say are counted.
@@ -43,14 +46,14 @@ enum Room {
 /// The servers, and the clock, with as much as there is room for. What is wrong is never left out.
 fn line_one(state: &State, canvas: &Canvas<'_>, width: u16) -> (Words, String) {
     let mut out = (Words::new(), String::new());
-    for room in [Room::All, Room::NoNames, Room::Counted, Room::Short] {
-        let clock = if room == Room::All { clock(state, width) } else { state.now.zoned(&state.zone).strftime("%H:%M").to_string() };
+    for room in [Room::All, Room::Signs, Room::NoNames, Room::Counted, Room::Short] {
+        let clock = if room < Room::NoNames { clock(state, width) } else { state.now.zoned(&state.zone).strftime("%H:%M").to_string() };
         let mut words: Words = Vec::new();
-        if width >= 60 && room == Room::All {
+        if width >= 60 && room < Room::NoNames {
             words.push(("midwatch".into(), Role::BarName));
         }
         let unsent = state.pending.unsent();
-        if unsent > 0 && room > Room::All {
+        if unsent > 0 && room >= Room::NoNames {
             words.push((format!("{unsent} unsent"), Role::Unsent));
         }
         let mut counted = 0;
@@ -66,8 +69,11 @@ fn line_one(state: &State, canvas: &Canvas<'_>, width: u16) -> (Words, String) {
             words.push((format!("{} ", canvas.glyphs().live), Role::FreshnessLive));
             words.push((if counted == state.links.len() { format!("all {counted}") } else { format!("{counted} more") }, Role::Bar));
         }
-        if unsent > 0 && room == Room::All {
+        if unsent > 0 && room < Room::NoNames {
             words.push((format!("   {unsent} unsent"), Role::Unsent));
+        }
+        if let Some((gap, _)) = words.first_mut().filter(|(text, _)| text.trim().is_empty()) {
+            gap.clear();
         }
         let used = words.iter().fold(text::width(&clock), |sum, (piece, _)| sum.saturating_add(text::width(piece)));
         let fits = used.saturating_add(3) < width;
@@ -98,7 +104,7 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16, room: 
     // Below this a sign stands for words.
     let wide = width >= 100 && room == Room::All;
     let gap = if wide { "   " } else { "  " };
-    let name = if room == Room::Short { text::cut(&link.name, 8, glyphs.ellipsis).into_owned() } else { link.name.to_string() };
+    let name = if room == Room::Short { text::cut(&link.name, 5, glyphs.ellipsis).into_owned() } else { link.name.to_string() };
     let mut words: Words = vec![(gap.into(), Role::Bar), (format!("{glyph} "), role)];
     match &link.environment {
         // Production must look different; what is none is only named.
@@ -162,7 +168,9 @@ fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         let current = pane == state.pane;
         if narrow && !current && waits.is_empty() {
             let text = format!(" {key} ");
-            x += canvas.text(x, area.y, area.right().saturating_sub(x), &text, Role::BarMuted);
+            let used = canvas.text(x, area.y, area.right().saturating_sub(x), &text, Role::BarMuted);
+            canvas.spot(Rect { x, width: used, ..area }, Spot::Pane(pane));
+            x += used;
             continue;
         }
         let mut words: Words = vec![(format!(" {key} "), if current { Role::BarCurrent } else { Role::BarMuted })];
@@ -176,7 +184,9 @@ fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             words.push((format!(" {waits}"), role));
         }
         words.push((" ".into(), if current { Role::BarCurrent } else { Role::Bar }));
-        x += canvas.words(x, area.y, area.right().saturating_sub(x), &words);
+        let used = canvas.words(x, area.y, area.right().saturating_sub(x), &words);
+        canvas.spot(Rect { x, width: used, ..area }, Spot::Pane(pane));
+        x += used;
     }
 }
 

@@ -10,18 +10,26 @@ use crate::console::theme::{Glyphs, Role, Theme};
 use crate::model::severity::Severity;
 use crate::model::view::alerts::AlertRow;
 
+use super::{Spot, Spots};
+
 pub struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
     pub theme: &'a Theme,
     links: &'a mut Links,
+    spots: &'a mut Spots,
 }
 
 /// A line in pieces: text and what it is.
 pub type Words = Vec<(String, Role)>;
 
 impl<'a> Canvas<'a> {
-    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, links: &'a mut Links) -> Canvas<'a> {
-        Canvas { buffer, theme, links }
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, links: &'a mut Links, spots: &'a mut Spots) -> Canvas<'a> {
+        Canvas { buffer, theme, links, spots }
+    }
+
+    /// What a click or the wheel means here.
+    pub fn spot(&mut self, area: Rect, spot: Spot) {
+        self.spots.push((area, spot));
     }
 
     pub fn glyphs(&self) -> &'a Glyphs {

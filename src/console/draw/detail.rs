@@ -19,6 +19,7 @@ use crate::model::time::Time;
 use crate::model::view::cause::LINGER;
 use crate::model::view::detail::Detail;
 
+use super::Spot;
 use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph};
 
@@ -30,6 +31,7 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     if area.height < 2 {
         return;
     }
+    canvas.spot(area, Spot::Detail);
     let x = area.x + 2;
     let room = area.width.saturating_sub(3);
     let mut heading: Words = vec![(detail.name.clone(), Role::Strong)];

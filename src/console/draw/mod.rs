@@ -23,16 +23,32 @@ use super::state::State;
 use super::theme::Role;
 use canvas::Canvas;
 
+/// What a click or the wheel can mean somewhere on the screen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Spot {
+    Pane(Pane),
+    /// A row of the pane's list, counted from its first; in Today a sentence.
+    Row(usize),
+    Detail,
+    /// A row of what one chooses from, above the pane.
+    Choice(usize),
+    /// What else floats above.
+    Above,
+}
+
+/// Where on a frame something can be pointed at; what was drawn later lies above.
+pub type Spots = Vec<(Rect, Spot)>;
+
 impl State {
     /// Paints a frame; answers where the cursor stands, if something is typed.
     pub fn draw(&self, buffer: &mut Buffer) -> Option<Position> {
-        self.draw_linked(buffer, &mut Links::default())
+        self.draw_with(buffer, &mut Links::default(), &mut Spots::new())
     }
 
-    /// The same; the frame's links are gathered.
-    pub fn draw_linked(&self, buffer: &mut Buffer, links: &mut Links) -> Option<Position> {
+    /// The same; what a frame has beside its cells is gathered.
+    pub fn draw_with(&self, buffer: &mut Buffer, links: &mut Links, spots: &mut Spots) -> Option<Position> {
         let area = buffer.area;
-        let mut canvas = Canvas::new(buffer, &self.theme, links);
+        let mut canvas = Canvas::new(buffer, &self.theme, links, spots);
         canvas.paint(area, Role::Background);
         if area.width < 20 || area.height < 5 {
             canvas.text(area.x, area.y, area.width, "too small", Role::Muted);

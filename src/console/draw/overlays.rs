@@ -14,6 +14,7 @@ use crate::console::screen::text;
 use crate::console::state::{State, Tone};
 use crate::console::theme::Role;
 
+use super::Spot;
 use super::canvas::{Canvas, Words};
 
 /// The prompt takes the last lines: what could be meant above, the line itself below.
@@ -71,6 +72,7 @@ fn float(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u
     let x = area.x + (area.width - width) / 2;
     let y = area.y + (area.height - height) / 3;
     let (frame, inside) = (canvas.style(Role::Frame), canvas.style(Role::Overlay));
+    canvas.spot(Rect { x, y, width, height }, Spot::Above);
     let inner = text::frame(canvas.buffer, Rect { x, y, width, height }, title, frame, inside, &canvas.theme.glyphs);
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
@@ -108,6 +110,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
     let name_room = (inner.width / 2).min(36);
     for ((place, hit), y) in choose.hits.iter().enumerate().skip(top).zip(inner.y + 2..inner.bottom()) {
         let Some(choice) = choose.all.get(*hit) else { continue };
+        canvas.spot(Rect { y, height: 1, ..inner }, Spot::Choice(place));
         let selected = place == choose.selected;
         if selected {
             canvas.text(inner.x, y, 1, canvas.glyphs().selected, Role::SelectionMark);
@@ -165,6 +168,10 @@ pub fn confirm(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) -> Option
     None
 }
 
+/// Columns of help, and those of its keys.
+const WIDEST: u16 = 100;
+const KEYS: u16 = 18;
+
 pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
     let bindings = state.keymap.effective(&layers_of(state.pane));
     // In the order in which the registry declares them: what belongs together stands together.
@@ -187,14 +194,21 @@ pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> O
             lines.push(Vec::new());
         }
         lines.push(vec![(category.title().to_owned(), Role::Heading)]);
-        lines.extend(entries.into_values().map(|(keys, sentence)| vec![(format!("{keys:<18} "), Role::Key), (sentence.to_owned(), Role::Text)]));
+        for (keys, sentence) in entries.into_values() {
+            // Sentences are read to their end: there is no other place for them.
+            let room = area.width.saturating_sub(4).min(WIDEST).saturating_sub(KEYS + 1);
+            let keys = text::cut(&keys, KEYS, canvas.glyphs().ellipsis).into_owned();
+            for (row, part) in text::wrap(sentence, room, 4, canvas.glyphs().ellipsis).into_iter().enumerate() {
+                lines.push(vec![(format!("{:<18} ", if row == 0 { &*keys } else { "" }), Role::Key), (part, Role::Text)]);
+            }
+        }
     }
     lines.push(Vec::new());
     lines.push(vec![
         (format!("{:<18} ", "--linear"), Role::Key),
         ("Starts midwatch in lines that are only appended: for screen readers and bad lines.".into(), Role::Text),
     ]);
-    let inner = float(canvas, area, &format!("the keys in {}", state.pane), 100, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
+    let inner = float(canvas, area, &format!("the keys in {}", state.pane), WIDEST, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
     let rows = usize::from(inner.height.saturating_sub(1));
     let top = top.min(lines.len().saturating_sub(rows));
     for (line, y) in lines.iter().skip(top).take(rows).zip(inner.y..) {

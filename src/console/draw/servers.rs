@@ -11,6 +11,7 @@ use crate::model::health::Health;
 use crate::model::history::coarse;
 use crate::model::time::{Span, Time};
 
+use super::Spot;
 use super::canvas::{Canvas, Words};
 use crate::model::words::counted;
 
@@ -35,6 +36,7 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let rows = Rect { height: split.list.min(body.height), ..body };
     for (place, y) in (pane.list.top()..state.links.len()).zip(rows.y..rows.bottom()) {
         if let Some(link) = state.links.get(place) {
+            canvas.spot(Rect { y, height: 1, ..rows }, Spot::Row(place));
             line(state, canvas, place, link, rows, y);
         }
     }
@@ -86,6 +88,7 @@ fn line(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, area:
 }
 
 fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, area: Rect) {
+    canvas.spot(area, Spot::Detail);
     let x = area.x + 2;
     let room = area.width.saturating_sub(3);
     canvas.heading(x, area.y, room, &[(link.name.to_string(), Role::Strong), (format!("  {}", link.address), Role::Muted)]);

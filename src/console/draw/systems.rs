@@ -10,6 +10,7 @@ use crate::model::history::coarse;
 use crate::model::severity::{Severity, Status};
 use crate::model::view::systems::{State as Condition, SystemRow};
 
+use super::Spot;
 use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph, place};
 use super::detail::{linked, pad};
@@ -37,6 +38,7 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
     for (row, y) in pane.rows.iter().enumerate().skip(pane.list.top()).zip(rows.y..rows.bottom()) {
         let (place, row) = row;
+        canvas.spot(Rect { y, height: 1, ..rows }, Spot::Row(place));
         line(canvas, row, rows, y, place == pane.list.selected() && !state.panes.opened, pane.turned.contains(&row.path));
     }
     let below = Rect { y: rows.bottom(), height: body.bottom().saturating_sub(rows.bottom()), ..body };
@@ -111,6 +113,7 @@ fn line(canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect, y: u16, selected: 
 }
 
 fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
+    canvas.spot(area, Spot::Detail);
     let x = area.x + 2;
     let room = area.width.saturating_sub(3);
     let mut heading: Words = vec![(row.name.clone(), Role::Strong)];

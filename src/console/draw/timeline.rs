@@ -12,6 +12,7 @@ use crate::console::travel::Divided;
 use crate::model::time::Span;
 use crate::model::words::counted;
 
+use super::Spot;
 use super::canvas::{Canvas, Words, glyph, place};
 use super::density::{count, density, thousands};
 
@@ -141,6 +142,7 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             continue;
         }
         let Some(slot) = state.timeline.slot(row) else { break };
+        canvas.spot(Rect { y, height: 1, ..area }, Spot::Row(row));
         let selected = row == pane.selected && !state.panes.opened;
         canvas.gutter(y, area.x, selected, pane.marks.contains(&slot.place()));
         if pane.bookmarks.contains_key(&slot.place()) {
@@ -214,6 +216,7 @@ fn off(state: &State, server: usize) -> String {
 
 /// One event, with everything that it holds; what there is no room for is counted.
 fn whole(state: &State, canvas: &mut Canvas<'_>, whole: &Whole, area: Rect) {
+    canvas.spot(area, Spot::Detail);
     let (x, room) = (area.x + 2, area.width.saturating_sub(3));
     canvas.heading(x, area.y, room, &whole.heading);
     let height = usize::from(area.height.saturating_sub(1));

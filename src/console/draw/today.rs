@@ -8,6 +8,7 @@ use crate::console::theme::{Glyphs, Role};
 use crate::model::severity::Severity;
 use crate::model::view::today::SentenceKind;
 
+use super::Spot;
 use super::canvas::{Canvas, glyph};
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
@@ -19,6 +20,9 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let kept = text::width(&words);
     for (line, y) in pane.lines.iter().skip(pane.top).zip(area.y..area.bottom()) {
         let selected = line.sentence.is_some_and(|sentence| sentence == pane.selected);
+        if let Some(sentence) = line.sentence {
+            canvas.spot(Rect { y, height: 1, ..area }, Spot::Row(sentence));
+        }
         if selected {
             canvas.gutter(y, area.x, true, false);
         }

@@ -254,6 +254,12 @@ impl AlertList {
         found.is_some()
     }
 
+    /// By its place among the lines.
+    pub fn select_line(&mut self, line: usize) {
+        let lines = &self.lines;
+        self.list.select(line, lines.len(), |i| lines.get(i).map(|line| line.key.clone()));
+    }
+
     fn selected_line(&self) -> Option<&Line> {
         self.lines.get(self.list.selected())
     }

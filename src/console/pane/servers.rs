@@ -24,6 +24,11 @@ impl ServersPane {
         self.split = Some(split);
     }
 
+    pub fn select(&mut self, row: usize) {
+        let len = self.len;
+        self.list.select(row, len, |i| (i < len).then_some(i));
+    }
+
     pub fn go(&mut self, movement: Move) {
         let height = self.split.map_or(10, |split| usize::from(split.list));
         let len = self.len;

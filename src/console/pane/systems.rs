@@ -46,6 +46,11 @@ impl SystemsPane {
         self.list.fit(rows.len(), height);
     }
 
+    pub fn select(&mut self, row: usize) {
+        let rows = &self.rows;
+        self.list.select(row, rows.len(), |i| rows.get(i).map(|row| row.path.clone()));
+    }
+
     pub fn row(&self) -> Option<&SystemRow> {
         self.rows.get(self.list.selected())
     }

@@ -147,6 +147,10 @@ impl TodayPane {
         self.sentences().nth(self.selected)
     }
 
+    pub fn select(&mut self, sentence: usize) {
+        self.selected = sentence.min(self.sentences().count().saturating_sub(1));
+    }
+
     pub fn go(&mut self, movement: Move) {
         let last = self.sentences().count().saturating_sub(1);
         let line = self.lines.iter().position(|line| line.sentence == Some(self.selected)).unwrap_or(0);

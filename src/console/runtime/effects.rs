@@ -89,8 +89,8 @@ impl Runtime {
             Effect::Open(url) => self.open(&url),
             Effect::Edit { text } => self.edit(&text).await?,
             Effect::Notify(words) => {
-                if self.options.notify && self.linear.is_none() {
-                    let sequence = ask::notify("midwatch", &words, self.between);
+                if self.linear.is_none() {
+                    let sequence = ask::notify("midwatch", &words, self.options.ways, self.between);
                     self.terminal.write(sequence.as_bytes())?;
                 }
             }

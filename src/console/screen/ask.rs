@@ -3,6 +3,7 @@
 //! These are the only sequences that carry text to the terminal's own commands. The clipboard gets it in
 //! Base64; a notice is cleaned and cut, and no character that could end or split its sequence is left.
 
+use crate::console::notice::Wishes;
 use crate::model::clean::clean_line;
 
 /// What stands between us and the terminal, and must be told to pass sequences on.
@@ -54,14 +55,40 @@ pub fn copy(text: &str, between: Between) -> Result<String, String> {
     })
 }
 
-/// A notice on the desktop (OSC 777 and OSC 9; a terminal knows one of them, or neither), and the bell.
-pub fn notify(title: &str, text: &str, between: Between) -> String {
+/// What somebody is told by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ways {
+    pub bell: bool,
+    pub osc9: bool,
+    pub osc777: bool,
+}
+
+impl Ways {
+    /// As somebody wishes. Of the two kinds of notices many terminals know both, and would show it twice: without a
+    /// wish it is OSC 777 where that is the one that is known (rxvt, VTE), else OSC 9.
+    pub fn of(wishes: &Wishes, var: impl Fn(&str) -> Option<String>) -> Ways {
+        let term = var("TERM").unwrap_or_default();
+        let seven = var("VTE_VERSION").is_some() || term.starts_with("rxvt") || term.starts_with("contour");
+        Ways { bell: wishes.bell, osc9: wishes.osc9.unwrap_or(!seven), osc777: wishes.osc777.unwrap_or(seven) }
+    }
+}
+
+/// A notice on the desktop, and the bell.
+pub fn notify(title: &str, text: &str, ways: Ways, between: Between) -> String {
     let harmless = |text: &str, most: usize| -> String { clean_line(text).chars().map(|c| if c == ';' { ',' } else { c }).take(most).collect() };
     let (title, text) = (harmless(title, 60), harmless(text, 200));
-    let desktop = format!("\x1b]777;notify;{title};{text}\x07");
-    // ConEmu gives numbers at the start of OSC 9 another meaning.
-    let plain = format!("\x1b]9;midwatch: {title}: {text}\x07");
-    format!("{}{}\x07", between.pass(&desktop), between.pass(&plain))
+    let mut out = String::new();
+    if ways.osc777 {
+        out.push_str(&between.pass(&format!("\x1b]777;notify;{title};{text}\x07")));
+    }
+    if ways.osc9 {
+        // ConEmu gives numbers at the start another meaning.
+        out.push_str(&between.pass(&format!("\x1b]9;{title}: {text}\x07")));
+    }
+    if ways.bell {
+        out.push('\x07');
+    }
+    out
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -96,12 +123,31 @@ mod tests {
         assert!(long.split("\x1b\\").all(|part| part.len() < 300));
     }
 
+    const ALL: Ways = Ways { bell: true, osc9: true, osc777: true };
+
+    #[test]
+    fn each_way_can_be_switched_off_and_none_is_used_twice() {
+        let ways = |wishes: &Wishes, term: &str, vte: bool| {
+            let ways = Ways::of(wishes, |name| match name {
+                "TERM" => Some(term.to_owned()),
+                "VTE_VERSION" if vte => Some("7600".to_owned()),
+                _ => None,
+            });
+            notify("midwatch", "x", ways, Between::Nothing)
+        };
+        assert_eq!(ways(&Wishes::ALL, "xterm-kitty", false), "\x1b]9;midwatch: x\x07\x07", "once, although it knows both");
+        assert_eq!(ways(&Wishes::ALL, "xterm-256color", true), "\x1b]777;notify;midwatch;x\x07\x07");
+        assert_eq!(ways(&Wishes { bell: false, ..Wishes::ALL }, "rxvt-unicode", false), "\x1b]777;notify;midwatch;x\x07");
+        assert_eq!(ways(&Wishes { osc9: Some(false), ..Wishes::ALL }, "foot", false), "\x07");
+        assert_eq!(ways(&Wishes::NONE, "foot", true), "");
+    }
+
     #[test]
     fn t5_t6_a_notice_carries_no_sequence() {
-        let notice = notify("a\x07b;c", "\x1b]52;c;eA==\x07\u{9c}", Between::Nothing);
+        let notice = notify("a\x07b;c", "\x1b]52;c;eA==\x07\u{9c}", ALL, Between::Nothing);
         let controls: Vec<char> = notice.chars().filter(|c| c.is_control()).collect();
         assert_eq!(controls, ['\x1b', '\x07', '\x1b', '\x07', '\x07'], "our own alone");
         assert!(notice.starts_with("\x1b]777;notify;a␇b,c;␛]52,c,eA==␇\u{fffd}\x07"), "{notice:?}");
-        assert!(notify("t", &"x".repeat(9_999), Between::Nothing).len() < 700);
+        assert!(notify("t", &"x".repeat(9_999), ALL, Between::Nothing).len() < 700);
     }
 }

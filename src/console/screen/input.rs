@@ -29,7 +29,23 @@ pub enum Input {
     Key(Key),
     /// As it came: it is cleaned where it is drawn.
     Paste(String),
+    Mouse(Mouse),
     Answer(Answer),
+}
+
+/// What the mouse did, and on which cell, from 0. Only what the console has a use for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mouse {
+    pub gesture: Gesture,
+    pub x: u16,
+    pub y: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gesture {
+    Click,
+    WheelUp,
+    WheelDown,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -257,6 +273,9 @@ fn control_sequence(body: &[u8]) -> Step {
         (None, [], _) => {}
         _ => return Step::Taken(used, None),
     }
+    if let (Some(report), [], b'M') = (text.strip_prefix('<'), between, last) {
+        return Step::Taken(used, mouse(report).map(Input::Mouse));
+    }
     if text.starts_with(['<', '=', '>']) {
         return Step::Taken(used, None);
     }
@@ -277,6 +296,19 @@ fn control_sequence(body: &[u8]) -> Step {
     };
     let held = held.saturating_sub(1);
     Step::Taken(used, code.map(|code| Input::Key(Key::new(code, held & 4 != 0, held & 2 != 0, held & 1 != 0))))
+}
+
+/// A press, as the mode 1006 reports it: button, column, row. With a modifier it is somebody else's.
+fn mouse(report: &str) -> Option<Mouse> {
+    let mut numbers = report.split(';').map(|part| part.parse::<u16>().ok());
+    let (button, x, y) = (numbers.next()??, numbers.next()??, numbers.next()??);
+    let gesture = match button {
+        0 => Gesture::Click,
+        64 => Gesture::WheelUp,
+        65 => Gesture::WheelDown,
+        _ => return None,
+    };
+    Some(Mouse { gesture, x: x.checked_sub(1)?, y: y.checked_sub(1)? })
 }
 
 fn numbered(number: u32) -> Option<Code> {
@@ -395,12 +427,21 @@ mod tests {
         assert_eq!(typed(b"\x1b]11;rgb:ff/ff/ff\x07"), "Answer(Background(255, 255, 255))");
         assert_eq!(typed(b"\x1b[?2026;0$y"), "Answer(Synchronized(false))");
         assert_eq!(typed(b"\x1bP>|foot(1.16.2)\x1b\\\x1bP>|tmux 3.3a\x1b\\"), "Answer(Links(true)) Answer(Links(false))");
-        assert_eq!(typed(b"\x1bP>|who(1)\x1b\\\x1b[24;80R\x1b[<0;3;4M\x1b[I"), "");
+        assert_eq!(typed(b"\x1bP>|who(1)\x1b\\\x1b[24;80R\x1b[I"), "");
         assert!(Answer::Background(251, 247, 240).is_light() && !Answer::Background(20, 17, 15).is_light());
         let mut decoder = Decoder::default();
         let all = b"\x1b]11;rgb:1414/1111/0f0f\x1b\\";
         let inputs: Vec<Input> = all.iter().flat_map(|byte| decoder.feed(&[*byte])).collect();
         assert_eq!(inputs, [Input::Answer(Answer::Background(20, 17, 15))]);
+    }
+
+    #[test]
+    fn the_mouse_is_a_press_or_the_wheel() {
+        let of = |bytes: &[u8]| Decoder::default().feed(bytes);
+        assert_eq!(of(b"\x1b[<0;3;4M"), [Input::Mouse(Mouse { gesture: Gesture::Click, x: 2, y: 3 })]);
+        assert_eq!(of(b"\x1b[<65;1;1M"), [Input::Mouse(Mouse { gesture: Gesture::WheelDown, x: 0, y: 0 })]);
+        // Releases, other buttons, modifiers, motion, and what is no report.
+        assert_eq!(of(b"\x1b[<0;3;4m\x1b[<2;3;4M\x1b[<4;3;4M\x1b[<32;3;4M\x1b[<0;0;4M\x1b[<0;99999;4M\x1b[<0;3M\x1b[<M"), []);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What is needed to give it back is kept beside the [`Terminal`], so that a panic can do it too; giving
 //! it back twice does nothing. Raw mode is ours (no flow control: `C-s` and `C-q` are keys); the mouse
-//! stays the terminal's. A signal is only news here: the runtime decides, then leaves in order.
+//! stays the terminal's unless somebody wishes otherwise. A signal is only news here: the runtime decides, then leaves in order.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -23,12 +23,18 @@ const ENTER: &str = "\x1b[?1049h\x1b[?2004h\x1b[?25l";
 /// Ends an update that was cut short, margins, colours, then undoes [`ENTER`] from its end.
 const LEAVE: &str = "\x1b[?2026l\x1b[r\x1b[m\x1b[?25h\x1b[?2004l\x1b[?1049l";
 
+/// Presses and the wheel are told (1000), with places beyond column 223 (1006); with Shift held they stay the
+/// terminal's.
+const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+const NO_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
+
 /// The terminal while it is ours.
 static TAKEN: Mutex<Option<Taken>> = Mutex::new(None);
 
 struct Taken {
     tty: File,
     before: Termios,
+    mouse: bool,
 }
 
 fn taken() -> MutexGuard<'static, Option<Taken>> {
@@ -54,6 +60,7 @@ pub struct Terminal {
     /// Where it is written to, when that is not where it is read from: lines, of which no terminal is taken.
     plain: Option<File>,
     gate: Arc<Gate>,
+    mouse: bool,
 }
 
 /// Holds the reader back while somebody else reads the terminal (an editor).
@@ -64,13 +71,13 @@ struct Gate {
 }
 
 impl Terminal {
-    /// Takes the terminal: raw mode, the other screen.
-    pub fn enter() -> Result<Terminal, TerminalError> {
+    /// Takes the terminal: raw mode, the other screen; the mouse, if that is wished.
+    pub fn enter(mouse: bool) -> Result<Terminal, TerminalError> {
         if !io::stdout().is_terminal() {
             return Err(TerminalError::None(io::Error::from(io::ErrorKind::Unsupported)));
         }
         let tty = File::options().read(true).write(true).open("/dev/tty").map_err(TerminalError::None)?;
-        let terminal = Terminal { tty, plain: None, gate: Arc::default() };
+        let terminal = Terminal { tty, plain: None, gate: Arc::default(), mouse };
         terminal.take()?;
         Ok(terminal)
     }
@@ -79,7 +86,7 @@ impl Terminal {
     pub fn lines() -> Result<Terminal, TerminalError> {
         use std::os::fd::AsFd;
         let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from).map_err(TerminalError::Setup);
-        Ok(Terminal { tty: own(io::stdin().as_fd())?, plain: Some(own(io::stdout().as_fd())?), gate: Arc::default() })
+        Ok(Terminal { tty: own(io::stdin().as_fd())?, plain: Some(own(io::stdout().as_fd())?), gate: Arc::default(), mouse: false })
     }
 
     fn take(&self) -> Result<(), TerminalError> {
@@ -93,11 +100,12 @@ impl Terminal {
         // Noted before anything changes, so that whatever interrupts this is undone as well.
         let mut slot = taken();
         if slot.is_none() {
-            *slot = Some(Taken { tty, before });
+            *slot = Some(Taken { tty, before, mouse: self.mouse });
         }
         drop(slot);
         tcsetattr(&self.tty, OptionalActions::Now, &raw).map_err(|error| TerminalError::Setup(error.into()))?;
-        self.write(ENTER.as_bytes())
+        self.write(ENTER.as_bytes())?;
+        if self.mouse { self.write(MOUSE.as_bytes()) } else { Ok(()) }
     }
 
     /// Takes it again after [`Terminal::leave`] or after we were stopped; the screen must be drawn anew.
@@ -214,6 +222,9 @@ impl Drop for Terminal {
 pub fn restore() -> bool {
     let Some(taken) = taken().take() else { return false };
     let mut tty = &taken.tty;
+    if taken.mouse {
+        let _ = tty.write_all(NO_MOUSE.as_bytes());
+    }
     let _ = tty.write_all(LEAVE.as_bytes());
     let _ = tty.flush();
     // What was typed for us, and late answers, are not for the shell.

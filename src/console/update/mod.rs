@@ -4,6 +4,7 @@ mod bookmarks;
 mod commands;
 mod copying;
 pub mod find;
+mod mouse;
 mod news;
 mod offline;
 mod prompts;
@@ -46,6 +47,7 @@ impl State {
                 self.paste(&text);
                 Vec::new()
             }
+            Message::Mouse(gesture, spot) => self.mouse(gesture, spot),
             Message::Resize { width, height } => {
                 self.size = (width, height);
                 Vec::new()
@@ -53,9 +55,14 @@ impl State {
             Message::Tick(_) => {
                 let mut effects = self.wanted();
                 effects.extend(self.look_on());
+                effects.extend(self.notice());
                 effects
             }
-            Message::Server(server, news) => self.news(server, news),
+            Message::Server(server, news) => {
+                let mut effects = self.news(server, news);
+                effects.extend(self.notice());
+                effects
+            }
             Message::Done(outcome) => {
                 match outcome {
                     Outcome::Edited { text } => return self.edited(text),
@@ -113,6 +120,9 @@ impl State {
             return Vec::new();
         }
         let mut effects = self.perform(command);
+        if effects.iter().any(|effect| matches!(effect, Effect::Send { .. })) {
+            self.notices.acted(self.mono);
+        }
         effects.extend(self.wanted());
         effects
     }

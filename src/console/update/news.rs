@@ -12,7 +12,6 @@ use crate::model::event::Event;
 use crate::model::fold::fold;
 use crate::model::intent::Refusal;
 use crate::model::reading::Readings;
-use crate::model::severity::Severity;
 use crate::model::skew::Skew;
 use crate::model::time::Span;
 use crate::model::world::Alert;
@@ -193,15 +192,7 @@ impl State {
         self.count_live(server, events);
         self.past.hear(server, events);
         self.dirty = true;
-        let urgent = events.iter().find(|event| matches!(event.kind, crate::model::event::Kind::AlertOpened(_)) && event.severity >= Severity::Critical);
-        match urgent {
-            Some(event) => {
-                self.told += 1;
-                let system = event.system.as_ref().map_or_else(String::new, |system| format!("{system}: "));
-                vec![Effect::Notify(format!("{system}{}", event.title))]
-            }
-            None => Vec::new(),
-        }
+        Vec::new()
     }
 }
 
