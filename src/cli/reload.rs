@@ -83,7 +83,7 @@ impl Watch {
                 let was = std::mem::replace(&mut held.settings, settings);
                 let is = &held.settings;
                 out.shifts = (is.shifts != was.shifts).then(|| is.shift_starts());
-                out.notify = (is.notify != was.notify).then_some(is.notify);
+                out.notify = (is.notify != was.notify).then_some(is.notify.0);
                 // What was said on the command line stays.
                 if is.theme != was.theme && self.context.global.theme.is_none() {
                     out.theme = Some(is.theme.clone().unwrap_or_else(|| AUTO.to_owned()));
@@ -238,7 +238,10 @@ mod tests {
         assert!(reloaded.themes.is_none() && reloaded.views.is_none() && reloaded.theme.is_none());
         home.write("console.toml", "notify = false\ntheme = \"daylight\"\nkeymap = \"vim\"\nshifts = [\"08:00\"]\n[servers.a]\nurl = \"unix:/a\"\n");
         let reloaded = home.changed();
-        assert_eq!((reloaded.notify, reloaded.theme.as_deref(), reloaded.shifts.map(|shifts| shifts.len())), (Some(false), Some("daylight"), Some(1)));
+        assert_eq!(
+            (reloaded.notify, reloaded.theme.as_deref(), reloaded.shifts.map(|shifts| shifts.len())),
+            (Some(crate::console::notice::Wishes::NONE), Some("daylight"), Some(1))
+        );
         assert!(reloaded.keymap.is_some(), "vim lies beneath now");
         assert_eq!(reloaded.later, ["servers"]);
         home.write("views.toml", "[night]\npane = \"alerts\"\n");

@@ -93,6 +93,11 @@ impl Notices {
         Notices { least, every, known: BTreeMap::new(), heard: BTreeMap::new(), waiting: BTreeSet::new(), since: Span::ZERO, last: None, acted: None }
     }
 
+    /// From now on it is told otherwise.
+    pub const fn wish(&mut self, wishes: &Wishes) {
+        (self.least, self.every) = (wishes.least, wishes.every);
+    }
+
     /// Somebody here did something to alerts.
     pub fn acted(&mut self, mono: Span) {
         self.acted = Some(mono);

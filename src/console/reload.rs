@@ -18,7 +18,7 @@ pub struct Reloaded {
     pub theme: Option<String>,
     pub views: Option<Vec<View>>,
     pub shifts: Option<Vec<jiff::civil::Time>>,
-    pub notify: Option<bool>,
+    pub notify: Option<super::notice::Wishes>,
     /// What counts only when the console is started again.
     pub later: Vec<&'static str>,
     /// All that is wrong, each with file, line and column where that is known.

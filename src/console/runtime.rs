@@ -472,7 +472,10 @@ impl Runtime {
 
     /// What the state does not know of it is put into force here.
     fn reloaded(&mut self, mut reloaded: Reloaded) -> Message {
-        self.options.notify = reloaded.notify.unwrap_or(self.options.notify);
+        if let Some(wishes) = &reloaded.notify {
+            self.options.ways = Ways::of(wishes, |name| std::env::var(name).ok());
+            self.state.notices.wish(wishes);
+        }
         if let Some(theme) = &mut reloaded.theme {
             self.options.theme_chosen = theme != AUTO;
             self.state.theme_configured = (theme != AUTO).then(|| theme.clone());
