@@ -297,3 +297,18 @@ fn a_corrected_clock_asks_its_server_for_its_own_time() {
     desk.shows("for live");
     desk.hides("asking");
 }
+
+#[test]
+fn what_is_found_is_of_then() {
+    let (infra, shop) = night();
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    go_to(&mut desk, &moment(10).to_string());
+    answer(&mut desk, &[&infra, &shop]);
+    desk.press("f");
+    desk.type_text("osd");
+    desk.wait(Span::from_millis(200));
+    let entries = infra.log.iter().filter(|event| event.title.contains("osd")).map(|event| midwatch::console::message::Entry::known(&Arc::new(event.clone())));
+    desk.tell(Message::Server(0, News::Found { words: "osd".into(), entries: entries.collect() }));
+    desk.shows("osd.7 down");
+    desk.hides("osd.12");
+}

@@ -172,3 +172,27 @@ async fn one_flag_shows_what_an_alertmanager_holds() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(screen.text().contains("the shop is slow"), "{}", screen.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn find_asks_the_servers_index_for_what_is_not_held_and_clocks_are_compared() {
+    let (home, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let serve = Serve::start(data.path()).await;
+    assert!(serve.push("a zebra crossed the deck").await);
+    // More than come with a snapshot: the first is not held here.
+    for number in 0..520 {
+        assert!(serve.push(&format!("wave {number}")).await);
+    }
+    let config = home.path().join("console.toml");
+    let table = format!("[servers.ship]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", serve.port, serve.folder.join("console.token").display());
+    std::fs::write(&config, table).unwrap();
+    let mut screen = Screen::start(&["--config", config.to_str().unwrap()], home.path());
+    screen.until("that the server answers", |text| text.contains("nothing is known to be well")).await;
+    screen.press("f");
+    screen.until("the prompt", |text| text.contains("find")).await;
+    screen.press("zebra");
+    screen.until("what the index knows", |text| text.contains("a zebra crossed the deck") && text.contains("event, info")).await;
+    screen.press("\r");
+    screen.until("the event on the timeline", |text| text.lines().any(|line| line.starts_with('▌') && line.contains("a zebra crossed the deck"))).await;
+    screen.press("0\r");
+    screen.until("its clock, from its answers", |text| text.contains("agrees with ours, to within ")).await;
+}

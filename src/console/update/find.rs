@@ -136,7 +136,9 @@ impl State {
         if self.hunt.words != words {
             return;
         }
-        let found: Vec<Choice> = entries.iter().filter_map(|entry| entry.event.event()).map(|event| choice(&event)).collect();
+        // Away, what is later is not found either.
+        let by_then = entries.iter().filter(|entry| !self.timeline.is_later((entry.at, entry.id)));
+        let found: Vec<Choice> = by_then.filter_map(|entry| entry.event.event()).map(|event| choice(&event)).collect();
         if let Some(choose) = self.finding() {
             choose.add(found);
         }
