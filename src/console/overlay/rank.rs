@@ -67,7 +67,13 @@ impl Question {
         // Whose a runbook is stands beside it, and is what one knows of it.
         let own = matches!(choice.goal, Goal::Web(_));
         // Sentences are long: letters that stand in order somewhere in one say nothing.
-        let note = self.one(&choice.note).filter(|(how, _)| *how > How::Scattered).map(|(how, close)| Rank { in_text: own && how >= How::WordStart, how, kind, close, at });
+        let note = self.one(&choice.note).filter(|(how, _)| *how > How::Scattered).map(|(how, close)| Rank {
+            in_text: own && how >= How::WordStart,
+            how,
+            kind,
+            close,
+            at,
+        });
         match (text, note) {
             // Letters that happen to stand in order say less than a word beside it.
             (Some(text), Some(note)) if text.how == How::Scattered && note.how >= How::WordStart => Some(note),
