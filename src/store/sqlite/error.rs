@@ -29,10 +29,16 @@ pub(super) fn writing(file: &Path, error: &rusqlite::Error) -> StoreError {
         (ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB, _) => StoreError::Damaged { path, why: words(error), hint: DAMAGED_HINT.into() },
         // A quota, and a file system that became read-only, come out as a plain failed write. Before the
         // fsync a failed write leaves nothing behind, so that it is enough to know whether that is why.
-        (_, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMSIZE | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMOPEN) => match no_room(file) {
+        (_, ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_SHMMAP | ffi::SQLITE_IOERR_SHMOPEN) => match no_room(file) {
             Some(why) => StoreError::Write { path, why, hint: ROOM_HINT.into() },
             None => StoreError::Shut { path, why: words(error), hint: SHUT_HINT.into() },
         },
+        // What could not grow is the list of the write-ahead log's pages, which SQLite makes anew from the log:
+        // no data, whatever the reason, even when there is room again by now.
+        (_, ffi::SQLITE_IOERR_SHMSIZE) => {
+            let why = no_room(file).unwrap_or_else(|| "there was no room for its index: the disk is full, or was a moment ago".into());
+            StoreError::Write { path, why, hint: ROOM_HINT.into() }
+        }
         (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => {
             StoreError::Shut { path, why: "the disk did not confirm a write (fsync failed), so that nobody knows what it holds".into(), hint: SHUT_HINT.into() }
         }
@@ -81,7 +87,11 @@ fn no_room(file: &Path) -> Option<String> {
     let _ = std::fs::remove_file(&probe);
     let error = outcome.err()?;
     let errno = rustix::io::Errno::from_io_error(&error)?;
-    [rustix::io::Errno::NOSPC, rustix::io::Errno::DQUOT, rustix::io::Errno::ROFS].contains(&errno).then(|| error.to_string())
+    match errno {
+        rustix::io::Errno::NOSPC => Some("the disk is full".into()),
+        rustix::io::Errno::DQUOT | rustix::io::Errno::ROFS => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 /// What a file operation of our own means, before the log is in use.
