@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use super::failure::Failure;
+use crate::store::whole;
 use crate::trust::KnownServers;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,14 +74,14 @@ impl Places {
 
 /// Makes a folder that only its user may look into.
 pub fn make_private(folder: &Path) -> Result<(), Failure> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let failed = |error: std::io::Error| {
         Failure::failed(
             format!("cannot make the folder {}: {error}", folder.display()),
             "Make it yourself, or set XDG_DATA_HOME and XDG_STATE_HOME to folders that you may write to",
         )
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    whole::make_private(folder).map_err(failed)?;
     let mode = std::fs::metadata(folder).map_err(failed)?.permissions().mode();
     if mode & 0o077 != 0 {
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;

@@ -58,7 +58,7 @@ pub struct FileOutbox {
 impl FileOutbox {
     /// Opens the folder, making it if need be, and reads what waits there.
     pub fn open(folder: &Path) -> io::Result<FileOutbox> {
-        make_private(folder)?;
+        whole::make_private(folder)?;
         let mut requests = BTreeMap::new();
         for entry in fs::read_dir(folder)?.take(MOST) {
             let path = entry?.path();
@@ -107,11 +107,6 @@ impl Outbox for FileOutbox {
 
 fn full() -> io::Error {
     io::Error::other(format!("{MOST} requests wait for an answer already"))
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use super::session::{Limits, Shared};
 use super::source::Sources;
 use crate::link::{Clock, OsRandom, Random, SystemClock};
 use crate::model::id::Incarnation;
-use crate::store::{Log, SqliteLog, StoreError};
+use crate::store::{Log, SqliteLog, StoreError, whole};
 use crate::trust::token::read_token;
 use crate::trust::{KeyError, ServerKey, Token, TokenKind, Tokens};
 
@@ -310,8 +310,7 @@ impl Running {
 
 /// Makes the folder and finds the key in it.
 fn prepare(data: &Path) -> Result<ServerKey, ServerError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|error| StoreError::Open {
+    whole::make_private(data).map_err(|error| StoreError::Open {
         path: data.display().to_string(),
         why: error.to_string(),
         hint: "Choose another folder with `data`, or make this one writable".into(),

@@ -157,14 +157,3 @@ pub fn room(folder: &std::path::Path) -> Option<Room> {
     let total = used.saturating_add(stat.f_bavail).saturating_mul(stat.f_frsize);
     (total > 0).then(|| Room { free: stat.f_bavail.saturating_mul(stat.f_frsize), total })
 }
-
-/// The next frame for one reader.
-pub async fn next(health: &mut Option<watch::Receiver<Arc<HealthFrame>>>) -> Arc<HealthFrame> {
-    match health {
-        Some(changes) => match changes.changed().await {
-            Ok(()) => changes.borrow_and_update().clone(),
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}

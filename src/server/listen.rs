@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::app::ServerError;
 use crate::link::Io;
+use crate::store::whole;
 
 /// `127.0.0.1:7373`, `localhost:7373`, `[::1]:7373` or `unix:/path`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -155,7 +156,7 @@ async fn bind_unix(path: &Path) -> Result<UnixListener, ServerError> {
     let listen = Listen::Unix(path.to_owned());
     let failed = |error: io::Error| refused(&listen, &error);
     if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        whole::make_private(folder).map_err(failed)?;
     }
     if let Ok(metadata) = std::fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {

@@ -124,17 +124,6 @@ impl ReadMarks {
     }
 }
 
-/// The next marks for one reader.
-pub async fn next(marks: &mut Option<watch::Receiver<Arc<Marks>>>) -> Arc<Marks> {
-    match marks {
-        Some(changes) => match changes.changed().await {
-            Ok(()) => changes.borrow_and_update().clone(),
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,10 +164,11 @@ mod tests {
     async fn others_are_told() {
         let kept = ReadMarks::default();
         kept.take(&"kim".into(), &Marks::default(), OWN, NOW).await.unwrap();
-        let mut follower = kept.follow("kim");
+        let mut follower = kept.follow("kim").unwrap();
         kept.take(&"kim".into(), &said(2, 9, NOW), OWN, NOW).await.unwrap();
         kept.take(&"jo".into(), &said(2, 10, NOW), OWN, NOW).await.unwrap();
-        assert_eq!(*next(&mut follower).await, said(2, 9, NOW));
+        follower.changed().await.unwrap();
+        assert_eq!(**follower.borrow(), said(2, 9, NOW));
     }
 
     #[tokio::test]

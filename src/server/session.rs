@@ -17,9 +17,9 @@ use super::asks::Asks;
 use super::core::{Core, Input};
 use super::gate::Gate;
 use super::greet::{Shown, greet};
-use super::health::{self, HealthFrame};
+use super::health::HealthFrame;
 use super::hub::{Hub, Publication, ReadingsFrame, Subscription, VitalsFrame, message};
-use super::marks::{self, Own, ReadMarks};
+use super::marks::{Own, ReadMarks};
 use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
 use super::refusals::Refusals;
@@ -164,6 +164,14 @@ impl Wire {
         }
     }
 
+    /// What was encoded for many; what could not be is left out.
+    async fn tell(&mut self, message: Option<Message>) -> Said {
+        match message {
+            Some(message) => self.send(message).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn say(&mut self, said: &ToClient) -> Said {
         match encode(said, self.encoding) {
             Ok(frame) => self.send(message(frame)).await,
@@ -236,10 +244,10 @@ impl Session {
                 rows = self.asks.next() => self.asks.answer(&mut self.wire, rows).await?,
                 come = self.sifts.next() => self.sifts.answer(&mut self.wire, come).await?,
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
-                frame = next_vitals(&mut self.vitals) => self.tell_vitals(frame).await?,
-                frame = health::next(&mut self.health) => self.tell_health(&frame).await?,
-                marks = marks::next(&mut self.marks) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
-                frame = next_readings(&mut self.readings) => self.tell_readings(frame).await?,
+                frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => self.tell_vitals(frame).await?,
+                frame = next_told(self.health.as_mut()) => self.tell_health(&frame).await?,
+                marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
+                frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => self.tell_readings(frame).await?,
                 () = taken_away(&mut self.key) => {
                     return self.wire.problem(ProblemCode::Unauthorized, None, "this key was taken out of the server's authorized_keys").await;
                 }
@@ -506,10 +514,7 @@ impl Session {
     }
 
     async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
-        match frame.message(self.wire.encoding) {
-            Some(message) => self.wire.send(message).await,
-            None => Ok(()),
-        }
+        self.wire.tell(frame.message(self.wire.encoding)).await
     }
 
     /// All that changed since this reader was told last.
@@ -531,10 +536,7 @@ impl Session {
             return self.catch_up_readings().await;
         }
         *known = frame.version;
-        match frame.message(self.wire.encoding) {
-            Some(message) => self.wire.send(message).await,
-            None => Ok(()),
-        }
+        self.wire.tell(frame.message(self.wire.encoding)).await
     }
 
     async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
@@ -545,10 +547,7 @@ impl Session {
         if frame.is_empty() {
             return Ok(());
         }
-        match frame.message(self.wire.encoding) {
-            Some(message) => self.wire.send(message).await,
-            None => Ok(()),
-        }
+        self.wire.tell(frame.message(self.wire.encoding)).await
     }
 }
 
@@ -580,22 +579,12 @@ async fn next_publication(stream: &mut Option<Stream>) -> Option<Arc<Publication
     }
 }
 
-async fn next_readings(readings: &mut Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>) -> Arc<ReadingsFrame> {
-    match readings {
-        Some((changes, _)) => match changes.changed().await {
-            Ok(()) => changes.borrow_and_update().clone(),
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
+/// What is told the next time; never where nothing is followed, or nobody tells any more.
+async fn next_told<T: Clone>(followed: Option<&mut watch::Receiver<T>>) -> T {
+    if let Some(changes) = followed
+        && changes.changed().await.is_ok()
+    {
+        return changes.borrow_and_update().clone();
     }
-}
-
-async fn next_vitals(vitals: &mut Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>) -> Arc<VitalsFrame> {
-    match vitals {
-        Some((changes, _)) => match changes.changed().await {
-            Ok(()) => changes.borrow_and_update().clone(),
-            Err(_) => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
+    std::future::pending().await
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::stage;
 use crate::cli::Failure;
 use crate::link::{OsRandom, Random};
+use crate::store::whole;
 
 const PREFIX: &str = "midwatch-demo-";
 const LOCK: &str = "lock";
@@ -31,7 +31,7 @@ impl Folder {
             let path = place.join(format!("{PREFIX}{:08x}", OsRandom.below(1 << 32)));
             let failed =
                 |error: std::io::Error| Failure::failed(format!("cannot make the folder {}: {error}", path.display()), "Name another place with TMPDIR");
-            stage::make_private(&path).map_err(failed)?;
+            whole::make_private(&path).map_err(failed)?;
             let Ok(lock) = File::create(path.join(LOCK)) else { continue };
             if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && path.join(LOCK).exists() {
                 return Ok(Folder { path, _lock: lock });

@@ -15,7 +15,7 @@ use crate::model::id::Incarnation;
 use crate::model::time::Time;
 use crate::server::listen::Listen;
 use crate::server::{Config, Listener, Parts, Server};
-use crate::store::SqliteLog;
+use crate::store::{SqliteLog, whole};
 use crate::trust::{ServerKey, Tokens};
 
 /// The servers' clock: it stands a month back while they are set up, so that what is declared then stands
@@ -87,7 +87,7 @@ impl Stage {
         let (config, data, clock, listen) = (self.config.clone(), self.data.clone(), self.clock.clone(), self.config.listen.clone());
         let bound = runtime.spawn(async move {
             let failed = |error: String| Failure::failed(error, "");
-            make_private(&data).map_err(|error| failed(format!("{}: {error}", data.display())))?;
+            whole::make_private(&data).map_err(|error| failed(format!("{}: {error}", data.display())))?;
             let key = ServerKey::load_or_create(&data.join("server.key")).map_err(|error| failed(error.to_string()))?;
             let incarnation = Incarnation(SystemClock.now().micros().unsigned_abs() / 1_000);
             let log = SqliteLog::open(&data, key.origin(), incarnation).map_err(|error| failed(error.to_string()))?;
@@ -133,9 +133,4 @@ impl Drop for Stage {
             let _ = dying.join();
         }
     }
-}
-
-pub fn make_private(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

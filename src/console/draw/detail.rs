@@ -15,6 +15,7 @@ use crate::console::theme::Role;
 use crate::model::event::Link;
 use crate::model::history::{ago, coarse};
 use crate::model::reading::Line;
+use crate::model::system::Contact;
 use crate::model::time::Time;
 use crate::model::view::cause::LINGER;
 use crate::model::view::detail::Detail;
@@ -165,22 +166,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
     }
     right.push(Block::new("what is wrong", why));
 
-    let mut wake: Vec<Words> = Vec::new();
-    for (place, contact) in detail.contacts.iter().take(4).enumerate() {
-        let mut line: Words =
-            vec![(format!("{} ", place + 1), Role::Muted), (format!("{}  ", contact.name), Role::Actor), (contact.reach.to_string(), Role::Text)];
-        if !contact.when.is_empty() {
-            line.push((format!("  {}", contact.when), Role::Muted));
-        }
-        wake.push(line);
-    }
-    if !detail.owner.is_empty() {
-        wake.push(vec![("owner  ".into(), Role::Muted), (detail.owner.to_string(), Role::Actor)]);
-    }
-    if wake.is_empty() {
-        wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
-    }
-    right.push(Block::new("whom to wake", wake));
+    right.push(whom_to_wake(detail.contacts.iter().take(4), &detail.owner));
 
     let runbooks = detail.runbooks.iter().take(4).map(|link| linked("runbook", link, room));
     let dashboards = detail.dashboards.iter().take(4).map(|link| linked("dashboard", link, room));
@@ -221,6 +207,25 @@ fn with_keys(state: &State, title: &'static str, commands: &[Command], does: &st
     let keys = commands.iter().filter(available).filter_map(|command| state.keymap.key_for(&layers, command));
     let keys: Vec<String> = keys.map(|keys| write_sequence(&keys)).collect();
     if keys.is_empty() { title.into() } else { format!("{title}   {} {does}", keys.join(" ")).into() }
+}
+
+/// In the order in which they are to be woken, and who owns it.
+pub(super) fn whom_to_wake<'a>(contacts: impl IntoIterator<Item = &'a Contact>, owner: &str) -> Block {
+    let mut wake: Vec<Words> = Vec::new();
+    for (contact, place) in contacts.into_iter().zip(1..) {
+        let mut line: Words = vec![(format!("{place} "), Role::Muted), (format!("{}  ", contact.name), Role::Actor), (contact.reach.to_string(), Role::Text)];
+        if !contact.when.is_empty() {
+            line.push((format!("  {}", contact.when), Role::Muted));
+        }
+        wake.push(line);
+    }
+    if !owner.is_empty() {
+        wake.push(vec![("owner  ".into(), Role::Muted), (owner.to_owned(), Role::Actor)]);
+    }
+    if wake.is_empty() {
+        wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
+    }
+    Block::new("whom to wake", wake)
 }
 
 /// The alerts that it stands under, the nearest first, each with its reason; and what somebody said that it does not come from.

@@ -13,7 +13,7 @@ use crate::model::view::systems::{State as Condition, SystemRow};
 use super::Spot;
 use super::blocks::{self, Block};
 use super::canvas::{Canvas, Words, glyph, place};
-use super::detail::{linked, pad};
+use super::detail::{linked, pad, whom_to_wake};
 use crate::model::words::counted;
 
 pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
@@ -196,22 +196,7 @@ fn around(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec
         text::wrap(words, room.saturating_sub(2), most, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, role)]).collect()
     };
     if let Some(spec) = spec {
-        let mut wake: Vec<Words> = Vec::new();
-        for (contact, place) in spec.contacts.iter().zip(1..) {
-            let mut line: Words =
-                vec![(format!("{place} "), Role::Muted), (format!("{}  ", contact.name), Role::Actor), (contact.reach.to_string(), Role::Text)];
-            if !contact.when.is_empty() {
-                line.push((format!("  {}", contact.when), Role::Muted));
-            }
-            wake.push(line);
-        }
-        if !spec.owner.is_empty() {
-            wake.push(vec![("owner  ".into(), Role::Muted), (spec.owner.to_string(), Role::Actor)]);
-        }
-        if wake.is_empty() {
-            wake.push(vec![("nobody is named for this system".into(), Role::Muted)]);
-        }
-        out.push(Block::new("whom to wake", wake));
+        out.push(whom_to_wake(&spec.contacts, &spec.owner));
         let links = spec.runbooks.iter().map(|link| linked("runbook", link, room)).chain(spec.dashboards.iter().map(|link| linked("dashboard", link, room)));
         let how = Block::of_links("how it is done here", links);
         if !how.is_empty() {

@@ -5,7 +5,6 @@
 //! is no ancestor of where it stands now, the branch was rewritten, which is told as well.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,6 +23,7 @@ use crate::model::nearest::nearest;
 use crate::model::time::{Span, Time};
 use crate::server::intake::Core;
 use crate::server::mapping::{Mapping, Pairs};
+use crate::store::whole;
 
 /// Commits that are told of one look, and on first contact.
 const MOST: usize = 200;
@@ -159,7 +159,7 @@ impl Follower {
         if folder.exists() {
             std::fs::remove_dir_all(folder).map_err(failed)?;
         }
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        whole::make_private(folder).map_err(failed)?;
         self.ask(folder, &["init", "--quiet", "--bare", "--template=", "."]).await.map(|_| ()).map_err(|failed| failed.to_string())
     }
 
