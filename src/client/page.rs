@@ -138,6 +138,17 @@ impl Packed {
         self.with(index, |bytes| decode_event(bytes).ok())
     }
 
+    /// Tells an event's system (empty: none) and title, without decoding the rest.
+    pub fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
+        let told = self.with(index, |bytes| {
+            let fields = peek::fields(bytes).ok()?;
+            tell(std::str::from_utf8(fields.system.unwrap_or_default()).ok()?, std::str::from_utf8(fields.title).ok()?);
+            Some(())
+        });
+        // What cannot be read is called nothing.
+        let _ = told;
+    }
+
     /// Whether a filter leaves an event, which is decoded only when its bytes do not tell.
     pub fn matches(&self, index: u32, filter: &Filter, server: &str) -> bool {
         self.with(index, |bytes| Some(glimpse::matches(bytes, filter, server))).unwrap_or(false)
@@ -176,6 +187,9 @@ mod tests {
             let filter = Filter::new(filter, Time::from_secs(1_000), &TimeZone::UTC).unwrap();
             for (index, event) in (0..).zip(&events) {
                 prop_assert_eq!(packed.event(index), Some(event.clone()));
+                let mut called = None;
+                packed.called(index, &mut |system, title| called = Some((system.to_owned(), title.to_owned())));
+                prop_assert_eq!(called, Some((event.system.as_ref().map_or("", |s| s.as_str()).to_owned(), event.title.to_string())));
                 prop_assert_eq!(packed.matches(index, &filter, "here"), filter.matches(&OnServer { subject: event, server: "here" }), "{}", event.title);
                 let known = likeness::likeness(event.kind.name(), event.system.as_ref().map_or("", |s| s.as_str()), &event.title);
                 prop_assert_eq!(page.entries[usize::try_from(index).unwrap()].likeness, known);

@@ -204,6 +204,13 @@ pub trait Decode: Send + Sync {
     fn matches(&self, index: u32, filter: &Filter, server: &str) -> bool {
         self.decode(index).is_some_and(|event| filter.matches(&OnServer { subject: &*event, server }))
     }
+
+    /// Tells its system (empty: none) and its title: where its bytes say them, without decoding it.
+    fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
+        if let Some(event) = self.decode(index) {
+            tell(event.system.as_ref().map_or("", |system| system.as_str()), &event.title);
+        }
+    }
 }
 
 impl std::fmt::Debug for Lazy {

@@ -359,7 +359,7 @@ impl State {
         while self.timeline.is_searching() && clock().micros() - began.micros() < SEARCH.micros() {
             self.timeline.work();
         }
-        self.hunt_on();
+        self.hunt_on(&clock, SEARCH);
         let height = self.body_height();
         let mut panes = std::mem::take(&mut self.panes);
         if self.mono < BEGINNING {

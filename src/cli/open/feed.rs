@@ -46,6 +46,12 @@ impl Decode for Part {
         let mark = self.marks.get(usize::try_from(index).ok()?)?;
         self.index.event(mark, self.first + u64::from(index), &self.kept).map(Arc::new)
     }
+
+    fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
+        if let Some(mark) = usize::try_from(index).ok().and_then(|index| self.marks.get(index)) {
+            self.index.called(mark, &self.kept, tell);
+        }
+    }
 }
 
 /// One file, as the console's server of this place.

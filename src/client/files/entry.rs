@@ -84,6 +84,12 @@ impl<'a> Entry<'a> {
         std::str::from_utf8(value).ok()
     }
 
+    /// What stands behind the stamp in the first line: the title, where the format has no fields.
+    pub fn plain_title(&self) -> &'a [u8] {
+        let line = self.first_line();
+        line.get(self.stamp_end..).unwrap_or(line).trim_ascii()
+    }
+
     /// As an event: an export's own, or one of kind `log`.
     pub fn event(&self) -> Event {
         if let Some(event) = self.exported() {
@@ -96,7 +102,7 @@ impl<'a> Entry<'a> {
                 None => (String::from_utf8_lossy(line), "".into()),
             },
             _ => {
-                let rest = line.get(self.stamp_end..).unwrap_or(line).trim_ascii();
+                let rest = self.plain_title();
                 let following = self.raw.get(line.len()..).unwrap_or(&[]);
                 (String::from_utf8_lossy(rest), String::from_utf8_lossy(following.trim_ascii_end().strip_prefix(b"\r").unwrap_or(following.trim_ascii_end())))
             }

@@ -108,6 +108,23 @@ impl Index {
         Some(event)
     }
 
+    /// Tells the system and the title of the event that stands there.
+    pub fn called(&self, mark: &Mark, kept: &Kept, tell: &mut dyn FnMut(&str, &str)) {
+        let Some(format) = lock(&self.formats).get(usize::from(mark.format)).cloned() else { return };
+        let Ok(length) = usize::try_from(mark.length) else { return };
+        // What cannot be read again is called nothing.
+        let _ = kept.with(mark.position, length, |raw| {
+            let entry = Entry::new(Time::from_micros(mark.at), mark.position, raw, usize::from(mark.stamp_end), &format, &self.origins);
+            match &*format {
+                Format::Export | Format::Json { .. } => {
+                    let event = entry.event();
+                    tell(event.system.as_ref().map_or("", |system| system.as_str()), &event.title);
+                }
+                _ => tell("", &String::from_utf8_lossy(entry.plain_title())),
+            }
+        });
+    }
+
     /// What the file's event of this number is called.
     pub fn id(&self, number: u64) -> EventId {
         EventId { origin: self.origins.origin, incarnation: Incarnation(1), sequence: Sequence(number) }
@@ -205,7 +222,14 @@ mod tests {
                 }
             }
         }
-        (1..).zip(&marks).map(|(number, mark)| log.index.event(mark, number, &log.kept).unwrap()).collect()
+        let read = |(number, mark)| {
+            let event = log.index.event(mark, number, &log.kept).unwrap();
+            let mut called = None;
+            log.index.called(mark, &log.kept, &mut |system, title| called = Some((system.to_owned(), title.to_owned())));
+            assert_eq!(called.unwrap(), (event.system.as_ref().map_or("", |system| system.as_str()).to_owned(), event.title.to_string()));
+            event
+        };
+        (1..).zip(&marks).map(read).collect()
     }
 
     fn same(text: &str) {

@@ -73,6 +73,17 @@ impl Kept {
         }
     }
 
+    /// The same, shown instead of copied where they lie in one block.
+    pub fn with<T>(&self, position: u64, length: usize, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let size = u64::try_from(BLOCK).ok()?;
+        let within = usize::try_from(position % size).ok()?;
+        let until = within.checked_add(length).filter(|until| *until <= BLOCK && length > 0);
+        match until {
+            Some(until) if !self.gone.load(Ordering::Acquire) => Some(look(self.block(position / size, until)?.get(within..until)?)),
+            Some(_) | None => Some(look(&self.read(position, length)?)),
+        }
+    }
+
     /// So many bytes from there, if they are still to be had.
     pub fn read(&self, position: u64, length: usize) -> Option<Vec<u8>> {
         if self.gone.load(Ordering::Acquire) {
@@ -94,6 +105,12 @@ impl Kept {
     /// A block of which so many bytes are needed.
     fn block(&self, number: u64, least: usize) -> Option<Arc<[u8]>> {
         let mut at_hand = lock(&self.at_hand);
+        if let Some((held, bytes)) = at_hand.front()
+            && *held == number
+            && bytes.len() >= least
+        {
+            return Some(bytes.clone());
+        }
         if let Some(found) = at_hand.iter().position(|(held, bytes)| *held == number && bytes.len() >= least) {
             let held = at_hand.remove(found)?;
             let bytes = held.1.clone();

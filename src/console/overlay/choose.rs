@@ -9,7 +9,7 @@ use crate::model::id::{AlertRef, EventId, SystemRef};
 use crate::model::time::Time;
 
 /// Events that are listed, the best ones.
-const EVENTS: usize = 200;
+pub const EVENTS: usize = 200;
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Choose {
@@ -125,31 +125,70 @@ impl Choose {
         self.selected = self.selected.saturating_add_signed(by).min(self.hits.len().saturating_sub(1));
     }
 
-    /// Adds what matches of these; the selection stays on its row. What is there already is not added again.
+    /// Adds what matches of these events; the selection stays on its row. What is there already is not added again.
     pub fn add(&mut self, found: Vec<Choice>) {
+        let Some(mut question) = self.question() else { return };
+        let floor = self.floor();
+        let ranked =
+            found.into_iter().filter_map(|choice| Some((question.rank(&choice, false).filter(|rank| floor.is_none_or(|floor| *rank > floor))?, choice)));
+        self.take(ranked.collect());
+    }
+
+    /// What was typed, for events that are looked through; nothing: nothing was.
+    pub fn question(&self) -> Option<Question> {
         let text = self.input.text().trim();
-        if text.is_empty() {
-            return;
-        }
-        let mut question = Question::new(text);
-        // Once there are many, only better ones are worth a place.
-        let least = self.scores.iter().filter(|(_, place)| *place >= self.named).nth(EVENTS - 1).map(|(rank, _)| *rank);
-        let kept = self.hits.get(self.selected).copied().filter(|_| self.selected > 0);
-        let mut more = false;
-        for choice in found {
-            let Some(score) = question.rank(&choice, false).filter(|rank| least.is_none_or(|least| *rank > least)) else { continue };
+        (!text.is_empty()).then(|| Question::new(text))
+    }
+
+    /// Once there are many events, only those that go before this one are worth a place.
+    pub fn floor(&self) -> Option<Rank> {
+        self.scores.iter().filter(|(_, place)| *place >= self.named).nth(EVENTS - 1).map(|(rank, _)| *rank)
+    }
+
+    /// Lists these events, the best of all that were found so far.
+    pub fn take(&mut self, found: Vec<(Rank, Choice)>) {
+        let kept = self.hits.get(self.selected).copied().filter(|_| self.selected > 0).and_then(|hit| self.all.get(hit)).map(|choice| choice.goal.clone());
+        let before = self.scores.len();
+        for (rank, choice) in found {
             let known = self.all.get(self.named..).is_some_and(|events| events.iter().any(|other| other.goal == choice.goal));
-            if !known && self.all.len() < self.named + 4 * EVENTS {
-                self.scores.push((score, self.all.len()));
+            if !known {
+                self.scores.push((rank, self.all.len()));
                 Arc::make_mut(&mut self.all).push(choice);
-                more = true;
             }
         }
-        if more {
-            self.scores.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
-            self.hits = self.scores.iter().map(|(_, place)| *place).collect();
-            self.selected = kept.and_then(|kept| self.hits.iter().position(|hit| *hit == kept)).unwrap_or(self.selected);
+        if self.scores.len() == before {
+            return;
         }
+        self.scores.sort_by_key(|(score, place)| (std::cmp::Reverse(*score), *place));
+        self.forget_the_rest();
+        self.hits = self.scores.iter().map(|(_, place)| *place).collect();
+        let place = kept.and_then(|goal| self.hits.iter().position(|hit| self.all.get(*hit).is_some_and(|choice| choice.goal == goal)));
+        self.selected = place.unwrap_or(self.selected).min(self.hits.len().saturating_sub(1));
+    }
+
+    /// Events that others have pushed off the list are let go.
+    fn forget_the_rest(&mut self) {
+        let events = self.scores.iter().filter(|(_, place)| *place >= self.named).count();
+        if events <= 2 * EVENTS {
+            return;
+        }
+        let (mut events, mut all) = (0, self.all.get(..self.named).unwrap_or_default().to_vec());
+        let named = self.named;
+        self.scores.retain_mut(|(_, place)| {
+            if *place < named {
+                return true;
+            }
+            events += 1;
+            match self.all.get(*place).filter(|_| events <= EVENTS) {
+                Some(choice) => {
+                    *place = all.len();
+                    all.push(choice.clone());
+                    true
+                }
+                None => false,
+            }
+        });
+        self.all = Arc::new(all);
     }
 
     /// Selects the first choice that leads there.
@@ -160,5 +199,34 @@ impl Choose {
 
     pub fn chosen(&self) -> Option<&Choice> {
         self.all.get(*self.hits.get(self.selected)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::id::{Incarnation, Origin, Sequence};
+
+    fn event(number: u64, text: &str) -> Choice {
+        let id = EventId { origin: Origin([1; 16]), incarnation: Incarnation(1), sequence: Sequence(number) };
+        Choice { text: text.into(), note: "event, info".into(), goal: Goal::Event(id, Time::from_secs(i64::try_from(number).unwrap())) }
+    }
+
+    #[test]
+    fn what_is_better_has_a_place_however_late_it_is_found() {
+        let named = vec![Choice { text: "dbx".into(), note: "system".into(), goal: Goal::Server(0) }];
+        let mut choose = Choose::new(Of::Anything, "db", named);
+        for first in (0..5_000).step_by(500) {
+            choose.add((first..first + 500).rev().map(|number| event(10_000 - number, "sandbox failed")).collect());
+        }
+        choose.step(3);
+        let chosen = choose.chosen().unwrap().clone();
+        choose.add(vec![event(1, "db is down"), event(2, "the debt")]);
+        let shown: Vec<&str> = choose.hits.iter().map(|hit| &*choose.all[*hit].text).collect();
+        assert_eq!(shown[..2], ["db is down", "dbx"]);
+        assert!(shown.len() <= 2 * EVENTS + 2 && choose.all.len() <= 2 * EVENTS + 2, "{}", choose.all.len());
+        assert_eq!(choose.chosen(), Some(&chosen), "the selection stays on its row");
+        choose.add(vec![event(1, "db is down")]);
+        assert_eq!(choose.hits.iter().filter(|hit| choose.all[**hit].text == "db is down").count(), 1);
     }
 }

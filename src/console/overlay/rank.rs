@@ -3,7 +3,8 @@
 //! is wrong now goes before what is, and that before what was; then how close together the letters are;
 //! then what is newer.
 
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use memchr::memmem::Finder;
+use nucleo_matcher::pattern::{Atom, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::choose::{Choice, Goal};
@@ -37,24 +38,79 @@ pub struct Rank {
 /// What was typed, ready to be asked of many texts.
 pub struct Question {
     pattern: Pattern,
-    words: Vec<String>,
+    words: Vec<Sought>,
     whole: String,
+    /// All words are letters, digits and what joins them: what a text lacks can be said without the matcher.
+    plain: bool,
+    /// No text matches better than so: each word as a text of its own.
+    closest: u32,
     matcher: Matcher,
     buffer: Vec<char>,
+    lower: String,
+}
+
+/// A word of what was typed.
+struct Sought {
+    typed: Vec<u8>,
+    /// Somebody who types a capital letter means it.
+    as_typed: bool,
+    lower: String,
+    finder: Finder<'static>,
+}
+
+impl Sought {
+    fn new(word: &str) -> Sought {
+        let lower = word.to_lowercase();
+        Sought { typed: word.into(), as_typed: word.chars().any(char::is_uppercase), finder: Finder::new(&lower).into_owned(), lower }
+    }
+
+    /// Whether its letters stand in a text in their order.
+    fn is_in_order(&self, text: &[u8]) -> bool {
+        let mut rest = text;
+        self.typed.iter().all(|letter| {
+            let upper = if self.as_typed { *letter } else { letter.to_ascii_uppercase() };
+            let found = memchr::memchr2(*letter, upper, rest);
+            rest = found.and_then(|at| rest.get(at + 1..)).unwrap_or_default();
+            found.is_some()
+        })
+    }
 }
 
 impl Question {
     /// `^a`, `a$`, `'a` and `!a` mean what they mean elsewhere: the beginning, the end, as written, not.
     pub fn new(text: &str) -> Question {
-        let plain = |word: &str| word.trim_start_matches(['^', '\'']).trim_end_matches('$').to_owned();
-        let words = text.split_whitespace().filter(|word| !word.starts_with('!')).map(plain).filter(|word| !word.is_empty());
-        Question {
-            pattern: Pattern::parse(text, CaseMatching::Smart, Normalization::Smart),
-            words: words.map(|word| word.to_lowercase()).collect(),
-            whole: text.trim().to_lowercase(),
-            matcher: Matcher::new(Config::DEFAULT),
-            buffer: Vec::new(),
+        let unmarked = |word: &str| word.trim_start_matches(['^', '\'']).trim_end_matches('$').to_owned();
+        let words = text.split_whitespace().filter(|word| !word.starts_with('!')).map(unmarked).filter(|word| !word.is_empty());
+        let words: Vec<Sought> = words.map(|word| Sought::new(&word)).collect();
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" -_./:=".contains(&byte));
+        let pattern = Pattern::parse(text, CaseMatching::Smart, Normalization::Smart);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        let alone = |(atom, word): (&Atom, &Sought)| {
+            let text = String::from_utf8_lossy(&word.typed);
+            u32::from(atom.score(Utf32Str::new(&text, &mut buffer), &mut matcher).unwrap_or(u16::MAX))
+        };
+        let closest = if plain { pattern.atoms.iter().zip(&words).map(alone).sum() } else { u32::MAX };
+        Question { pattern, words, whole: text.trim().to_lowercase(), plain, closest, matcher, buffer, lower: String::new() }
+    }
+
+    /// The rank of an event, if it matches and goes before `floor`. `text` is its name as a choice bears it.
+    pub fn rank_event(&mut self, text: &str, at: Time, floor: Option<Rank>) -> Option<Rank> {
+        if self.plain && text.is_ascii() {
+            if !self.words.iter().all(|word| word.is_in_order(text.as_bytes())) {
+                return None;
+            }
+            if let Some(floor) = floor {
+                let how = self.how(text);
+                let close = if how == floor.how { self.closest } else { u32::MAX };
+                if (Rank { in_text: true, how, kind: EVENT, close, at: Some(at) }) <= floor {
+                    return None;
+                }
+            }
         }
+        let (how, close) = self.one(text)?;
+        let rank = Rank { in_text: true, how, kind: EVENT, close, at: Some(at) };
+        floor.is_none_or(|floor| rank > floor).then_some(rank)
     }
 
     /// Nothing: it does not match. `beside`: what stands beside the text counts as well.
@@ -84,28 +140,39 @@ impl Question {
 
     fn one(&mut self, text: &str) -> Option<(How, u32)> {
         let close = self.pattern.score(Utf32Str::new(text, &mut self.buffer), &mut self.matcher)?;
-        let lower = text.to_lowercase();
-        if !self.whole.is_empty() && lower == self.whole {
-            return Some((How::Whole, close));
+        Some((self.how(text), close))
+    }
+
+    /// How the worst of the words is found, the text being one that matches.
+    fn how(&mut self, text: &str) -> How {
+        self.lower.clear();
+        if text.is_ascii() {
+            self.lower.push_str(text);
+            self.lower.make_ascii_lowercase();
+        } else {
+            self.lower.push_str(&text.to_lowercase());
         }
-        let how = self.words.iter().map(|word| how(text, &lower, word)).min();
-        Some((how.unwrap_or(How::Scattered), close))
+        if !self.whole.is_empty() && self.lower == self.whole {
+            return How::Whole;
+        }
+        self.words.iter().map(|word| how(text, &self.lower, word)).min().unwrap_or(How::Scattered)
     }
 }
 
 /// The best place of a word in a text.
-fn how(text: &str, lower: &str, word: &str) -> How {
+fn how(text: &str, lower: &str, word: &Sought) -> How {
     // Where lower case has another length, boundaries within words are not looked for.
     let same = text.len() == lower.len();
     let mut best = How::Scattered;
-    for (at, _) in lower.match_indices(word) {
-        let (before, after) = (lower.get(..at).and_then(|text| text.chars().next_back()), lower.get(at + word.len()..).and_then(|text| text.chars().next()));
+    for at in word.finder.find_iter(lower.as_bytes()) {
+        let end = at + word.lower.len();
+        let (before, after) = (lower.get(..at).and_then(|text| text.chars().next_back()), lower.get(end..).and_then(|text| text.chars().next()));
         let hump = |place: usize| {
             let (left, right) = (text.get(..place).and_then(|text| text.chars().next_back()), text.get(place..).and_then(|text| text.chars().next()));
             same && left.is_some_and(char::is_lowercase) && right.is_some_and(char::is_uppercase)
         };
         let starts = before.is_none_or(|c| !c.is_alphanumeric()) || hump(at);
-        let ends = after.is_none_or(|c| !c.is_alphanumeric()) || hump(at + word.len());
+        let ends = after.is_none_or(|c| !c.is_alphanumeric()) || hump(end);
         let found = match (starts, ends) {
             (true, true) => How::Word,
             (true, false) if before.is_none() => How::TextStart,
@@ -120,11 +187,14 @@ fn how(text: &str, lower: &str, word: &str) -> How {
     best
 }
 
+/// Events come behind all that has a name, among equals.
+const EVENT: u8 = 1;
+
 /// What one more likely means, from least to most; and when it was, for what happened.
 fn kind(goal: &Goal) -> (u8, Option<Time>) {
     match goal {
-        Goal::Event(_, at) => (1, Some(*at)),
-        Goal::Place((at, _)) => (1, Some(*at)),
+        Goal::Event(_, at) => (EVENT, Some(*at)),
+        Goal::Place((at, _)) => (EVENT, Some(*at)),
         Goal::Command(..) => (2, None),
         Goal::Theme(_) | Goal::Pane(_) | Goal::View(_) | Goal::Nothing => (3, None),
         Goal::Web(_) | Goal::Person(_) => (4, None),
@@ -237,6 +307,21 @@ mod tests {
                 .score(Utf32Str::new(&text, &mut Vec::new()), &mut Matcher::new(Config::DEFAULT))
                 .is_some();
             prop_assert_eq!(question.rank(&choice(&text, "", Goal::Nothing), false).is_some(), matches);
+        }
+
+        /// What is passed over quickly is what the slow way would pass over.
+        #[test]
+        fn an_event_is_worth_a_place_if_it_ranks_before_the_last_that_has_one(
+            typed in prop_oneof!["[a-cA-C/-]{1,4}( [a-cA-C.]{1,3})?", "[a-cé^!'$ ]{1,5}"],
+            texts in prop::collection::vec("[a-cA-CéK/ .-]{0,14}", 1..12),
+            floor in "[a-cA-C/ .-]{0,14}",
+        ) {
+            let mut question = Question::new(&typed);
+            let floor = question.rank(&event(&floor, 50), false);
+            for (at, text) in (1..).map(|n| n * 10).zip(&texts) {
+                let slow = question.rank(&event(text, at), false).filter(|rank| floor.is_none_or(|floor| *rank > floor));
+                prop_assert_eq!(question.rank_event(text, Time::from_secs(at), floor), slow, "{} in {}", typed, text);
+            }
         }
     }
 }

@@ -151,6 +151,10 @@ impl Decode for Page {
     fn matches(&self, index: u32, filter: &Filter, server: &str) -> bool {
         self.0.matches(index, filter, server)
     }
+
+    fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
+        self.0.called(index, tell);
+    }
 }
 
 fn unreadable(broken: u32) -> Option<News> {

@@ -67,6 +67,28 @@ impl Seen<'_> {
     }
 }
 
+/// One event of those that are held.
+#[derive(Clone, Copy)]
+pub struct Held<'a> {
+    page: &'a slot::Held,
+    slot: &'a Slot,
+}
+
+impl Held<'_> {
+    pub fn at(&self) -> Time {
+        Time::from_micros(self.slot.at)
+    }
+
+    /// Tells its system (empty: none) and its title.
+    pub fn called(&self, tell: &mut dyn FnMut(&str, &str)) {
+        self.page.called(self.slot.index, tell);
+    }
+
+    pub fn event(&self) -> Option<Arc<Event>> {
+        self.page.event(self.slot.index)
+    }
+}
+
 #[derive(Debug)]
 pub struct Timeline {
     live: Window,
@@ -197,6 +219,16 @@ impl Timeline {
 
     fn line(&self, row: usize) -> Option<(&Chunk, Line)> {
         self.window().line(row)
+    }
+
+    /// The events that are held where one looks, filter or not, behind the first so many of the newest;
+    /// what is later than the time cursor is counted and is none.
+    pub fn back_from(&self, skip: usize) -> impl Iterator<Item = Option<Held<'_>>> {
+        let until = self.until.map_or(i64::MAX, Time::micros);
+        self.window().back_from(skip).map(move |(chunk, slot)| {
+            let page = chunk.page(slot).filter(|_| slot.at <= until)?;
+            Some(Held { page, slot })
+        })
     }
 
     /// Whether this line only says that something is left out.

@@ -117,6 +117,18 @@ impl Held {
         }
     }
 
+    /// Tells an event's system (empty: none) and title.
+    pub fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
+        match self {
+            Held::Later(page) => page.called(index, tell),
+            Held::Own(own) => {
+                if let Some(event) = own.event(index) {
+                    tell(event.system.as_ref().map_or("", |system| system.as_str()), &event.title);
+                }
+            }
+        }
+    }
+
     pub fn is(&self, other: &Held) -> bool {
         match (self, other) {
             (Held::Later(a), Held::Later(b)) => Arc::ptr_eq(a, b),

@@ -130,6 +130,17 @@ impl Window {
         self.chunks.iter().flat_map(|chunk| chunk.slots())
     }
 
+    /// The events behind the first so many of the newest, from the newest on.
+    pub fn back_from(&self, skip: usize) -> impl Iterator<Item = (&Chunk, &Slot)> {
+        let mut skip = skip;
+        self.chunks.iter().rev().flat_map(move |chunk| {
+            let held = chunk.slots();
+            let here = skip.min(held.len());
+            skip -= here;
+            held.get(..held.len() - here).unwrap_or_default().iter().rev().map(move |slot| (chunk, slot))
+        })
+    }
+
     /// The newest events of one server, oldest first.
     pub fn newest_of(&self, server: usize, most: usize) -> Vec<Arc<Event>> {
         let slots = self.chunks.iter().rev().flat_map(|chunk| chunk.slots().iter().rev().map(move |slot| (chunk, slot)));

@@ -5,7 +5,7 @@ use crate::command::{COMMANDS, Palette, Pane};
 use crate::console::effect::Effect;
 use crate::console::message::Entry;
 use crate::console::overlay::Overlay;
-use crate::console::overlay::choose::{Choice, Choose, Goal, Of};
+use crate::console::overlay::choose::{Choice, Choose, EVENTS, Goal, Of};
 use crate::console::sight::LinkState;
 use crate::console::state::State;
 use crate::model::event::{Actor, Event};
@@ -13,8 +13,8 @@ use crate::model::filter::Filter;
 use crate::model::id::{EventId, SystemRef};
 use crate::model::time::{Span, Time};
 
-/// Events that one step looks at: a frame does not wait for a million.
-const STEP: usize = 2_000;
+/// Events between two looks at the clock: a frame does not wait for a million.
+const STEP: usize = 256;
 /// Events that are asked of each server.
 const MOST: u32 = 100;
 /// How long after the last key the servers are asked.
@@ -25,7 +25,7 @@ const REST: Span = Span::from_millis(150);
 pub struct Hunt {
     /// What is searched for.
     words: String,
-    /// Events of the timeline, counted from the newest, that were looked at.
+    /// Events that are held, counted from the newest, that were looked at.
     examined: usize,
     /// When the servers are to be asked.
     ask_at: Option<Span>,
@@ -93,25 +93,43 @@ impl State {
     /// Whether there are events that were not looked at yet.
     pub(in crate::console) fn is_hunting(&self) -> bool {
         let open = matches!(&self.overlay, Some(Overlay::Choose(choose)) if choose.of == Of::Anything);
-        open && !self.hunt.words.is_empty() && self.hunt.examined < self.timeline.len()
+        open && !self.hunt.words.is_empty() && self.hunt.examined < self.timeline.held()
     }
 
-    /// One step through the events that are held, from the newest.
-    pub(in crate::console) fn hunt_on(&mut self) {
+    /// On through the events that are held, from the newest, until `patience` is over or all were looked at.
+    pub(in crate::console) fn hunt_on(&mut self, clock: &impl Fn() -> Span, patience: Span) {
         if !self.is_hunting() {
             return;
         }
-        let (len, from) = (self.timeline.len(), self.hunt.examined);
-        let until = len.min(from.saturating_add(STEP));
-        let found: Vec<Choice> = (from..until)
-            .filter_map(|back| self.timeline.slot(len.checked_sub(back + 1)?))
-            .filter_map(|slot| slot.event())
-            .map(|event| choice(&event))
-            .collect();
-        self.hunt.examined = until;
-        if let Some(choose) = self.finding() {
-            choose.add(found);
+        let Some(Overlay::Choose(choose)) = &mut self.overlay else { return };
+        let Some(mut question) = choose.question() else { return };
+        let (began, mut looked) = (clock(), 0);
+        let (mut name, mut found, mut floor) = (String::new(), Vec::new(), choose.floor());
+        for held in self.timeline.back_from(self.hunt.examined) {
+            if looked > 0 && looked % STEP == 0 && clock().micros() - began.micros() >= patience.micros() {
+                break;
+            }
+            looked += 1;
+            let Some(held) = held else { continue };
+            let mut rank = None;
+            held.called(&mut |system, title| {
+                name.clear();
+                write_name(&mut name, system, title);
+                rank = question.rank_event(&name, held.at(), floor);
+            });
+            if let Some(rank) = rank
+                && let Some(event) = held.event()
+            {
+                found.push((rank, choice(&event)));
+            }
+            if found.len() >= EVENTS {
+                choose.take(std::mem::take(&mut found));
+                floor = choose.floor();
+            }
         }
+        choose.take(found);
+        // No more came than there were: all that is held was looked at.
+        self.hunt.examined += looked.max(1);
     }
 
     /// When the servers are to be asked, if they are.
@@ -164,7 +182,17 @@ impl State {
     }
 }
 
+/// What an event is found by.
+fn write_name(name: &mut String, system: &str, title: &str) {
+    if !system.is_empty() {
+        name.push_str(system);
+        name.push_str("  ");
+    }
+    name.push_str(title);
+}
+
 fn choice(event: &Event) -> Choice {
-    let system = event.system.as_ref().map_or_else(String::new, |system| format!("{system}  "));
-    Choice { text: format!("{system}{}", event.title), note: format!("event, {}", event.severity), goal: Goal::Event(event.id, event.at) }
+    let mut text = String::new();
+    write_name(&mut text, event.system.as_ref().map_or("", |system| system.as_str()), &event.title);
+    Choice { text, note: format!("event, {}", event.severity), goal: Goal::Event(event.id, event.at) }
 }
