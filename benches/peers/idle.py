@@ -4,7 +4,8 @@
     benches/peers/idle.py WIRE [--connections 5000]
 
 WIRE is the program of `cargo bench --bench wire --no-run`. A NATS client is connected and subscribed to a
-subject of its own; a midwatch console has said hello, subscribed and got its snapshot.
+subject of its own, without TLS; a midwatch console has said hello, subscribed and got its snapshot: by a token
+without TLS, and by keys with TLS.
 """
 import argparse, ctypes, os, re, resource, signal, socket, subprocess, time
 
@@ -45,8 +46,8 @@ def nats(count, port=28601):
             client.close()
 
 
-def midwatch(wire, count):
-    out = subprocess.run([wire, "idle", str(count)], check=True, capture_output=True, text=True).stdout
+def midwatch(wire, count, line):
+    out = subprocess.run([wire, "idle", str(count), line], check=True, capture_output=True, text=True).stdout
     return float(re.search(r"kib_per_connection=([0-9.]+)", out).group(1))
 
 
@@ -60,8 +61,10 @@ def main():
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted) if os.geteuid() == 0 else hard))
     for turn in range(2):
-        theirs, ours = nats(chosen.connections), midwatch(chosen.wire, chosen.connections)
-        print(f"# round {turn + 1}, {chosen.connections} connections, KiB each: nats-server {theirs:.1f}, midwatch {ours:.1f}, ratio {ours / theirs:.2f}", flush=True)
+        theirs = nats(chosen.connections)
+        for line in ["plain", "tls"]:
+            ours = midwatch(chosen.wire, chosen.connections, line)
+            print(f"# round {turn + 1}, {chosen.connections} connections, KiB each: nats-server {theirs:.1f}, midwatch ({line}) {ours:.1f}, ratio {ours / theirs:.2f}", flush=True)
 
 
 if __name__ == "__main__":

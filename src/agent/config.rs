@@ -38,8 +38,12 @@ pub struct AgentConfig {
     /// The system that stands for this machine, and what its checks are about unless they say otherwise. The agent's
     /// name, if it is not set.
     pub system: SystemId,
-    /// `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
+    /// `wss://ops.example.org:7373`, on its own machine `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
     pub server: Option<String>,
+    /// Of `wss://`: the file (PEM) of the authorities that vouch for its certificate, instead of this machine's.
+    pub ca: Option<PathBuf>,
+    /// Of `wss://`: a proxy that is trusted fully ends TLS before it.
+    pub proxy: bool,
     /// A file of mode 0600 that holds the token for that server.
     pub token_file: Option<PathBuf>,
     /// How often the agent says that it lives.
@@ -62,6 +66,8 @@ impl Default for AgentConfig {
             name: AgentId::new(&host),
             system: SystemId::lenient(&host),
             server: None,
+            ca: None,
+            proxy: false,
             token_file: None,
             keepalive: Span::from_secs(20),
             parallel: 8,

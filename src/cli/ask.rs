@@ -114,7 +114,7 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
     for name in wanted {
         configs.push(match (settings.servers.get(name), Address::parse(name)) {
             (Some(entry), _) => entry.config(name)?,
-            (None, Ok(_)) => ServerEntry { url: name.clone(), token_file: None, env: None }.config(name)?,
+            (None, Ok(_)) => ServerEntry { url: name.clone(), ..ServerEntry::default() }.config(name)?,
             (None, Err(_)) => {
                 let near = crate::model::nearest::nearest(name, settings.servers.keys().map(String::as_str));
                 let hint = near.map_or_else(|| "`midwatch server list` shows those that are".to_owned(), |near| format!("Did you mean `{near}`?"));
@@ -137,16 +137,16 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
 
 /// Whoever is met on TCP proves their key, and sees ours; on a Unix socket the owner is known.
 fn by_key(configs: &mut [ServerConfig], context: &Context, settings: &Settings) -> Result<(), Failure> {
-    let tcp = |config: &&mut ServerConfig| matches!(config.address, Address::Tcp(_));
+    let tcp = |config: &&mut ServerConfig| config.address.host().is_some();
     let mut signer = None;
     for config in configs.iter_mut().filter(tcp) {
         let signer = match &signer {
             Some(signer) => Arc::clone(signer),
             None => Arc::clone(signer.insert(super::keys::signer(context, settings)?)),
         };
-        let server = match &config.address {
-            Address::Tcp(address) if !server_name(&config.name) => address.as_str().into(),
-            Address::Tcp(_) | Address::Unix(_) => config.name.clone(),
+        let server = match config.address.host() {
+            Some(address) if !server_name(&config.name) => address.into(),
+            Some(_) | None => config.name.clone(),
         };
         config.proving = Some(Arc::new(Proving { signer, known: context.places.known_servers(), server }));
     }

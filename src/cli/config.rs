@@ -134,6 +134,12 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
         if let Some(env) = &entry.env {
             out.line(&format!("env = {env:?}"))?;
         }
+        if let Some(ca) = &entry.ca {
+            out.line(&format!("ca = {:?}", ca.display().to_string()))?;
+        }
+        if entry.proxy {
+            out.line("proxy = true")?;
+        }
     }
     Ok(())
 }

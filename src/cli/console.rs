@@ -181,6 +181,7 @@ fn show_kept(
 fn words(address: &Address) -> String {
     match address {
         Address::Tcp(address) => address.clone(),
+        Address::Tls(address) => format!("wss://{address}"),
         Address::Unix(path) => format!("unix:{}", path.display()),
     }
 }

@@ -34,7 +34,7 @@ use self::stage::{Stage, StoryClock};
 use super::console::Before;
 use super::output::Output;
 use super::{Context, Failure};
-use crate::client::{Address, ServerConfig};
+use crate::client::ServerConfig;
 use crate::console::message::Arriving;
 use crate::link::{Clock, SystemClock};
 use crate::model::time::Span;
@@ -282,8 +282,5 @@ async fn obey(demo: &Demo, line: &str) -> String {
 }
 
 fn address(server: &ServerConfig) -> String {
-    match &server.address {
-        Address::Unix(path) => format!("unix:{}", path.display()),
-        Address::Tcp(address) => format!("ws://{address}"),
-    }
+    server.address.to_string()
 }

@@ -141,7 +141,7 @@ fn round_trip(address: &Address) -> Option<Duration> {
     const PATIENCE: Duration = Duration::from_secs(3);
     let began;
     match address {
-        Address::Tcp(address) => {
+        Address::Tcp(address) | Address::Tls(address) => {
             let address = address.to_socket_addrs().ok()?.next()?;
             began = Instant::now();
             TcpStream::connect_timeout(&address, PATIENCE).ok()?;

@@ -63,6 +63,9 @@ pub fn configuration() -> Vec<(&'static str, Vec<String>)> {
         "[[source]]\nzz = 1",
         "[[map]]\nzz = 1",
         "[intake]\nzz = 1",
+        "[tls]\nzz = 1",
+        "[proxy]\nzz = 1",
+        "[limits]\nzz = 1",
     ];
     vec![
         ("console.toml", keys(&["zz = 1", "[servers.a]\nzz = 1"], wrong::<super::settings::Settings>)),

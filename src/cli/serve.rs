@@ -16,7 +16,7 @@ use crate::server::{Config, Listen, Server};
 /// Run a server
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: midwatch serve --config /etc/midwatch/server.toml\nExample: midwatch serve --listen 127.0.0.1:7373 --data ./shop\n\nIt listens on loopback or a Unix socket alone; consoles and agents prove a key that stands in authorized_keys in its data folder, or show a token, which it writes there at the first start. It stops in order at SIGTERM or SIGINT."
+    after_help = "Example: midwatch serve --config /etc/midwatch/server.toml\nExample: midwatch serve --listen 127.0.0.1:7373 --data ./shop\n\nIt listens on loopback or a Unix socket; with the table [tls] in the configuration on any address, encrypted. Consoles and agents prove a key that stands in authorized_keys in its data folder; on this machine a token serves as well, which it writes there at the first start. It stops in order at SIGTERM or SIGINT."
 )]
 pub struct Args {
     /// Where to listen: 127.0.0.1:7373, or unix:/path; over what the configuration says

@@ -27,10 +27,12 @@ enum Verb {
 
 /// Add a server, under a name of your choice
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: midwatch server add infra ws://127.0.0.1:7373 --token-file ~/.config/midwatch/infra.token --env production")]
+#[command(
+    after_help = "Example: midwatch server add shop wss://ops.example.org:7373\nExample: midwatch server add infra ws://127.0.0.1:7373 --token-file ~/.config/midwatch/infra.token --env production\n\nOver wss:// the server is known by its key, which is remembered when it is first met, or an authority vouches for its certificate (--ca, else those that this machine trusts)."
+)]
 struct Add {
     name: String,
-    /// ws://HOST:PORT on this machine's loopback, or unix:/path/server.sock
+    /// wss://HOST:PORT; on this machine ws://127.0.0.1:PORT or unix:/path/server.sock
     url: String,
     /// The file of mode 0600 that holds the token for it, where your key is not known
     #[arg(long, value_name = "FILE")]
@@ -38,6 +40,12 @@ struct Add {
     /// What kind of environment it is: production looks different
     #[arg(long, value_name = "WORD")]
     env: Option<String>,
+    /// The authorities (PEM) that vouch for its certificate, instead of this machine's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A proxy that you trust fully ends TLS before it
+    #[arg(long)]
+    proxy: bool,
 }
 
 /// List the servers that are configured
@@ -73,7 +81,10 @@ fn add(args: &Add, path: &Path) -> Result<(), Failure> {
     if !server_name(&args.name) {
         return Err(Failure::usage(format!("`{}` is no name for a server", args.name), "Use letters, digits, `-` and `_`"));
     }
-    Address::parse(&args.url).map_err(|error| Failure::usage(error.to_string(), ""))?;
+    let address = Address::parse(&args.url).map_err(|error| Failure::usage(error.to_string(), ""))?;
+    if !matches!(address, Address::Tls(_)) && (args.ca.is_some() || args.proxy) {
+        return Err(Failure::usage("--ca and --proxy are about TLS, and this address has none", "Write wss://, or leave them out"));
+    }
     if let Some(file) = &args.token_file {
         token(file)?;
     }
@@ -96,6 +107,12 @@ fn add(args: &Add, path: &Path) -> Result<(), Failure> {
     }
     if let Some(env) = &args.env {
         entry.insert("env", value(env.as_str()));
+    }
+    if let Some(ca) = &args.ca {
+        entry.insert("ca", value(ca.display().to_string()));
+    }
+    if args.proxy {
+        entry.insert("proxy", value(true));
     }
     servers.insert(&args.name, Item::Table(entry));
     write(path, &document)?;
@@ -121,7 +138,7 @@ fn list(args: &List, context: &Context) -> Result<(), Failure> {
     let mut table = Vec::new();
     for (name, entry) in &settings.servers {
         if args.json {
-            out.json(&serde_json::json!({ "server": name, "url": entry.url, "token_file": entry.token_file, "env": entry.env }))?;
+            out.json(&serde_json::json!({ "server": name, "url": entry.url, "token_file": entry.token_file, "env": entry.env, "ca": entry.ca, "proxy": entry.proxy }))?;
         } else {
             let env = entry.env.clone().unwrap_or_default();
             table.push(vec![(Tone::Strong, name.clone()), (Tone::Plain, entry.url.clone()), (Tone::Muted, env)]);
@@ -157,7 +174,8 @@ mod tests {
     fn adding_and_removing_leaves_the_rest_of_the_file_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/console.toml");
-        let entry = |name: &str| Add { name: name.into(), url: "ws://127.0.0.1:1".into(), token_file: None, env: Some("production".into()) };
+        let entry =
+            |name: &str| Add { name: name.into(), url: "ws://127.0.0.1:1".into(), token_file: None, env: Some("production".into()), ca: None, proxy: false };
         add(&entry("shop"), &path).unwrap();
         let before = format!("# mine\nlinger = \"1h\"  # long\n\n{}", std::fs::read_to_string(&path).unwrap());
         std::fs::write(&path, &before).unwrap();
@@ -173,7 +191,7 @@ mod tests {
     fn bad_names_and_addresses_are_refused_before_anything_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("console.toml");
-        let with = |name: &str, url: &str| add(&Add { name: name.into(), url: url.into(), token_file: None, env: None }, &path);
+        let with = |name: &str, url: &str| add(&Add { name: name.into(), url: url.into(), token_file: None, env: None, ca: None, proxy: false }, &path);
         assert_eq!(with("a b", "ws://127.0.0.1:1").unwrap_err().code(), 2);
         assert_eq!(with("a", "nowhere").unwrap_err().code(), 2);
         assert!(!path.exists());

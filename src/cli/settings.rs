@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::failure::Failure;
 use super::toml_file;
-use crate::client::{Address, ServerConfig, ServerIndex};
+use crate::client::{Address, ServerConfig, ServerIndex, TlsTrust};
 use crate::console::notice::Wishes;
 use crate::model::severity::Severity;
 use crate::model::time::Span;
@@ -123,10 +123,10 @@ impl<'de> Deserialize<'de> for Notify {
 }
 
 /// One `[servers.NAME]`.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerEntry {
-    /// `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
+    /// `wss://host:7373`, on this machine `ws://127.0.0.1:7373` or `unix:/path/server.sock`.
     pub url: String,
     /// The file that holds the token for it.
     #[serde(default)]
@@ -134,6 +134,12 @@ pub struct ServerEntry {
     /// The kind of environment: `production` looks different on the console.
     #[serde(default)]
     pub env: Option<String>,
+    /// Of `wss://`: the file (PEM) of the authorities that vouch for its certificate, instead of this machine's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Of `wss://`: a proxy that you trust fully ends TLS before it.
+    #[serde(default)]
+    pub proxy: bool,
 }
 
 impl Settings {
@@ -168,8 +174,12 @@ impl Settings {
             if !server_name(name) {
                 refuse("is no name for a server".into(), "Use letters, digits, `-` and `_`");
             }
-            if let Err(error) = Address::parse(&entry.url) {
-                refuse(error.to_string(), "");
+            match Address::parse(&entry.url) {
+                Err(error) => refuse(error.to_string(), ""),
+                Ok(Address::Tcp(_) | Address::Unix(_)) if entry.ca.is_some() || entry.proxy => {
+                    refuse("`ca` and `proxy` are about TLS, and this url has none".into(), "Write wss://, or take them out");
+                }
+                Ok(_) => {}
             }
         }
         wrong
@@ -210,7 +220,8 @@ impl ServerEntry {
     pub fn config(&self, name: &str) -> Result<ServerConfig, Failure> {
         let address = Address::parse(&self.url).map_err(|error| Failure::failed(format!("server {name}: {error}"), ""))?;
         let token = self.token_file.as_deref().map(token).transpose()?;
-        Ok(ServerConfig { token, env: self.env.as_deref().map(Arc::from), ..ServerConfig::new(name, address) })
+        let tls = TlsTrust { ca: self.ca.as_deref().map(home), proxy: self.proxy };
+        Ok(ServerConfig { token, tls, env: self.env.as_deref().map(Arc::from), ..ServerConfig::new(name, address) })
     }
 }
 
@@ -276,6 +287,8 @@ mod tests {
             ("shifts = [\"8 o'clock\"]", "no time of day"),
             ("home = \"infro\"\n[servers.infra]\nurl = \"ws://127.0.0.1:1\"", "Did you mean `infra`?"),
             ("linger = \"soon\"", "console.toml:1:10"),
+            ("[servers.infra]\nurl = \"ws://ops.example.org:7373\"", "wss://"),
+            ("[servers.infra]\nurl = \"ws://127.0.0.1:7373\"\nproxy = true", "this url has none"),
         ] {
             let words = parse(text).unwrap_err().to_string();
             assert!(words.contains(word), "{words}");

@@ -14,7 +14,9 @@ pub use keep::{Keeper, Kept};
 pub use marks::ReadMarks;
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
-pub use servers::{Address, AddressError, ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+pub use servers::{ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+
+pub use crate::link::{Address, AddressError, TlsTrust};
 
 /// Small files that are replaced whole.
 pub use crate::store::whole;

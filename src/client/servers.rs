@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::replica::{self, Update};
 use crate::link::connection::LinkFull;
-use crate::link::{self, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TcpDial, UnixDial};
+use crate::link::{self, Address, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TlsTrust};
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
 use crate::model::time::Time;
@@ -18,44 +18,6 @@ use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ServerIndex(pub usize);
-
-/// Where a server listens.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Address {
-    /// `host:port`. Loopback alone, until there is trust.
-    Tcp(String),
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// Reads `ws://host:port`, `http://host:port`, `host:port`, `unix:/path` or `/path`.
-    pub fn parse(text: &str) -> Result<Address, AddressError> {
-        let refuse = |why| AddressError { text: text.chars().take(100).collect(), why };
-        if let Some(path) = text.strip_prefix("unix:").or(text.starts_with('/').then_some(text)) {
-            return if path.is_empty() { Err(refuse("the path is missing")) } else { Ok(Address::Unix(path.into())) };
-        }
-        if text.starts_with("wss://") || text.starts_with("https://") {
-            return Err(refuse("this version speaks no TLS; use a tunnel (ssh -L) to the server's loopback address"));
-        }
-        let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-        let host = rest.split('/').next().unwrap_or(rest);
-        // A user's name, or escapes in the host, could make one address look like another.
-        if !host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']')) {
-            return Err(refuse("a host has letters, digits, `.`, `-` and `_` alone"));
-        }
-        match host.rsplit_once(':') {
-            Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => Ok(Address::Tcp(host.into())),
-            Some(_) | None => Err(refuse("expected host:port, ws://host:port or unix:/path")),
-        }
-    }
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("`{text}` is no server's address: {why}")]
-pub struct AddressError {
-    text: String,
-    why: &'static str,
-}
 
 /// One server that a console connects to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +29,8 @@ pub struct ServerConfig {
     pub token: Option<Arc<str>>,
     /// How this console and the server prove who they are, on TCP.
     pub proving: Option<Arc<Proving>>,
+    /// Who vouches for it, where it speaks TLS.
+    pub tls: TlsTrust,
     /// The kind of environment, for colours and warnings; the server may say it too.
     pub env: Option<Arc<str>>,
     /// Where requests wait on disk until they are answered; in memory without one.
@@ -79,7 +43,7 @@ pub struct ServerConfig {
 
 impl ServerConfig {
     pub fn new(name: &str, address: Address) -> ServerConfig {
-        ServerConfig { name: name.into(), address, token: None, proving: None, env: None, outbox: None, heard: None, cursor: None }
+        ServerConfig { name: name.into(), address, token: None, proving: None, tls: TlsTrust::default(), env: None, outbox: None, heard: None, cursor: None }
     }
 }
 
@@ -110,13 +74,7 @@ pub struct Wishes {
 impl Servers {
     /// Starts a link to each. Needs a tokio runtime. Fails only when an outbox cannot be opened.
     pub fn connect(configs: &[ServerConfig], wishes: &Wishes, random: &Arc<dyn Random>) -> io::Result<Servers> {
-        let dials: Vec<Arc<dyn Dial>> = configs
-            .iter()
-            .map(|config| match &config.address {
-                Address::Tcp(address) => Arc::new(TcpDial { address: address.clone() }) as Arc<dyn Dial>,
-                Address::Unix(path) => Arc::new(UnixDial { path: path.clone() }) as Arc<dyn Dial>,
-            })
-            .collect();
+        let dials = configs.iter().map(|config| link::way(&config.address, config.proving.as_deref(), &config.tls)).collect();
         Servers::connect_by(configs, dials, wishes, random)
     }
 
@@ -196,27 +154,6 @@ impl ServersHandle {
     pub fn retry_now(&self, server: ServerIndex) {
         if let Ok(link) = self.link(server) {
             link.retry_now();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_as_people_write_them() {
-        for (text, expected) in [
-            ("ws://127.0.0.1:7373", Address::Tcp("127.0.0.1:7373".into())),
-            ("http://localhost:7373/api", Address::Tcp("localhost:7373".into())),
-            ("[::1]:7373", Address::Tcp("[::1]:7373".into())),
-            ("unix:/run/midwatch.sock", Address::Unix("/run/midwatch.sock".into())),
-            ("/run/midwatch.sock", Address::Unix("/run/midwatch.sock".into())),
-        ] {
-            assert_eq!(Address::parse(text), Ok(expected), "{text}");
-        }
-        for bad in ["", "http://good.example.org@127.0.0.1:1", "ws://good%0d:1", "host", "host:0", "host:99999", ":80", "unix:", "wss://host:1"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
         }
     }
 }

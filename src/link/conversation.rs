@@ -10,9 +10,10 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::dial::{Dial, DialError, Io};
+use super::dial::{Dial, DialError, Io, Line};
+use super::short::{self, Short, TooMuch};
 use crate::trust::handshake::Binding;
-use crate::trust::{NotProved, Proving};
+use crate::trust::{NotProved, Proving, PublicKey};
 use crate::wire::codec::{self, Frame};
 use crate::wire::{Encoding, Hello, PATH, Problem, ProblemCode, Raw, Role, SUBPROTOCOL, SUBPROTOCOL_KEYS, ToClient, ToServer, Welcome, WireError};
 
@@ -40,8 +41,11 @@ pub enum LinkError {
     Protocol(#[from] WireError),
 }
 
+/// What a WebSocket stands on: of a server that is not known yet it hears little.
+type Socket = WebSocketStream<Short<Box<dyn Io>>>;
+
 pub struct Conversation {
-    socket: WebSocketStream<Box<dyn Io>>,
+    socket: Socket,
     encoding: Encoding,
     pub welcome: Welcome,
 }
@@ -58,7 +62,8 @@ impl Conversation {
     async fn open_slowly(dial: &dyn Dial, hello: &Hello, proving: Option<&Proving>, deadline: Instant) -> Result<Conversation, LinkError> {
         let host = dial.host().to_owned();
         let refused = |words: String| LinkError::Refused { host: host.clone(), words };
-        let io = dial.dial().await?;
+        let Line { io, binding, key } = dial.dial().await?;
+        let io = Short::after_http(io, short::TO_CLIENT);
         let mut request = format!("ws://{host}{PATH}").into_client_request().map_err(|error| refused(error.to_string()))?;
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(if proving.is_some() { BOTH } else { SUBPROTOCOL }));
         // Where the server is to prove itself, it sees no token before.
@@ -96,7 +101,7 @@ impl Conversation {
         // Without a handshake the token went with the HTTP request.
         let token = match proving {
             Some(proving) if keys => {
-                opening.prove(proving, hello.role, deadline).await?;
+                opening.prove(proving, hello.role, binding, key, deadline).await?;
                 hello.token.clone()
             }
             Some(proving) => {
@@ -108,7 +113,10 @@ impl Conversation {
         let hello = Hello { zstd, token, ..hello.clone() };
         opening.send(&ToServer::Hello(hello)).await?;
         match opening.next().await? {
-            ToClient::Welcome(welcome) => Ok(Conversation { socket: opening.socket, encoding, welcome }),
+            ToClient::Welcome(welcome) => {
+                opening.socket.get_mut().lift();
+                Ok(Conversation { socket: opening.socket, encoding, welcome })
+            }
             ToClient::Problem(problem) => Err(ended_by(problem)),
             other => Err(LinkError::Broken(format!("instead of a welcome came {}", name_of(&other)))),
         }
@@ -133,14 +141,15 @@ impl Conversation {
 const BOTH: &str = "midwatch.v1+keys, midwatch.v1";
 
 struct Opening {
-    socket: WebSocketStream<Box<dyn Io>>,
+    socket: Socket,
     encoding: Encoding,
 }
 
 impl Opening {
-    /// The handshake. There is no line beneath that is ours to bind it to: loopback, or a tunnel's end there.
-    async fn prove(&mut self, proving: &Proving, role: Role, deadline: Instant) -> Result<(), LinkError> {
-        let (underway, opening) = proving.begin(role, Binding::None, deadline.into_std())?;
+    /// The handshake, bound to the line beneath where that is ours. `shown`: the key that the line's other
+    /// end has shown already.
+    async fn prove(&mut self, proving: &Proving, role: Role, binding: Binding, shown: Option<PublicKey>, deadline: Instant) -> Result<(), LinkError> {
+        let (underway, opening) = proving.begin(role, binding, shown, deadline.into_std())?;
         self.send(&ToServer::Handshake(Raw(opening))).await?;
         let reply = match self.next().await? {
             ToClient::Handshake(Raw(reply)) => reply,
@@ -155,12 +164,15 @@ impl Opening {
         send(&mut self.socket, self.encoding, message).await
     }
 
+    /// Of a server that is not known nothing is unpacked.
     async fn next(&mut self) -> Result<ToClient, LinkError> {
-        next(&mut self.socket).await
+        let frame = next_frame(&mut self.socket).await?;
+        codec::not_packed(&frame)?;
+        Ok(codec::decode_to_client(&frame)?)
     }
 }
 
-async fn send(socket: &mut WebSocketStream<Box<dyn Io>>, encoding: Encoding, message: &ToServer) -> Result<(), LinkError> {
+async fn send(socket: &mut Socket, encoding: Encoding, message: &ToServer) -> Result<(), LinkError> {
     let frame = match codec::encode(message, encoding)? {
         Frame::Binary(bytes) => Message::Binary(bytes),
         Frame::Text(text) => Message::text(text),
@@ -168,21 +180,29 @@ async fn send(socket: &mut WebSocketStream<Box<dyn Io>>, encoding: Encoding, mes
     socket.send(frame).await.map_err(|error| LinkError::Broken(error.to_string()))
 }
 
-async fn next(socket: &mut WebSocketStream<Box<dyn Io>>) -> Result<ToClient, LinkError> {
+async fn next(socket: &mut Socket) -> Result<ToClient, LinkError> {
     loop {
-        let frame = match socket.next().await {
-            None => return Err(LinkError::Broken("it was closed".into())),
-            Some(Err(error)) => return Err(LinkError::Broken(error.to_string())),
-            Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes),
-            Some(Ok(Message::Text(text))) => Frame::Text(text.as_str().to_owned()),
-            Some(Ok(Message::Close(Some(close)))) => return Err(LinkError::Broken(format!("it was closed: {}", close.reason))),
-            Some(Ok(Message::Close(None) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
-        };
-        match codec::decode_to_client(&frame) {
+        match codec::decode_to_client(&next_frame(socket).await?) {
             Ok(message) => return Ok(message),
             // Of a later version, or broken: it is set aside, and the rest goes on. Had it been a batch,
             // the next one's range shows the gap.
             Err(error) => tracing::warn!(%error, "a message of the server was set aside"),
+        }
+    }
+}
+
+async fn next_frame(socket: &mut Socket) -> Result<Frame, LinkError> {
+    loop {
+        match socket.next().await {
+            None => return Err(LinkError::Broken("it was closed".into())),
+            Some(Err(tungstenite::Error::Io(error))) if TooMuch::of(&error).is_some() => {
+                return Err(LinkError::Broken(format!("it said {error}: is it a midwatch server?")));
+            }
+            Some(Err(error)) => return Err(LinkError::Broken(error.to_string())),
+            Some(Ok(Message::Binary(bytes))) => return Ok(Frame::Binary(bytes)),
+            Some(Ok(Message::Text(text))) => return Ok(Frame::Text(text.as_str().to_owned())),
+            Some(Ok(Message::Close(Some(close)))) => return Err(LinkError::Broken(format!("it was closed: {}", close.reason))),
+            Some(Ok(Message::Close(None) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
         }
     }
 }

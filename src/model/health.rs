@@ -61,6 +61,9 @@ pub struct Numbers {
     pub sources: Vec<SourceHealth>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<RepositoryHealth>,
+    /// The certificate that others renew, where the server speaks TLS by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateHealth>,
     /// What was pushed and refused within the last ten minutes, and the last of it.
     pub refused: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +130,18 @@ pub struct RepositoryHealth {
     pub why: Option<Arc<str>>,
 }
 
+/// The certificate of a server's TLS.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CertificateHealth {
+    /// When the one that is shown ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Time>,
+    /// Why the files as they are now are not used, and the one before still is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Arc<str>>,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refused {
     pub at: Time,
@@ -150,6 +165,8 @@ pub struct Limits {
     pub backup: Span,
     /// Polls in a row that fail.
     pub failures: u32,
+    /// A certificate that ends sooner.
+    pub certificate: Span,
     /// Refusals within ten minutes.
     pub refused: u64,
 }
@@ -164,6 +181,7 @@ impl Default for Limits {
             very_low: 256 << 20,
             backup: Span::from_days(8),
             failures: 3,
+            certificate: Span::from_days(7),
             refused: 3,
         }
     }
@@ -207,6 +225,23 @@ pub fn judge(numbers: &Numbers, limits: &Limits, now: Time) -> Vec<Wrong> {
         let why = repository.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         let advice = "Its new commits are missing among the changes until it can be read: mend it, or its `[[repository]]` in the configuration";
         wrong(Severity::Warning, "repository", format!("{} {since}{why}", repository.name), advice);
+    }
+    if let Some(certificate) = &numbers.certificate {
+        let left = certificate.ends.map(|ends| ends.since(now));
+        if let Some(why) = &certificate.why {
+            let what = format!("the new certificate is not used: {why}");
+            wrong(Severity::Error, "certificate", what, "The one before it still is. Correct the files that `[tls]` names; they are looked at again at once");
+        } else if left.is_some_and(|left| left <= Span::ZERO) {
+            wrong(
+                Severity::Critical,
+                "certificate",
+                "the certificate has ended".to_owned(),
+                "Nobody comes in by it any more: renew it, or look at what should",
+            );
+        } else if let Some(left) = left.filter(|left| *left < limits.certificate) {
+            let what = format!("the certificate ends in {}", super::history::coarse(left));
+            wrong(Severity::Warning, "certificate", what, "Renew it, or look at what should: the files that `[tls]` names are read again by themselves");
+        }
     }
     if numbers.waiting >= limits.waiting {
         let what = format!(
@@ -325,6 +360,19 @@ mod tests {
         let wrong = said(of(3, Some(Time::from_secs(NOW.secs() - 7_200))));
         assert_eq!((&*wrong[0].word, &*wrong[0].what), ("repository", "shop has not been read for 2h: there is no such folder"));
         assert_eq!(&*said(of(3, None))[0].what, "shop has never been read: there is no such folder");
+    }
+
+    #[test]
+    fn a_certificate_that_ends_or_cannot_be_read_is_said_in_time() {
+        let of = |days: i64, why: Option<&str>| {
+            let certificate = CertificateHealth { ends: Some(Time::from_secs(NOW.secs() + days * 86_400)), why: why.map(Arc::from) };
+            judge(&Numbers { certificate: Some(certificate), ..Numbers::default() }, &Limits::default(), NOW)
+        };
+        assert_eq!(of(30, None), []);
+        assert_eq!((of(6, None)[0].severity, &*of(6, None)[0].what), (Severity::Warning, "the certificate ends in 6d"));
+        assert_eq!((of(-1, None)[0].severity, &*of(-1, None)[0].what), (Severity::Critical, "the certificate has ended"));
+        let broken = of(30, Some("key.pem is not the key of cert.pem"));
+        assert_eq!((broken[0].severity, &*broken[0].what), (Severity::Error, "the new certificate is not used: key.pem is not the key of cert.pem"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::config::{Config, ConfigError};
 use super::core::{self, Core, CoreParts, Pace};
@@ -16,9 +16,10 @@ use super::health::{self, Disk, Monitor};
 use super::http;
 use super::hub::{Hub, QueueLimits};
 use super::intake;
+use super::line::{Certificates, Front, FrontParts, Tls, TlsConfig, turn_away};
 use super::listen::{Listen, Listener};
 use super::marks::ReadMarks;
-use super::metrics::{Metrics, count};
+use super::metrics::Metrics;
 use super::past::Past;
 use super::repository::Repositories;
 use super::session::{Limits, Shared};
@@ -26,6 +27,7 @@ use super::source::Sources;
 use crate::link::{Clock, OsRandom, Random, SystemClock};
 use crate::model::id::Incarnation;
 use crate::store::{Log, SqliteLog, StoreError, whole};
+use crate::trust::tls::OwnCertificate;
 use crate::trust::token::read_token;
 use crate::trust::{KeyError, ServerKey, Token, TokenKind, Tokens};
 
@@ -40,6 +42,8 @@ pub enum ServerError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("TLS cannot be set up: {why}. {hint}")]
+    Tls { why: String, hint: String },
 }
 
 /// What a server is handed: everything that a simulation replaces or bends.
@@ -62,6 +66,8 @@ pub struct Parts {
     pub limits: Limits,
     pub queue: QueueLimits,
     pub connections: usize,
+    /// TLS, proxies, and what an address or a key may take.
+    pub front: FrontParts,
     /// The room where the data is; nobody knows in a simulation.
     pub disk: Disk,
     /// From where on the server is not well, and how often that is measured.
@@ -85,6 +91,7 @@ impl Parts {
             limits: Limits::default(),
             queue: QueueLimits { publications: 256, bytes: 8 << 20 },
             connections: 10_000,
+            front: FrontParts::default(),
             disk: Arc::new(|| None),
             health: crate::model::health::Limits::default(),
             health_every: Duration::from_secs(5),
@@ -105,7 +112,7 @@ pub struct Server {
     core_task: tokio::task::JoinHandle<()>,
     /// Measures how the server is; ends with this value.
     monitor: health::Task,
-    connections: Arc<Semaphore>,
+    front: Arc<Front>,
     stopping: watch::Sender<bool>,
     ended: mpsc::Receiver<()>,
 }
@@ -128,10 +135,16 @@ impl Server {
             tokens = tokens.add(TokenKind::Intake, Token::load_or_create(&source.file)?);
             intakes.push(intake::Token::new(&source.name, &read_token(&source.file)?));
         }
+        if let Some((why, hint)) = config.listen.unencrypted().filter(|_| config.tls.is_none()) {
+            return Err(ServerError::Listen { on: config.listen.to_string(), why, hint: hint.into() });
+        }
+        let tls = config.tls.as_ref().map(|tls| tls_of(tls, config, &key, &data)).transpose()?;
         let listener = Listener::bind(&config.listen).await?;
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
         let authorized = config.trust.authorized_keys.clone().unwrap_or_else(|| data.join("authorized_keys"));
         parts.gate = Gate::new(key.signer()?, authorized, config.trust.require_keys);
+        parts.front = FrontParts { tls, proxies: config.proxy.proxies(), limits: config.limits.clone() };
+        (parts.connections, parts.limits) = (config.limits.connections, config.limits.of_sessions());
         parts.intakes = intakes;
         parts.heartbeat = Some(data.join("heartbeat"));
         parts.marks = Arc::new(ReadMarks::new(Some(data.join("marks"))));
@@ -187,11 +200,14 @@ impl Server {
         let (polled, followed) = (sources.watch(), repositories.watch());
         let mut monitor = Monitor::new(parts.log.clone(), parts.clock.clone(), metrics.clone(), counts.clone(), polled.clone());
         monitor.repositories = followed.clone();
+        monitor.certificates = parts.front.tls.as_ref().map(|tls| tls.certificates().clone());
         (monitor.disk, monitor.limits, monitor.every) = (parts.disk, parts.health, parts.health_every);
         let refusals = counts.refusals.clone();
         let (health, monitor) = monitor.start();
         let gate = Arc::new(parts.gate);
         gate.keep_looking();
+        let front = Arc::new(Front::new(parts.front, parts.connections, parts.limits.handshake, metrics.clone()));
+        front.keep_looking();
         let shared = Arc::new(Shared {
             core: core.clone(),
             hub,
@@ -202,6 +218,7 @@ impl Server {
             more_metrics: Box::new(move || format!("{counts}{polled}{followed}")),
             tokens: parts.tokens,
             gate,
+            front: front.clone(),
             limits: parts.limits,
             name,
             env: config.env.clone(),
@@ -214,8 +231,7 @@ impl Server {
         });
         let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
-        let connections = Arc::new(Semaphore::new(parts.connections));
-        Ok(Server { listener: parts.listener, address, router, shared, sources, repositories, core, core_task, monitor, connections, stopping, ended })
+        Ok(Server { listener: parts.listener, address, router, shared, sources, repositories, core, core_task, monitor, front, stopping, ended })
     }
 
     /// Where it listens; nowhere in a simulation.
@@ -257,22 +273,17 @@ impl Server {
     }
 
     fn take(&self, io: Box<dyn crate::link::Io>, via: super::listen::Via) {
-        match self.connections.clone().try_acquire_owned() {
-            Ok(permit) => {
-                let slot = http::Slot::new(permit, self.shared.metrics.clone());
-                tokio::spawn(http::serve(io, via, self.router.clone(), slot));
-            }
-            Err(_) => {
-                count(&self.shared.metrics.turned_away);
-                tokio::spawn(http::turn_away(io));
-            }
+        let front = self.front.clone();
+        match front.enter(via) {
+            Ok(slot) => drop(tokio::spawn(http::serve(io, via, self.router.clone(), slot, front))),
+            Err(words) => drop(tokio::spawn(async move { turn_away(&front, io, words).await })),
         }
     }
 
     /// The last words are written and told, then everybody is sent home.
     async fn stop(self) {
-        let Server { listener, address: _, router, shared, sources, repositories, core, core_task, monitor, connections: _, stopping, mut ended } = self;
-        drop((listener, sources, repositories, monitor));
+        let Server { listener, address: _, router, shared, sources, repositories, core, core_task, monitor, front, stopping, mut ended } = self;
+        drop((listener, sources, repositories, monitor, front));
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);
@@ -306,6 +317,27 @@ impl Running {
         drop(self.stop);
         let _ = self.task.await;
     }
+}
+
+/// TLS as it is configured: with the files that are named, else with a certificate of the server's own key,
+/// which then lies in the data folder for those who want to trust it as others.
+fn tls_of(tls: &TlsConfig, config: &Config, key: &ServerKey, data: &Path) -> Result<Tls, ServerError> {
+    let failed = |why: String, hint: &str| ServerError::Tls { why, hint: hint.into() };
+    let certificates = match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => {
+            let hint = "Name the chain (PEM) as `certificate` and its private key as `key` in [tls], readable by this server; without them it makes its own";
+            Certificates::read(certificate.clone(), key.clone()).map_err(|why| failed(why, hint))?
+        }
+        (None, None) => {
+            let own = OwnCertificate::new(key, &tls.names(&config.listen))?;
+            let path = data.join("server.crt");
+            whole::replace_with(&path, own.pem.as_bytes())
+                .map_err(|error| failed(format!("{}: {error}", path.display()), "The data folder must be writable, and have room"))?;
+            Certificates::own(&own)
+        }
+        (Some(_), None) | (None, Some(_)) => return Err(failed("[tls] names one of `certificate` and `key`".into(), "Name both, or none")),
+    };
+    Tls::new(Arc::new(certificates)).map_err(|error| failed(error.to_string(), "Look at [tls]"))
 }
 
 /// Makes the folder and finds the key in it.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::line::{LimitsConfig, ProxyConfig, TlsConfig};
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
 use super::repository::{RepositoryConfig, place_of};
@@ -40,6 +41,10 @@ pub struct Config {
     pub redact: Option<Vec<String>>,
     pub intake: IntakeConfig,
     pub trust: TrustConfig,
+    /// With what it encrypts; without it, nothing is encrypted and nobody beyond this machine is heard.
+    pub tls: Option<TlsConfig>,
+    pub proxy: ProxyConfig,
+    pub limits: LimitsConfig,
     /// Alertmanagers and Prometheus servers that are asked.
     pub source: Vec<SourceConfig>,
     /// Git repositories whose commits are changes.
@@ -163,6 +168,12 @@ impl Config {
                 wrong.push(refuse(format!("glossary: `{word}` is empty or too long"), "A word has 60 characters at most, its meaning 1000"));
             }
         }
+        let line = [self.tls.as_ref().and_then(TlsConfig::mistake), self.limits.mistake()];
+        wrong.extend(line.into_iter().flatten().map(|(why, hint)| refuse(why, hint)));
+        if let Some((why, hint)) = self.listen.unencrypted().filter(|_| self.tls.is_none()) {
+            let place = text.find(&format!("\"{}\"", self.listen)).map(|at| place(text, at));
+            wrong.push(ConfigError { place, ..refuse(why, hint) });
+        }
         if let Err(error) = SourceConfig::check_all(&self.source) {
             wrong.push(ConfigError { file: file.into(), place: None, why: error.to_string(), hint: None });
         }
@@ -214,6 +225,10 @@ impl Config {
         if let Some(labels) = &self.intake.replica_labels {
             add("intake.replica_labels".into(), labels.iter().map(|label| &**label).collect::<Vec<_>>().join(" "));
         }
+        let tls = self.tls.as_ref().map(|tls| if tls.certificate.is_some() { "by files" } else { "by its own key" });
+        add("tls".into(), tls.unwrap_or("none").into());
+        let proxies = self.proxy.trusted.iter().map(ToString::to_string).collect::<Vec<_>>();
+        add("proxy.trusted".into(), if proxies.is_empty() { "none".into() } else { proxies.join(" ") });
         for token in &self.intake.token {
             add(format!("intake token {}", token.name), "is taken".into());
         }

@@ -2,13 +2,13 @@
 //! lets in. The file is looked at for every handshake and every other second, so that a key that was
 //! taken out of it is out, with all its connections.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::stamp::Stamp;
 use crate::trust::{AuthorizedKeys, Holder, PublicKey, Signer};
 
 /// How often the file is looked at while nobody comes.
@@ -22,30 +22,6 @@ pub struct Gate {
     required: bool,
     seen: Mutex<Option<Stamp>>,
     keys: watch::Sender<Arc<AuthorizedKeys>>,
-}
-
-/// By what one sees that a file is another than it was.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    mode: u32,
-    written: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    /// `None`: there is no such file.
-    fn of(path: &Path) -> Option<Stamp> {
-        let of = std::fs::metadata(path).ok()?;
-        Some(Stamp {
-            file: (of.dev(), of.ino()),
-            size: of.size(),
-            mode: of.mode(),
-            written: (of.mtime(), of.mtime_nsec()),
-            changed: (of.ctime(), of.ctime_nsec()),
-        })
-    }
 }
 
 impl Gate {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use tokio::time::Instant;
 
+use super::line::Via;
 use super::metrics::count;
 use super::session::Wire;
-use crate::trust::handshake::{self, Binding, Peer};
+use crate::trust::handshake::{self, Peer};
 use crate::trust::{Holder, TokenKind};
-use crate::wire::codec::{Frame, decode_to_server};
+use crate::wire::codec::{Frame, decode_to_server, not_packed};
 use crate::wire::{Encoding, Hello, PROTOCOL, Problem, ProblemCode, Raw, Role, ToClient, ToServer, Welcome};
 
 /// What a connection has shown so far.
@@ -52,10 +53,11 @@ pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str)
     };
     match letting_in(wire, shown, peer, &mut hello) {
         Ok(shown) => {
+            welcome(wire, &hello).await?;
+            // From here on: before the welcome nothing is unpacked on either side.
             if hello.zstd && wire.encoding() == Encoding::MessagePack {
                 wire.set_encoding(Encoding::Zstd);
             }
-            welcome(wire, &hello).await?;
             Some((hello, shown))
         }
         Err(words) => {
@@ -73,7 +75,7 @@ async fn meet(wire: &mut Wire, from: &str, deadline: Instant) -> Option<Peer> {
         return None;
     };
     let opening = said(wire, deadline).await?;
-    let answered = handshake::Server::answer(own, nonce, Binding::None, Instant::now().into_std(), deadline.into_std(), &opening);
+    let answered = handshake::Server::answer(own, nonce, wire.binding, Instant::now().into_std(), deadline.into_std(), &opening);
     let (server, reply) = match answered {
         Ok(answer) => answer,
         Err(why) => {
@@ -120,7 +122,7 @@ async fn first(wire: &mut Wire, deadline: Instant, what: &str) -> Option<ToServe
         let _ = wire.problem(ProblemCode::Limit, None, format!("before hello a message has {LARGEST} bytes at most")).await;
         return None;
     }
-    match decode_to_server(&frame) {
+    match not_packed(&frame).and_then(|()| decode_to_server(&frame)) {
         Ok(message) => Some(message),
         Err(error) => {
             count(&wire.shared.metrics.malformed);
@@ -146,7 +148,7 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
         (shown, _, _) => shown,
     };
     let words = match (hello.role, &shown, peer) {
-        (Role::Console | Role::Agent, Shown::Token(_), _) if gate.requires_keys() => {
+        (Role::Console | Role::Agent, Shown::Token(_), _) if gate.requires_keys() || wire.via.is_some_and(Via::outside) => {
             "this server lets nobody in by a token: it requires a key that stands in its authorized_keys (`midwatch keys show` prints yours)".to_owned()
         }
         (role, Shown::Key(holder), _) if holder.role != role => {
@@ -176,6 +178,7 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
 
 /// Says why, here and there.
 async fn refuse(wire: &mut Wire, from: &str, route: &str, words: String) {
+    wire.failed();
     wire.shared.refusals.say(wire.shared.clock.now(), from, route, StatusCode::UNAUTHORIZED, &words);
     let _ = wire.say(&ToClient::Problem(Problem { code: ProblemCode::Unauthorized, words, id: None })).await;
 }

@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::ws::Message;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::hub::Encoded;
 use super::intake::Counts;
+use super::line::{CertificateState, Certificates};
 use super::metrics::{self, Metrics};
 use super::repository::{self, RepositoryState};
 use super::source::{SourceState, Watch};
 use crate::link::Clock;
-use crate::model::health::{Health, Limits, Numbers, RepositoryHealth, Room, SourceHealth, Wrong, judge};
+use crate::model::health::{CertificateHealth, Health, Limits, Numbers, RepositoryHealth, Room, SourceHealth, Wrong, judge};
 use crate::model::time::Span;
 use crate::store::Log;
 use crate::wire::{Encoding, ToClient};
@@ -56,6 +57,8 @@ pub struct Monitor {
     pub counts: Arc<Counts>,
     pub sources: Watch,
     pub repositories: repository::Watch,
+    /// What is shown by TLS, where that is renewed by others.
+    pub certificates: Option<Arc<Certificates>>,
     pub disk: Disk,
     pub limits: Limits,
     /// How often.
@@ -66,7 +69,19 @@ pub struct Monitor {
 impl Monitor {
     pub fn new(log: Arc<dyn Log>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, counts: Arc<Counts>, sources: Watch) -> Monitor {
         let (disk, limits, every): (Disk, _, _) = (Arc::new(|| None), Limits::default(), Duration::from_secs(5));
-        Monitor { log, clock, metrics, counts, sources, repositories: repository::Watch::default(), disk, limits, every, behind_since: Mutex::new(None) }
+        Monitor {
+            log,
+            clock,
+            metrics,
+            counts,
+            sources,
+            repositories: repository::Watch::default(),
+            certificates: None,
+            disk,
+            limits,
+            every,
+            behind_since: Mutex::new(None),
+        }
     }
 
     fn measure(&self) -> Health {
@@ -89,6 +104,7 @@ impl Monitor {
             damage: health.damage.map(|why| short(&why)),
             sources: self.sources.states().iter().take(MOST_SOURCES).map(source).collect(),
             repositories: self.repositories.states().iter().map(repository).collect(),
+            certificate: self.certificates.as_ref().and_then(|certificates| certificate(certificates)),
             refused,
             last_refused,
         };
@@ -142,6 +158,12 @@ fn source(state: &SourceState) -> SourceHealth {
 fn repository(state: &RepositoryState) -> RepositoryHealth {
     let why = state.error.as_deref().filter(|_| state.failures > 0).map(short);
     RepositoryHealth { name: short(&state.name), read: state.read, failures: state.failures, why }
+}
+
+/// `None`: the server made it itself, and it does not end.
+fn certificate(certificates: &Certificates) -> Option<CertificateHealth> {
+    let CertificateState { ends, trouble } = certificates.state();
+    ends.map(|ends| CertificateHealth { ends: Some(ends), why: trouble.as_deref().map(short) })
 }
 
 fn short(words: &str) -> Arc<str> {

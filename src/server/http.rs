@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, USER_AGENT};
 use axum::http::{HeaderMap, StatusCode};
@@ -16,15 +15,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::greet::Shown;
-use super::listen::Via;
-use super::metrics::{Metrics, count, drop_one};
+use super::line::{Arrival, Front, Opened, Patient, Slot, Via, upgrading};
+use super::metrics::count;
 use super::session::{self, Shared};
 use crate::link::Io;
 use crate::model::words::counted;
-use crate::wire::codec::MAX_TO_SERVER;
+use crate::trust::TokenKind;
+use crate::trust::handshake::Binding;
 use crate::wire::{PATH, SUBPROTOCOL, SUBPROTOCOL_KEYS};
 
 /// What a request's head may take: bytes (the least that hyper allows is 8 KiB), fields, time.
@@ -41,25 +40,39 @@ pub(super) fn router(shared: Arc<Shared>, more: Router) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
-        .with_state(shared)
+        .with_state(shared.clone())
         .merge(more)
-        .layer(axum::middleware::from_fn(guard))
+        .layer(axum::middleware::from_fn_with_state(shared, guard))
 }
 
+/// How long an answer may wait for its reader.
+const STALLED: Duration = Duration::from_secs(30);
+
 /// One connection, until it ends or becomes a WebSocket's.
-pub(super) async fn serve(io: Box<dyn Io>, via: Via, router: Router, slot: Slot) {
+pub(super) async fn serve(io: Box<dyn Io>, via: Via, router: Router, slot: Slot, front: Arc<Front>) {
+    let Some((io, binding)) = front.open(io, via).await else { return };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(via);
+        let seen = front.proxies.seen(via, request.headers());
+        if let Ok(via) = seen {
+            request.extensions_mut().insert(via);
+        }
+        // Of the line from a proxy to here the client knows nothing.
+        request.extensions_mut().insert(if matches!(seen, Ok(Via::Proxied { .. })) { Binding::None } else { binding });
         request.extensions_mut().insert(slot.clone());
         let mut router = router.clone();
-        async move { Ok::<Response, Infallible>(tower_service::Service::call(&mut router, request.map(Body::new)).await.into_response()) }
+        async move {
+            Ok::<Response, Infallible>(match seen {
+                Ok(_) => tower_service::Service::call(&mut router, request.map(Body::new)).await.into_response(),
+                Err(words) => (StatusCode::BAD_REQUEST, format!("{words}\n")).into_response(),
+            })
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_headers(HEAD_FIELDS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(TokioIo::new(Patient::new(io, STALLED)), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {
@@ -67,47 +80,32 @@ pub(super) async fn serve(io: Box<dyn Io>, via: Via, router: Router, slot: Slot)
     }
 }
 
-/// One of the connections that a server takes at most; kept until the WebSocket ends, too.
-#[derive(Clone)]
-pub(super) struct Slot(#[expect(dead_code, reason = "held, not read")] Arc<Held>);
-
-struct Held {
-    _permit: OwnedSemaphorePermit,
-    metrics: Arc<Metrics>,
-}
-
-impl Slot {
-    pub(super) fn new(permit: OwnedSemaphorePermit, metrics: Arc<Metrics>) -> Slot {
-        count(&metrics.connections);
-        Slot(Arc::new(Held { _permit: permit, metrics }))
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop_one(&self.metrics.connections);
-    }
-}
-
-/// Says that there is no room, without reading anything.
-pub(super) async fn turn_away(mut io: Box<dyn Io>) {
-    use tokio::io::AsyncWriteExt;
-    let words = "HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 27\r\n\r\nToo many open connections.\n";
-    let _ = tokio::time::timeout(Duration::from_secs(1), io.write_all(words.as_bytes())).await;
-}
-
 /// Pages of a browser have no business here: their scripts reach loopback, and with it every server on
 /// it. Programs send no `Origin`.
-async fn guard(request: Request, next: Next) -> Response {
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     if let Some(origin) = request.headers().get(ORIGIN)
         && !same_host(origin.as_bytes(), request.headers().get(HOST).map(|host| host.as_bytes()))
     {
         return (StatusCode::FORBIDDEN, "Requests from pages of other hosts are refused (the Origin header says so).\n").into_response();
     }
-    match tokio::time::timeout(ANSWER_TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "This took too long. Try again later.\n").into_response(),
+    let via = request.extensions().get::<Via>().copied();
+    let slot = request.extensions().get::<Slot>().cloned();
+    if let Some(Err(why)) = via.and_then(Via::address).map(|address| shared.front.addresses.may(address)) {
+        count(&shared.metrics.attempts_refused);
+        return why.into_response();
     }
+    let shows = request.headers().contains_key(AUTHORIZATION);
+    let response = match tokio::time::timeout(ANSWER_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => return (StatusCode::SERVICE_UNAVAILABLE, "This took too long. Try again later.\n").into_response(),
+    };
+    match (response.status(), via) {
+        (StatusCode::UNAUTHORIZED, Some(via)) if shows => shared.front.failed(via),
+        // Behind a proxy the next request may be somebody else's.
+        (_, Some(Via::Tcp(_))) if response.extensions().get::<Opened>().is_some() => slot.iter().for_each(Slot::known),
+        _ => {}
+    }
+    response
 }
 
 /// Whether a page's origin is this server itself, by a name that no other host can take: whoever points
@@ -128,6 +126,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
+/// What they hear from outside who show a token that opens what only keys open there.
+const OUTSIDE: &str = "from other machines a token opens nothing here but the intakes: prove a key that this server knows (`midwatch keys show` prints yours)";
+
 /// What the request itself shows. An error: a token that opens nothing.
 fn shown(request: &Parts<'_>, shared: &Shared) -> Result<Shown, Box<Response>> {
     if request.via == Some(Via::Owner) {
@@ -136,11 +137,17 @@ fn shown(request: &Parts<'_>, shared: &Shared) -> Result<Shown, Box<Response>> {
     match bearer(request.headers) {
         None if request.headers.contains_key(AUTHORIZATION) => Err(Box::new(unauthorized("the Authorization header must be `Bearer` and a token"))),
         None => Ok(Shown::Nothing),
-        Some(token) => shared.tokens.kind_of(token).map(Shown::Token).ok_or_else(|| {
-            let from = sender(request.via, request.headers);
-            shared.refusals.say(shared.clock.now(), &from, request.route, StatusCode::UNAUTHORIZED, "this token opens nothing here");
-            Box::new(unauthorized("this token opens nothing here"))
-        }),
+        Some(token) => {
+            // On loopback nobody else listens to it on its way.
+            let outside = request.via.is_some_and(Via::outside);
+            let kind = shared.tokens.kind_of(token).filter(|kind| !outside || *kind == TokenKind::Intake);
+            kind.map(Shown::Token).ok_or_else(|| {
+                let words = if outside { OUTSIDE } else { "this token opens nothing here" };
+                let from = sender(request.via, request.headers);
+                shared.refusals.say(shared.clock.now(), &from, request.route, StatusCode::UNAUTHORIZED, words);
+                Box::new(unauthorized(words))
+            })
+        }
     }
 }
 
@@ -163,22 +170,21 @@ fn unauthorized(words: &str) -> Response {
     (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")], format!("{words}\n")).into_response()
 }
 
-async fn upgrade(
-    State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
-    via: Option<axum::Extension<Via>>,
-    slot: Option<axum::Extension<Slot>>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    let via = via.map(|via| via.0);
-    let shown = match shown(&Parts { headers: &headers, via, route: PATH }, &shared) {
+async fn upgrade(State(shared): State<Arc<Shared>>, mut request: Request) -> Response {
+    let via = request.extensions().get::<Via>().copied();
+    let shown = match shown(&Parts { headers: request.headers(), via, route: PATH }, &shared) {
         Ok(shown) => shown,
         Err(response) => return *response,
     };
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
+    if let Some(Via::Relayed(_)) = via {
+        let words = "This came through a proxy that this server does not know: its operator names it in `[proxy] trusted`, if it is to be trusted fully.\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
+    }
+    let upgrading = match upgrading(&mut request) {
+        Ok(upgrading) => upgrading,
+        Err(response) => return *response,
     };
+    let headers = request.headers();
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim);
     let offers: Vec<&str> = offered.collect();
     let keys = shared.gate.signer().is_some() && offers.contains(&SUBPROTOCOL_KEYS);
@@ -186,24 +192,41 @@ async fn upgrade(
         let words = format!("this server speaks {SUBPROTOCOL}; the client offers something else\n");
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
-    let from = sender(via, &headers);
-    upgrade
-        .protocols([if keys { SUBPROTOCOL_KEYS } else { SUBPROTOCOL }])
-        .read_buffer_size(4 << 10)
-        .write_buffer_size(4 << 10)
-        .max_message_size(MAX_TO_SERVER)
-        .max_frame_size(MAX_TO_SERVER)
-        .on_upgrade(move |socket| async move {
-            session::run(socket, shown, keys, &from, shared).await;
-            drop(slot);
-        })
+    // Direct ones are counted since they came; behind a proxy it is seen now whose they are.
+    let stranger = match via {
+        Some(Via::Proxied { from, .. }) => match shared.front.addresses.enter(from) {
+            Ok(stranger) => Some(stranger),
+            Err(why) => {
+                count(&shared.metrics.strangers_turned_away);
+                return why.into_response();
+            }
+        },
+        Some(Via::Tcp(_) | Via::Relayed(_) | Via::Owner) | None => None,
+    };
+    let arrival = Arrival {
+        shown,
+        keys,
+        via,
+        binding: request.extensions().get::<Binding>().copied().unwrap_or(Binding::None),
+        from: sender(via, headers),
+        slot: request.extensions().get::<Slot>().cloned(),
+        stranger,
+    };
+    let chosen = if keys { SUBPROTOCOL_KEYS } else { SUBPROTOCOL };
+    let answer = upgrading.answer((!offers.is_empty()).then_some(chosen));
+    tokio::spawn(async move {
+        if let Some(socket) = upgrading.socket().await {
+            session::run(socket, arrival, shared).await;
+        }
+    });
+    answer
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Option<axum::Extension<Via>>) -> Response {
     match shown(&Parts { headers: &headers, via: via.map(|via| via.0), route: "/metrics" }, &shared) {
         Ok(Shown::Owner | Shown::Token(_)) => {
             let text = shared.metrics.render(shared.log.head(), &shared.log.health()) + &(shared.more_metrics)();
-            ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+            (Extension(Opened), [(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         Ok(Shown::Key(_) | Shown::Nothing) => unauthorized("metrics need a token: any of those in the server's data folder"),
         Err(response) => *response,

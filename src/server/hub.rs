@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use axum::extract::ws::Message;
 use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::metrics::{Metrics, count, drop_one};
 use crate::model::id::{AgentId, CheckId, Incarnation, Sequence};

@@ -1,4 +1,4 @@
-//! Where a server listens: a TCP port of loopback, a Unix socket of its owner, or, in simulations,
+//! Where a server listens: a TCP port, a Unix socket of its owner, or, in simulations,
 //! whatever hands it connections.
 
 use std::fmt;
@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 use super::app::ServerError;
+pub use super::line::Via;
 use crate::link::Io;
 use crate::store::whole;
 
@@ -20,6 +21,23 @@ use crate::store::whole;
 pub enum Listen {
     Tcp(SocketAddr),
     Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether it is reached from other machines.
+    pub fn outside(&self) -> bool {
+        matches!(self, Listen::Tcp(address) if !address.ip().to_canonical().is_loopback())
+    }
+
+    /// Why a server does not listen there without TLS, and what to do.
+    pub fn unencrypted(&self) -> Option<(String, &'static str)> {
+        self.outside().then(|| {
+            (
+                format!("`{self}`: without TLS midwatch listens on loopback alone (127.0.0.1 or ::1), because others could read and change what passes"),
+                "Add the table [tls] to the configuration, and the server makes a certificate of its own; or use a tunnel (ssh -L 7373:127.0.0.1:7373 host)",
+            )
+        })
+    }
 }
 
 impl Default for Listen {
@@ -41,12 +59,6 @@ impl FromStr for Listen {
             .unwrap_or(text)
             .parse()
             .map_err(|_| format!("`{text}` is no address to listen on; write it like 127.0.0.1:7373 or unix:/run/midwatch/server.sock"))?;
-        if !address.ip().is_loopback() {
-            return Err(format!(
-                "`{text}`: midwatch listens on loopback alone (127.0.0.1 or ::1), because it does not encrypt yet and a token sent in the clear \
-                 could be read on the way. To reach it from elsewhere, use a tunnel (ssh -L 7373:127.0.0.1:7373 host) or a proxy that ends TLS"
-            ));
-        }
         Ok(Listen::Tcp(address))
     }
 }
@@ -63,24 +75,6 @@ impl fmt::Display for Listen {
 impl<'de> serde::Deserialize<'de> for Listen {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Listen, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// How a connection came in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Via {
-    /// Anybody on this machine may be there.
-    Tcp(SocketAddr),
-    /// The socket's owner alone.
-    Owner,
-}
-
-impl fmt::Display for Via {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Via::Tcp(peer) => peer.fmt(f),
-            Via::Owner => f.write_str("the socket"),
-        }
     }
 }
 
@@ -179,13 +173,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn other_addresses_than_loopback_are_refused_with_a_reason() {
+    fn other_addresses_than_loopback_are_refused_without_tls_and_with_a_reason() {
         for fine in ["127.0.0.1:7373", "localhost:0", "[::1]:7373", "unix:/run/x.sock", "/run/x.sock"] {
-            assert!(fine.parse::<Listen>().is_ok(), "{fine}");
+            assert_eq!(fine.parse::<Listen>().unwrap().unencrypted(), None, "{fine}");
         }
         for bad in ["0.0.0.0:7373", "192.168.1.5:7373", "[::]:7373"] {
-            let why = bad.parse::<Listen>().unwrap_err();
-            assert!(why.contains("loopback") && why.contains("ssh -L"), "{why}");
+            let (why, hint) = bad.parse::<Listen>().unwrap().unencrypted().unwrap();
+            assert!(why.contains("loopback") && hint.contains("ssh -L") && hint.contains("[tls]"), "{why}. {hint}");
         }
         assert!("7373".parse::<Listen>().is_err());
     }

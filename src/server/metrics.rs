@@ -15,6 +15,12 @@ pub struct Metrics {
     pub observations: AtomicU64,
     pub connections: AtomicU64,
     pub turned_away: AtomicU64,
+    pub strangers_turned_away: AtomicU64,
+    pub keys_turned_away: AtomicU64,
+    pub attempts_refused: AtomicU64,
+    pub throttled: AtomicU64,
+    pub tls_opened: AtomicU64,
+    pub tls_failed: AtomicU64,
     pub sessions: AtomicU64,
     pub subscribers: AtomicU64,
     pub lapses: AtomicU64,
@@ -85,6 +91,12 @@ impl Metrics {
         line("unmapped_alerts", "gauge", "Open alerts that no mapping claims.", of(&self.unmapped));
         line("connections", "gauge", "Open connections.", of(&self.connections));
         line("connections_turned_away_total", "counter", "Connections beyond the limit.", of(&self.turned_away));
+        line("strangers_turned_away_total", "counter", "Connections of an address that has too many of unknown ones.", of(&self.strangers_turned_away));
+        line("keys_turned_away_total", "counter", "Connections of a key that has too many.", of(&self.keys_turned_away));
+        line("attempts_refused_total", "counter", "Requests of an address that has to wait after failed attempts.", of(&self.attempts_refused));
+        line("messages_throttled_total", "counter", "Messages that waited for the next second.", of(&self.throttled));
+        line("tls_handshakes_total", "counter", "TLS connections that came about.", of(&self.tls_opened));
+        line("tls_failures_total", "counter", "TLS connections that did not.", of(&self.tls_failed));
         line("sessions", "gauge", "Open WebSockets.", of(&self.sessions));
         line("subscribers", "gauge", "Sessions that are subscribed.", of(&self.subscribers));
         line("subscriber_lapses_total", "counter", "Times that a slow subscriber was dropped to a snapshot.", of(&self.lapses));

@@ -14,6 +14,7 @@ pub mod health;
 pub mod http;
 pub mod hub;
 pub mod intake;
+pub mod line;
 pub mod listen;
 pub mod mapping;
 pub mod marks;
@@ -26,6 +27,7 @@ mod resume;
 pub mod session;
 mod sifting;
 pub mod source;
+mod stamp;
 mod steady;
 
 pub use app::{Parts, Running, Server, ServerError};

@@ -3,7 +3,7 @@
 
 use std::sync::PoisonError;
 
-use axum::extract::ws::Message;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::core::Durable;
 use super::hub::message;

@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::{FutureExt, SinkExt};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::asks::Asks;
 use super::core::{Core, Input};
@@ -19,6 +18,7 @@ use super::gate::Gate;
 use super::greet::{Shown, greet};
 use super::health::HealthFrame;
 use super::hub::{Hub, Publication, ReadingsFrame, Subscription, VitalsFrame, message};
+use super::line::{Arrival, Front, KeyUse, Slot, Socket, Via};
 use super::marks::{Own, ReadMarks};
 use super::metrics::{Metrics, count, drop_one};
 use super::past::Past;
@@ -26,12 +26,14 @@ use super::refusals::Refusals;
 use super::resume;
 use super::sifting::Sifts;
 use crate::link::Clock;
+use crate::link::short::TooMuch;
 use crate::model::filter::{Filter, OnServer};
 use crate::model::id::{AgentId, Person, Sequence};
 use crate::model::intent::{Refusal, RefusalCode};
 use crate::model::mark::Marks;
 use crate::model::time::Span;
 use crate::store::Log;
+use crate::trust::handshake::Binding;
 use crate::trust::{AuthorizedKeys, Holder, Tokens};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
@@ -81,6 +83,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub tokens: Tokens,
     pub gate: Arc<Gate>,
+    pub front: Arc<Front>,
     pub limits: Limits,
     pub name: Arc<str>,
     pub env: Option<Arc<str>>,
@@ -101,16 +104,21 @@ pub(super) struct Over;
 
 type Said = Result<(), Over>;
 
-/// `keys`: it begins with a handshake. `from`: who is on the other side, for a line in the log.
-pub async fn run(socket: WebSocket, shown: Shown, keys: bool, from: &str, shared: Arc<Shared>) {
+pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     count(&shared.metrics.sessions);
     let stopping = shared.stopping.clone();
     let alive = shared.alive.clone();
-    let mut wire = Wire { socket, encoding: Encoding::MessagePack, shared: shared.clone() };
-    if let Some((hello, shown)) = greet(&mut wire, shown, keys, from).await {
+    let Arrival { shown, keys, via, binding, from, slot, stranger } = arrival;
+    let mut wire = Wire { socket, encoding: Encoding::MessagePack, via, binding, shared: shared.clone() };
+    if let Some((hello, shown)) = greet(&mut wire, shown, keys, &from).await
+        && let Some(using) = wire.known(&shown).await
+    {
+        drop(stranger);
+        slot.iter().for_each(Slot::known);
         let session = Session {
             wire,
             hello,
+            using,
             key: match shown {
                 Shown::Key(holder) => Some((holder, shared.gate.follow())),
                 Shown::Owner | Shown::Token(_) | Shown::Nothing => None,
@@ -123,23 +131,48 @@ pub async fn run(socket: WebSocket, shown: Shown, keys: bool, from: &str, shared
             health: None,
             marks: None,
             readings: None,
-            rate: Rate::default(),
         };
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
     }
     drop_one(&shared.metrics.sessions);
-    drop(alive);
+    drop((alive, slot));
 }
 
 /// The socket, and how to write to it.
 pub(super) struct Wire {
-    socket: WebSocket,
+    socket: Socket,
     encoding: Encoding,
+    /// From where it came; nobody knows in a test.
+    pub(super) via: Option<Via>,
+    /// What is beneath it.
+    pub(super) binding: Binding,
     pub(super) shared: Arc<Shared>,
 }
 
 impl Wire {
+    /// It is known who is there: they may say more. `None`: there are too many of them.
+    async fn known(&mut self, shown: &Shown) -> Option<KeyUse> {
+        let using = match shown {
+            Shown::Key(holder) => self.shared.front.keys.enter(holder.key),
+            Shown::Owner | Shown::Token(_) | Shown::Nothing => Some(KeyUse::alone()),
+        };
+        if using.is_none() {
+            count(&self.shared.metrics.keys_turned_away);
+            let words = format!("this key has {} connections already, which is what one may have", self.shared.front.keys.most());
+            let _ = self.problem(ProblemCode::Limit, None, words).await;
+        }
+        self.socket.get_mut().lift();
+        using
+    }
+
+    /// Somebody showed what opens nothing.
+    pub(super) fn failed(&self) {
+        if let Some(via) = self.via {
+            self.shared.front.failed(via);
+        }
+    }
+
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -152,7 +185,7 @@ impl Wire {
         let bytes = match &message {
             Message::Binary(bytes) => bytes.len(),
             Message::Text(text) => text.len(),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => 0,
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => 0,
         };
         match tokio::time::timeout(self.shared.limits.patience, self.socket.send(message)).await {
             Ok(Ok(())) => {
@@ -189,10 +222,14 @@ impl Wire {
     /// The next frame, of a size that the upgrade capped. May be dropped while it waits.
     pub(super) async fn next(&mut self) -> Result<Frame, Over> {
         loop {
-            match self.socket.recv().await {
+            match self.socket.next().await {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Frame::Binary(bytes)),
                 Some(Ok(Message::Text(text))) => return Ok(Frame::Text(text.as_str().to_owned())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(tungstenite::Error::Io(error))) if TooMuch::of(&error).is_some() => {
+                    let _ = self.problem(ProblemCode::Limit, None, error.to_string()).await;
+                    return Err(Over);
+                }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
             }
         }
@@ -206,13 +243,6 @@ struct Stream {
     history: u32,
     /// Everything up to here was told.
     sent: Sequence,
-}
-
-/// Counts messages within a second.
-#[derive(Default)]
-struct Rate {
-    second: Option<Instant>,
-    count: u32,
 }
 
 struct Session {
@@ -229,7 +259,8 @@ struct Session {
     /// What the person's consoles have seen, once this one has asked.
     marks: Option<watch::Receiver<Arc<Marks>>>,
     readings: Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>,
-    rate: Rate,
+    /// Counts what it says, with all that its key says elsewhere.
+    using: KeyUse,
 }
 
 impl Session {
@@ -396,15 +427,9 @@ impl Session {
 
     /// More messages than the rate allows wait for the next second.
     async fn slow_down(&mut self) {
-        let now = Instant::now();
-        match self.rate.second {
-            Some(second) if now.duration_since(second) < Duration::from_secs(1) => {
-                self.rate.count += 1;
-                if self.rate.count > self.wire.shared.limits.rate {
-                    tokio::time::sleep_until(second + Duration::from_secs(1)).await;
-                }
-            }
-            Some(_) | None => self.rate = Rate { second: Some(now), count: 1 },
+        if let Some(until) = self.using.message(self.wire.shared.limits.rate) {
+            count(&self.wire.shared.metrics.throttled);
+            tokio::time::sleep_until(until).await;
         }
     }
 

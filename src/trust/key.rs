@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use sha2::{Digest, Sha256};
 
 use super::openssh::{KeyFile, fresh};
@@ -51,6 +52,12 @@ impl ServerKey {
     /// With what the server proves itself.
     pub fn signer(&self) -> Result<Signer, KeyError> {
         self.public().map(|public| Signer::held(self.signing.clone(), public))
+    }
+
+    /// The private key as TLS libraries take it: RFC 8410, 7, whose beginning is always the same.
+    pub(super) fn pkcs8(&self) -> PrivatePkcs8KeyDer<'static> {
+        const BEFORE: [u8; 16] = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+        PrivatePkcs8KeyDer::from([BEFORE.as_slice(), &self.signing.to_bytes()].concat())
     }
 
     /// The first 16 bytes of the SHA-256 of the public key.

@@ -12,6 +12,7 @@ pub mod public;
 pub mod signer;
 pub mod ssh_agent;
 mod sshsig;
+pub mod tls;
 pub mod token;
 pub mod words;
 

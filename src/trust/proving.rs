@@ -36,6 +36,11 @@ pub enum NotProved {
     Downgraded { name: Arc<str>, file: String, line: usize },
     #[error("{0} is an older midwatch that knows no keys: it needs a token (`token_file`)")]
     TooOld(Arc<str>),
+    #[error(
+        "the certificate of {name} is of the key {certificate}, and it proves the key {proved}. If a proxy that you trust ends TLS there, say `proxy = true` for \
+         this server and name the authority that vouches for it in `ca`; else somebody may stand between"
+    )]
+    TwoKeys { name: Arc<str>, certificate: PublicKey, proved: PublicKey },
     #[error("the handshake failed: {0}")]
     Handshake(Refused),
     #[error("the key cannot sign: {0}")]
@@ -48,15 +53,17 @@ pub enum NotProved {
 pub struct Underway {
     client: Client,
     known: Option<Known>,
+    /// What the line beneath has shown.
+    shown: Option<PublicKey>,
 }
 
 impl Proving {
-    /// Begins: the opening to send.
-    pub fn begin(&self, role: Role, binding: Binding, deadline: Instant) -> Result<(Underway, Vec<u8>), NotProved> {
+    /// Begins: the opening to send. `shown`: the key that the server's certificate is of, where it made one itself.
+    pub fn begin(&self, role: Role, binding: Binding, shown: Option<PublicKey>, deadline: Instant) -> Result<(Underway, Vec<u8>), NotProved> {
         let known = self.known.find(&self.server)?;
         let nonce = nonce().ok_or(NotProved::Random)?;
         let (client, opening) = Client::open(self.signer.public(), role, known.map(|known| known.key), nonce, binding, deadline);
-        Ok((Underway { client, known }, opening))
+        Ok((Underway { client, known, shown }, opening))
     }
 
     /// Takes the server's reply: who it is, remembered if it was not known, and the proof to send.
@@ -67,6 +74,11 @@ impl Proving {
             }
             (why, _) => NotProved::Handshake(why),
         })?;
+        if let Some(shown) = underway.shown
+            && shown != proved.server
+        {
+            return Err(NotProved::TwoKeys { name: self.server.clone(), certificate: shown, proved: proved.server });
+        }
         if underway.known.is_none() {
             self.known.remember(&self.server, &proved.server)?;
             tracing::warn!(server = &*self.server, key = %proved.server, file = %self.known.path().display(), "met for the first time: its key is remembered");

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use ssh_key::public::{Ed25519PublicKey, KeyData};
 
 use super::private::{KeyError, read_own};
+use super::sshsig;
 use super::words;
 
 /// An Ed25519 public key that can be one: a point of the curve, and none of the few weak ones.
@@ -79,6 +80,11 @@ impl PublicKey {
 
     fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.blob()).into()
+    }
+
+    /// Whether this key signed the message for this purpose, as SSHSIG does it.
+    pub fn verifies(&self, namespace: &str, message: &[u8], signature: &[u8; 64]) -> bool {
+        sshsig::verifies(self, namespace, message, signature)
     }
 
     /// `SHA256:…`, as `ssh-keygen -l` prints it.

@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
 use super::public::PublicKey;
 
 /// As OpenSSH's own agent allows.
@@ -76,7 +79,7 @@ fn ask(socket: &Path, message: &[u8], patience: Duration) -> Result<Vec<u8>, Age
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => failed(socket, format!("did not answer within {} s", patience.as_secs())),
         _ => failed(socket, format!("cannot be asked: {error}")),
     };
-    let mut stream = UnixStream::connect(socket).map_err(broken)?;
+    let mut stream = connect(socket, until).map_err(broken)?;
     stream.set_write_timeout(Some(patience)).map_err(broken)?;
     let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
     stream.write_all(&[length.as_slice(), message].concat()).map_err(broken)?;
@@ -89,6 +92,25 @@ fn ask(socket: &Path, message: &[u8], patience: Duration) -> Result<Vec<u8>, Age
     let mut answer = vec![0; length];
     read(&mut stream, &mut answer, until).map_err(broken)?;
     Ok(answer)
+}
+
+/// Connects in the time that is left: an agent that takes nobody any more would hold up the caller for ever.
+fn connect(socket: &Path, until: Instant) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(socket)?;
+    loop {
+        let ours = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+        match rustix::net::connect(&ours, &address) {
+            Ok(()) => {
+                let stream = UnixStream::from(ours);
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            // A Unix socket's queue is full, and waiting for it has no limit of its own.
+            Err(Errno::AGAIN | Errno::INPROGRESS | Errno::INTR) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            Err(Errno::AGAIN | Errno::INPROGRESS | Errno::INTR) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Fills the buffer, however slowly it drips, in the time that is left.
@@ -214,5 +236,21 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(4));
         }
         assert!(holds(&folder.path().join("none"), &key, patience).is_err());
+    }
+
+    #[test]
+    fn an_agent_that_takes_nobody_any_more_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent");
+        let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        rustix::net::listen(&socket, 0).unwrap();
+        // Its queue is full: nobody is ever taken from it.
+        let ahead: Vec<UnixStream> = std::iter::from_fn(|| connect(&path, Instant::now()).ok()).take(10).collect();
+        assert!((1..10).contains(&ahead.len()), "{}", ahead.len());
+        let began = Instant::now();
+        let error = holds(&path, &Signer::from_seed([7; 32]).public(), Duration::from_millis(300)).unwrap_err().to_string();
+        assert!(error.contains("did not answer within"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(4));
     }
 }

@@ -79,6 +79,14 @@ pub fn encode(message: &impl Serialize, encoding: Encoding) -> Result<Frame, Wir
     }
 }
 
+/// Refuses a frame that is packed: nothing is unpacked for somebody who is not known yet.
+pub fn not_packed(frame: &Frame) -> Result<(), WireError> {
+    match frame {
+        Frame::Binary(bytes) if bytes.starts_with(&ZSTD_MAGIC) => Err(WireError::Malformed("it is compressed before it is known who is there".into())),
+        Frame::Binary(_) | Frame::Text(_) => Ok(()),
+    }
+}
+
 /// A server's reading of a client's frame.
 pub fn decode_to_server(frame: &Frame) -> Result<ToServer, WireError> {
     match frame {

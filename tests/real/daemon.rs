@@ -18,9 +18,14 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a program of a Debian package, and waits until `ready` answers with success.
     pub async fn start(program: &str, package: &str, folder: &Path, arguments: &[String], ready: &str) -> Daemon {
+        Daemon::run(program, command(program, package), folder, arguments, ready).await
+    }
+
+    /// The same of any command; its log bears the name.
+    pub async fn run(program: &str, mut command: Command, folder: &Path, arguments: &[String], ready: &str) -> Daemon {
         let log = folder.join(format!("{program}.log"));
         let file = std::fs::File::create(&log).unwrap();
-        let child = command(program, package).args(arguments).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         let mut daemon = Daemon { child, log };
         let http = client();
         let began = Instant::now();

@@ -15,5 +15,6 @@ mod daemon;
 mod demo;
 mod looked;
 mod plugins;
+mod proxied;
 mod servers;
 mod sources;

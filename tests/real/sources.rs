@@ -191,6 +191,23 @@ async fn prometheus_alone_needs_no_alertmanager() {
     midwatch.running.stop().await;
 }
 
+/// Go's own checks of certificates take the one that a server makes of its key.
+#[tokio::test]
+async fn prometheus_pushes_over_tls_to_a_server_with_a_certificate_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (midwatch, (broken, target)) = (Midwatch::configured("[tls]\n").await, shop().await);
+    let certificate = midwatch.token.with_file_name("server.crt");
+    let push = push_to(&midwatch).replacen(
+        "  - authorization",
+        &format!("  - scheme: https\n    tls_config:\n      ca_file: {}\n    authorization", certificate.display()),
+        1,
+    );
+    let (_prometheus, _) = prometheus(folder.path(), target, &push).await;
+    broken.store(true, Ordering::SeqCst);
+    midwatch.one_open("ShopBroken", &["prometheus"]).await;
+    midwatch.running.stop().await;
+}
+
 #[tokio::test]
 async fn the_same_alert_by_every_way_is_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -91,6 +91,7 @@ fn health() -> Health {
         damage: Some("page 7 is damaged".into()),
         sources: vec![source],
         repositories: Vec::new(),
+        certificate: None,
         refused: 3,
         last_refused: Some(Refused { at: at(), route: "POST /api/v2/alerts".into(), why: "this token is not one of the intakes'".into() }),
     };

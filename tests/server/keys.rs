@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use midwatch::agent::remote::RemoteUplink;
 use midwatch::agent::uplink::Uplink;
-use midwatch::client::{Address, ServerConfig, Servers, Update, Wishes};
+use midwatch::client::{Address, ServerConfig, Servers, TlsTrust, Update, Wishes};
 use midwatch::link::{OsRandom, Random, SystemClock, TcpDial};
 use midwatch::model::event::Actor;
 use midwatch::model::observation::AgentHello;
@@ -22,29 +22,29 @@ use tokio::net::TcpListener;
 
 use crate::scene::{self, AGENT, CONSOLE, Console, Plain, hear, hear_of, note, plain, port, say, serve};
 
-const SERVER: u8 = 9;
+pub const SERVER: u8 = 9;
 
-fn key(seed: u8) -> Signer {
+pub fn key(seed: u8) -> Signer {
     ServerKey::from_seed([seed; 32]).signer().unwrap()
 }
 
 /// A folder with the files of both sides.
-struct Yard(tempfile::TempDir);
+pub struct Yard(pub tempfile::TempDir);
 
 impl Yard {
-    fn new() -> Yard {
+    pub fn new() -> Yard {
         Yard(tempfile::tempdir().unwrap())
     }
 
-    fn authorized(&self) -> PathBuf {
+    pub fn authorized(&self) -> PathBuf {
         self.0.path().join("authorized_keys")
     }
 
-    fn authorize(&self, lines: &[String]) {
+    pub fn authorize(&self, lines: &[String]) {
         std::fs::write(self.authorized(), lines.join("\n") + "\n").unwrap();
     }
 
-    fn known(&self) -> KnownServers {
+    pub fn known(&self) -> KnownServers {
         KnownServers::at(self.0.path().join("keys/known_servers"))
     }
 
@@ -52,29 +52,29 @@ impl Yard {
         serve(Arc::new(scene::memory()), |parts| parts.gate = Gate::new(key(seed), self.authorized(), required)).await
     }
 
-    fn proving(&self, seed: u8) -> Proving {
+    pub fn proving(&self, seed: u8) -> Proving {
         Proving { signer: Arc::new(key(seed)), known: self.known(), server: "shop".into() }
     }
 
     /// A console that says that it is kim.
-    fn console(&self, address: &str, seed: u8, token: Option<&str>) -> Console {
-        let config = ServerConfig {
-            token: token.map(Arc::from),
-            proving: Some(Arc::new(self.proving(seed))),
-            ..ServerConfig::new("shop", Address::Tcp(address.into()))
-        };
+    pub fn console(&self, address: &str, seed: u8, token: Option<&str>) -> Console {
+        self.console_to(Address::Tcp(address.into()), TlsTrust::default(), seed, token)
+    }
+
+    pub fn console_to(&self, address: Address, tls: TlsTrust, seed: u8, token: Option<&str>) -> Console {
+        let config = ServerConfig { token: token.map(Arc::from), proving: Some(Arc::new(self.proving(seed))), tls, ..ServerConfig::new("shop", address) };
         let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Console::over(Servers::connect(&[config], &wishes, &random).unwrap())
     }
 }
 
-fn person(seed: u8, name: &str) -> String {
+pub fn person(seed: u8, name: &str) -> String {
     format!("name=\"{name}\" {}", key(seed).public().line())
 }
 
 /// Why the console was not let in, or was sent away.
-async fn turned_away(console: &mut Console) -> String {
+pub async fn turned_away(console: &mut Console) -> String {
     loop {
         if let Update::Disconnected { why, .. } = console.next().await {
             return why.to_string();
@@ -83,7 +83,7 @@ async fn turned_away(console: &mut Console) -> String {
 }
 
 /// Who did what the console asked for.
-async fn actor(console: &mut Console) -> Actor {
+pub async fn actor(console: &mut Console) -> Actor {
     console.until("a world", |console| console.replica.world.is_some()).await;
     console.ask(note("four bells"));
     loop {

@@ -16,4 +16,6 @@ mod repository;
 mod resume;
 mod scene;
 mod sim;
+mod strangers;
+mod tls;
 mod troubles;

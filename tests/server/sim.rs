@@ -53,7 +53,7 @@ impl Dial for Line {
             tokio::time::sleep(Duration::from_millis(self.random.below(50))).await;
             let door = self.door.lock().unwrap().clone().ok_or_else(refused)?;
             if self.state.load(Ordering::SeqCst) == BROKEN {
-                return Err(refused());
+                return Err(refused().into());
             }
             let (near, near_end) = tokio::io::duplex(4 << 10);
             let (far, far_end) = tokio::io::duplex(4 << 10);
@@ -67,7 +67,7 @@ impl Dial for Line {
                     () = carry(far_in, near_out, &state, &random) => {}
                 }
             });
-            Ok(Box::new(near) as Box<dyn Io>)
+            Ok((Box::new(near) as Box<dyn Io>).into())
         })
     }
 

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Core, Intake, Unavailable};
 use crate::model::clean::clean_line;
-use crate::server::listen::Via;
+use crate::server::line::{Opened, Via};
 
 /// A token that admits pushes. The token itself is not kept: only what it is compared by.
 #[derive(Clone)]
@@ -62,7 +62,8 @@ pub(super) async fn admit<C: Core>(State(intake): State<Intake<C>>, mut request:
     let refused = match check(&intake, request.method(), request.headers()) {
         Ok(sender) => {
             request.extensions_mut().insert(sender);
-            let response = next.run(request).await;
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(Opened);
             if !response.status().is_client_error() {
                 return response;
             }

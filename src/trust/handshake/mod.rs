@@ -69,7 +69,10 @@ pub enum Refused {
     Audience(PublicKey),
     #[error("the server has the key {got}, and not {expected}")]
     OtherKey { expected: PublicKey, got: PublicKey },
-    #[error("the two ends are not on the same line")]
+    #[error(
+        "the two ends are not on the same line: somebody between ends TLS. If that is a proxy that you trust fully, say `proxy = true` for this server, \
+         and let its operator name the proxy in `[proxy] trusted`"
+    )]
     Binding,
     #[error("the signature is not this key's over what was said")]
     Signature,
