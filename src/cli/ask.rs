@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::output;
 use super::settings::{ServerEntry, Settings, server_name};
 use super::{Context, Failure};
+use crate::client::marks::Save;
 use crate::client::servers::Wishes;
 use crate::client::{Address, HistoryPage, ReadMarks, Replica, ServerConfig, ServerIndex, Servers, Update};
 use crate::link::{OsRandom, Random, SystemClock};
@@ -306,7 +307,11 @@ impl Ask {
             let until = tokio::time::Instant::now() + PATIENCE;
             while let Ok(Some((server, update))) = tokio::time::timeout_at(until, self.next()).await {
                 let over = server == home && matches!(update, Update::Disconnected { .. } | Update::Problem(_));
-                if reading.hear(server, &update, None, now()).is_some() || over {
+                let heard = reading.hear(server, &update, None, now());
+                if let Some(Err(error)) = heard.as_ref().and_then(|heard| heard.save.clone()).map(Save::write) {
+                    output::tell(&format!("midwatch: what you have seen cannot be kept on this machine's disk: {error}"));
+                }
+                if heard.is_some() || over {
                     break;
                 }
             }

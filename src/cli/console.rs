@@ -17,7 +17,7 @@ use crate::client::whole::file_name;
 use crate::client::{Address, Kept, ReadMarks, ServerConfig, Servers, keep, servers::Wishes};
 use crate::command::Pane;
 use crate::console::message::Arriving;
-use crate::console::runtime::{self, ConsoleError, Echo, Feed, Keeping, Left, Options};
+use crate::console::runtime::{self, ConsoleError, Feed, Keeping, Left, Lines, Options};
 use crate::console::sight::Link;
 use crate::console::state::Setup;
 use crate::console::theme::{AUTO, Depth, Glyphs, Themes};
@@ -71,17 +71,21 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     }
     let home = settings.home(servers.iter().map(|server| &*server.name));
     let reading = ReadMarks::open(Some(marks_file(context, &person)), home, super::ask::now());
-    let left = if settings.restore { Left::at(session_file(context, &servers), args.fresh) } else { Left::default() };
+    let parts = servers.iter().map(|server| format!("{} {}", server.name, words(&server.address))).collect();
+    let left = left(context, parts, args.fresh)?;
     open(context, servers, person, None, Before { reading, left })
 }
 
-/// Where it is kept how a console on these servers was left: the same set has the same file, however it was named.
-fn session_file(context: &Context, servers: &[ServerConfig]) -> std::path::PathBuf {
-    let mut all: Vec<String> = servers.iter().map(|server| format!("{} {}", server.name, words(&server.address))).collect();
-    all.sort();
-    let digest = Sha256::digest(all.join("\n").as_bytes());
+/// How a console on these servers or files was left, and where that is kept: the same set has the same file, in
+/// whatever order it was named. `fresh`: it does not come back this time.
+pub fn left(context: &Context, mut parts: Vec<String>, fresh: bool) -> Result<Left, Failure> {
+    if !context.settings()?.restore {
+        return Ok(Left::default());
+    }
+    parts.sort();
+    let digest = Sha256::digest(parts.join("\n").as_bytes());
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    context.places.state.join("sessions").join(name).with_extension("json")
+    Ok(Left::at(context.places.state.join("sessions").join(name).with_extension("json"), fresh))
 }
 
 /// Where this machine keeps how far a person has looked.
@@ -146,8 +150,8 @@ pub fn open(
 }
 
 /// Opens the console on anything that feeds it: servers begin with what is wrong now, files with what they hold.
-pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed, arriving: Option<watch::Receiver<Arriving>>) -> Result<(), Failure> {
-    show_kept(context, links, person, feed, arriving, Vec::new(), Before::default())
+pub fn show(context: &Context, links: Vec<Link>, person: Arc<str>, feed: Feed, before: Before) -> Result<(), Failure> {
+    show_kept(context, links, person, feed, None, Vec::new(), before)
 }
 
 fn show_kept(
@@ -161,7 +165,7 @@ fn show_kept(
 ) -> Result<(), Failure> {
     let initial = match &feed {
         Feed::Servers(_) => Pane::Now,
-        Feed::News(_) => Pane::Timeline,
+        Feed::Files { .. } => Pane::Timeline,
     };
     let options = Options { initial, arriving, keeping, reading: before.reading, left: before.left, ..options(context, links, &person)? };
     // The screen is the console's alone: what is logged meanwhile goes into a file.
@@ -191,7 +195,12 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
     let depth = Depth::detect(var);
     let stamps = reload::stamps(context);
     let settings = context.settings()?;
-    let linear = is_linear(context).then(|| Echo(!std::io::stdin().is_terminal()));
+    let clears = var("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    let linear = is_linear(context).then(|| Lines {
+        echo: !std::io::stdin().is_terminal(),
+        clears,
+        colours: clears && std::io::stdout().is_terminal() && depth != Depth::None,
+    });
     let ascii = linear.is_some() || settings.ascii.unwrap_or_else(|| !Glyphs::locale_is_utf8(var));
     let themes = Themes { depth, ascii, files: themes(context)? };
     let chosen = context.global.theme.clone().or(settings.theme.clone()).filter(|name| name != AUTO);

@@ -4,18 +4,22 @@
 //! followed as it grows (`open/feed.rs`).
 
 mod feed;
+mod pages;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 
 use self::feed::{Fed, Feeder};
+use super::console::Before;
 use super::{Context, Failure, ask, console, output};
 use crate::client::files::Log;
 use crate::console::message::News;
-use crate::console::runtime::Feed;
+use crate::console::runtime::{Feed, Left};
 use crate::console::sight::Link;
+use crate::console::timeline::MOST_OF_FILES;
 
 /// News that wait for the console; it takes them between two frames.
 const AHEAD: usize = 8;
@@ -29,6 +33,9 @@ pub struct Args {
     /// Exports and time-stamped logs, packed (gzip, zstd) or not; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Open as if for the first time: not as a console on these files was left
+    #[arg(long)]
+    fresh: bool,
     /// Of files, no server is asked.
     #[arg(id = "server", long = "server", value_name = "NAME", hide = true)]
     server: Vec<String>,
@@ -72,12 +79,24 @@ pub fn run(args: Args, context: &Context) -> Result<(), Failure> {
     // Nothing here can be acknowledged, noted or resolved.
     let mut context = context.clone();
     context.global.read_only = true;
-    std::thread::Builder::new()
-        .name("files".into())
-        .spawn(move || Feeder::new(sender).run(first, files))
-        .map_err(|error| Failure::failed(format!("cannot start: {error}"), "Are there too many processes?"))?;
+    let read: Arc<AtomicBool> = Arc::default();
+    let by_place = (0..paths.len()).map(|place| files.iter().find(|fed| fed.server == place).map(|fed| fed.file.clone())).collect();
+    let names = links.iter().map(|link| link.name.clone()).collect();
+    let failed = |error: std::io::Error| Failure::failed(format!("cannot start: {error}"), "Are there too many processes?");
+    let elsewhere = pages::start(by_place, names, read.clone(), sender.clone(), MOST_OF_FILES).map_err(failed)?;
+    std::thread::Builder::new().name("files".into()).spawn(move || Feeder::new(sender, read).run(first, files)).map_err(failed)?;
     let person = context.settings().map_or_else(|_| "me".into(), |settings| settings.person());
-    console::show(&context, links, person, Feed::News(news), None)
+    let left = left(&context, &paths, args.fresh)?;
+    console::show(&context, links, person, Feed::Files { news, elsewhere: Box::new(elsewhere) }, Before { left, ..Before::default() })
+}
+
+/// How a console on these files was left. What comes through a pipe does not come again: nothing is kept of that.
+fn left(context: &Context, paths: &[PathBuf], fresh: bool) -> Result<Left, Failure> {
+    if paths.iter().any(|path| path.as_os_str() == "-") {
+        return Ok(Left::default());
+    }
+    let whole = |path: &PathBuf| format!("file {}", path.canonicalize().as_ref().unwrap_or(path).display());
+    console::left(context, paths.iter().map(whole).collect(), fresh)
 }
 
 /// What a file is called: its name, or its path when another has the same.

@@ -152,6 +152,9 @@ pub struct SuspectLine {
     steps: u8,
     /// To two places; from 0.25 on it is called a suspect.
     weight: f64,
+    /// Lighter, but much stands under the alert and nothing nearer is known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    far: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     words: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,6 +174,7 @@ impl SuspectLine {
             by: suspect.by.clone(),
             steps: suspect.near.steps(),
             weight: (suspect.weight * 100.0).round() / 100.0,
+            far: suspect.far,
             words,
             link: suspect.link.as_ref().map(|link| link.url.to_string()),
         }

@@ -7,9 +7,8 @@
 
 use std::fs;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,51 +116,6 @@ pub fn set_aside(path: &Path) {
     }
 }
 
-/// Writes in the background; what is not written yet gives place to what is newer.
-#[derive(Debug)]
-pub struct Keeper {
-    jobs: Option<SyncSender<(PathBuf, Kept)>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Keeper {
-    pub fn start() -> io::Result<Keeper> {
-        let (jobs, taken) = sync_channel::<(PathBuf, Kept)>(4);
-        let work = move || {
-            while let Ok((path, kept)) = taken.recv() {
-                if let Err(error) = save(&path, &kept) {
-                    tracing::warn!(path = %path.display(), %error, "what was heard could not be kept");
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("keeper".into()).spawn(work)?;
-        Ok(Keeper { jobs: Some(jobs), thread: Some(thread) })
-    }
-
-    /// False: the disk is behind; try again later.
-    pub fn keep(&self, path: &Path, kept: Kept) -> bool {
-        let Some(jobs) = &self.jobs else { return false };
-        !matches!(jobs.try_send((path.to_owned(), kept)), Err(TrySendError::Full(_)))
-    }
-
-    /// As above, and waits for room: for the last word of a console that ends.
-    pub fn keep_surely(&self, path: &Path, kept: Kept) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send((path.to_owned(), kept));
-        }
-    }
-}
-
-impl Drop for Keeper {
-    /// All that was handed in is on the disk.
-    fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,16 +164,5 @@ mod tests {
             assert_eq!(fs::read(path.with_extension("aside")).unwrap(), bad, "it is set aside");
             assert!(!path.exists());
         }
-    }
-
-    #[test]
-    fn a_keeper_that_ends_has_written_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let keeper = Keeper::start().unwrap();
-        for name in ["a", "b", "c"] {
-            keeper.keep_surely(&folder.path().join(name), kept(5));
-        }
-        drop(keeper);
-        assert!(["a", "b", "c"].iter().all(|name| load(&folder.path().join(name)) == Some(kept(5))));
     }
 }

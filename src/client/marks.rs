@@ -34,8 +34,32 @@ pub struct Heard {
     pub marks: Marks,
     /// What of ours was not believed there, in words not yet cleaned.
     pub remark: Option<String>,
-    /// Why it is not on the disk here, if it is not.
-    pub unkept: Option<String>,
+    /// It is new here: to be written.
+    pub save: Option<Save>,
+}
+
+/// What is to be written on this machine's disk: by whoever may wait for one.
+#[must_use]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Save {
+    path: PathBuf,
+    marks: Marks,
+}
+
+impl Save {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whole, with what another console has written here meanwhile; gives all that the file holds now.
+    pub fn write(mut self) -> io::Result<Marks> {
+        let _lock = lock(&self.path)?;
+        if let Some(there) = whole::load::<Marks>(&self.path, LARGEST) {
+            self.marks.merge(&there);
+        }
+        whole::save(&self.path, &self.marks)?;
+        Ok(self.marks)
+    }
 }
 
 impl ReadMarks {
@@ -54,12 +78,21 @@ impl ReadMarks {
         self.home.filter(|_| self.reached)
     }
 
-    /// The person has looked so far: kept here, and said to home.
-    pub fn look(&mut self, looked: &Marks, servers: Option<&ServersHandle>) -> io::Result<()> {
+    /// The person has looked so far: to be kept here, and said to home.
+    #[must_use = "what was seen is to be written"]
+    pub fn look(&mut self, looked: &Marks, servers: Option<&ServersHandle>) -> Option<Save> {
         self.marks.merge(looked);
-        let kept = self.save();
         self.tell(servers);
-        kept
+        self.save()
+    }
+
+    /// What the file holds, in which other consoles of this machine write too.
+    pub fn learn(&mut self, written: &Marks, servers: Option<&ServersHandle>) {
+        let before = self.marks.clone();
+        self.marks.merge(written);
+        if self.marks != before {
+            self.tell(servers);
+        }
     }
 
     /// Every update of every server passes here.
@@ -76,9 +109,9 @@ impl ReadMarks {
             Update::Marks(kept) => {
                 let before = self.marks.clone();
                 self.marks.merge(&kept.marks.believed(now).0);
-                let saved = if self.marks == before { Ok(()) } else { self.save() };
+                let save = if self.marks == before { None } else { self.save() };
                 let remark = kept.remark.as_ref().map(|words| words.to_string());
-                return Some(Heard { marks: self.marks.clone(), remark, unkept: saved.err().map(|error| error.to_string()) });
+                return Some(Heard { marks: self.marks.clone(), remark, save });
             }
             _ => {}
         }
@@ -92,14 +125,8 @@ impl ReadMarks {
         }
     }
 
-    /// Whole, with what another console has written here meanwhile.
-    fn save(&mut self) -> io::Result<()> {
-        let Some(path) = &self.path else { return Ok(()) };
-        let _lock = lock(path)?;
-        if let Some(there) = whole::load::<Marks>(path, LARGEST) {
-            self.marks.merge(&there);
-        }
-        whole::save(path, &self.marks)
+    fn save(&self) -> Option<Save> {
+        self.path.clone().map(|path| Save { path, marks: self.marks.clone() })
     }
 }
 
@@ -126,22 +153,27 @@ mod tests {
         [(Origin([origin; 16]), Mark { incarnation: Incarnation(1), sequence: Sequence(sequence), looked: Stamp { at: NOW, count: 0 } })].into_iter().collect()
     }
 
+    fn look(reading: &mut ReadMarks, marks: &Marks) {
+        let written = reading.look(marks, None).unwrap().write().unwrap();
+        reading.learn(&written, None);
+    }
+
     #[test]
     fn consoles_on_one_machine_take_nothing_from_each_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("marks/kim.json");
         let open = || ReadMarks::open(Some(path.clone()), None, NOW);
         let (mut one, mut other) = (open(), open());
-        one.look(&seen(1, 9), None).unwrap();
-        other.look(&seen(1, 7), None).unwrap();
-        other.look(&seen(2, 3), None).unwrap();
+        look(&mut one, &seen(1, 9));
+        look(&mut other, &seen(1, 7));
+        look(&mut other, &seen(2, 3));
         let mut both = seen(1, 9);
         both.merge(&seen(2, 3));
         assert_eq!((other.marks(), open().marks()), (&both, &both));
         std::thread::scope(|scope| {
             for origin in 3..9 {
                 let open = &open;
-                scope.spawn(move || (1..20).for_each(|sequence| open().look(&seen(origin, sequence), None).unwrap()));
+                scope.spawn(move || (1..20).for_each(|sequence| look(&mut open(), &seen(origin, sequence))));
             }
         });
         (3..9).for_each(|origin| both.merge(&seen(origin, 19)));
@@ -152,7 +184,7 @@ mod tests {
     fn a_file_from_the_future_does_not_hide_what_comes_until_then() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kim.json");
-        ReadMarks::open(Some(path.clone()), None, NOW).look(&seen(1, 9), None).unwrap();
+        look(&mut ReadMarks::open(Some(path.clone()), None, NOW), &seen(1, 9));
         let earlier = NOW.minus(Span::from_days(3));
         assert_eq!(ReadMarks::open(Some(path), None, earlier).marks().last(), Some(Stamp { at: earlier, count: 0 }));
     }

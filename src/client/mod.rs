@@ -9,12 +9,14 @@ pub mod marks;
 pub mod page;
 pub mod replica;
 pub mod servers;
+pub mod writer;
 
-pub use keep::{Keeper, Kept};
+pub use keep::Kept;
 pub use marks::ReadMarks;
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
 pub use servers::{ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+pub use writer::Writer;
 
 pub use crate::link::{Address, AddressError, TlsTrust};
 

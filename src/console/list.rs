@@ -58,6 +58,11 @@ impl<K: Clone + Ord> List<K> {
         self.wanted = key;
     }
 
+    /// Whether the row that was selected when the console was left has not come.
+    pub fn is_wanting(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     pub fn top(&self) -> usize {
         self.top
     }

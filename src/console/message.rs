@@ -100,6 +100,10 @@ pub enum News {
         entries: Vec<Entry>,
         complete: bool,
     },
+    /// What follows in a file that is read from its start, oldest first.
+    More {
+        entries: Vec<Entry>,
+    },
     /// How things were at a time; without a world, why that is not known.
     Then {
         at: Time,

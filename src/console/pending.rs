@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::screen::text;
 use crate::model::id::{AlertRef, Fingerprint, RequestId, SystemId};
 use crate::model::intent::Intent;
 use crate::model::time::Time;
@@ -17,6 +18,22 @@ pub struct Verb {
     pub asked: Time,
     /// The link was up when it was asked: it is pending, else unsent.
     pub sent: bool,
+}
+
+impl Verb {
+    /// As it stands in a row's column: short where the column is.
+    pub fn beside(&self, room: u16, pending: &str) -> String {
+        let short = match self.word {
+            "acknowledge" => "ack",
+            "take back" => "undo",
+            "say not so of" => "not so",
+            "fold again" => "fold",
+            "record a change of" => "change",
+            word => word,
+        };
+        let fits = text::width(self.word).saturating_add(text::width(pending)) <= room;
+        format!("{}{pending}", if fits { self.word } else { short })
+    }
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use heard::Keeping;
 use heard::Shelf;
+use keep::Files;
 pub use session::Left;
 
 use super::draw::Spots;
@@ -32,6 +33,8 @@ use super::screen::terminal::{Signal, Signals, Terminal, TerminalError};
 use super::screen::{Abilities, Screen};
 use super::state::{SAID, Setup, State};
 use super::theme::{AUTO, Themes};
+use super::timeline::Asked;
+use super::timeline::strip::CountAsk;
 use super::views::View;
 use crate::client::{ReadMarks, ServerIndex, Servers, Update};
 use crate::command::Pane;
@@ -71,8 +74,8 @@ pub struct Options {
     pub links: Option<bool>,
     /// Clicks and the wheel are ours; else they stay the terminal's.
     pub mouse: bool,
-    /// Lines instead of frames; `echo`: what is read is repeated, since no terminal shows it.
-    pub linear: Option<Echo>,
+    /// Lines instead of frames.
+    pub linear: Option<Lines>,
     /// Where bookmarks and corrected clocks are kept.
     pub kept: Option<std::path::PathBuf>,
     /// How far the person has looked.
@@ -87,14 +90,36 @@ pub struct Options {
     pub mistakes: Vec<String>,
 }
 
-/// Whether linear mode repeats what it reads.
+/// How linear mode speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Echo(pub bool);
+pub struct Lines {
+    /// What is read is repeated, since no terminal shows it.
+    pub echo: bool,
+    /// The terminal can clear a line.
+    pub clears: bool,
+    /// It has colours, and they are wished.
+    pub colours: bool,
+}
+
+impl Lines {
+    fn start(self, terminal: &Terminal) -> Linear {
+        let linear = Linear::new(self.echo).in_colours(self.colours);
+        let mut linear = if terminal.has_keys() { linear.by_key(self.clears) } else { linear };
+        linear.wide(terminal.size().0);
+        linear
+    }
+}
 
 /// What feeds the console: servers, connected once the first frame stands, or files.
 pub enum Feed {
     Servers(Box<dyn FnOnce() -> std::io::Result<Servers> + Send>),
-    News(mpsc::Receiver<(usize, News)>),
+    Files { news: mpsc::Receiver<(usize, News)>, elsewhere: Box<dyn Elsewhere> },
+}
+
+/// What files hold beside what the console does. Neither waits; what is found comes as news. False: it does not come.
+pub trait Elsewhere: Send {
+    fn page(&self, asked: Asked) -> bool;
+    fn count(&self, asked: CountAsk) -> bool;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +139,8 @@ pub struct Runtime {
     decoder: Decoder,
     linear: Option<Linear>,
     servers: Option<Servers>,
+    /// Without servers: what files hold.
+    elsewhere: Option<Box<dyn Elsewhere>>,
     incarnations: Vec<crate::model::id::Incarnation>,
     began: Instant,
     last_frame: Option<Instant>,
@@ -126,6 +153,7 @@ pub struct Runtime {
     /// Asks for how things were: of whom, and when.
     looking: std::collections::BTreeMap<u64, (usize, Time)>,
     shelf: Shelf,
+    files: Files,
     reading: ReadMarks,
     left: Left,
     outgoing: Vec<Outgoing>,
@@ -166,10 +194,11 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     let mut runtime = Runtime {
         state: State::new(options.setup, wall()),
         screen: Screen::new(width, height, abilities),
+        linear: options.linear.map(|lines| lines.start(&terminal)),
         terminal,
         decoder: Decoder::default(),
-        linear: options.linear.map(|echo| Linear::new(echo.0)),
         servers: None,
+        elsewhere: None,
         incarnations: vec![Default::default(); servers],
         began: Instant::now(),
         last_frame: None,
@@ -179,6 +208,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         searched: Default::default(),
         looking: Default::default(),
         shelf: Shelf::default(),
+        files: Files::start(),
         reading: options.reading,
         left: options.left,
         outgoing: Vec::new(),
@@ -211,6 +241,7 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
     runtime.flush_outbox().await;
     runtime.keep_heard(true);
     runtime.keep_session(true);
+    runtime.finish_files();
     runtime.end_lines();
     let owes = !runtime.answered && runtime.linear.is_none();
     runtime.terminal.end(owes);
@@ -241,10 +272,6 @@ impl Runtime {
         }
         let (bytes_in, mut bytes) = mpsc::channel(64);
         self.terminal.read(move |read| bytes_in.blocking_send(read).is_ok())?;
-        if let Feed::News(_) = feed {
-            // Every event of a file is held; its text stays there.
-            self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
-        }
         let mut news = match feed {
             Feed::Servers(connect) => {
                 let mut servers = connect().map_err(ConsoleError::Outbox)?;
@@ -253,9 +280,10 @@ impl Runtime {
                 self.servers = Some(servers);
                 None
             }
-            Feed::News(news) => {
-                // Every event of a file is held; its text stays there.
+            Feed::Files { news, elsewhere } => {
+                // Their text stays where it is.
                 self.state.timeline.hold_at_most(super::timeline::MOST_OF_FILES);
+                self.elsewhere = Some(elsewhere);
                 Some(news)
             }
         };
@@ -319,6 +347,10 @@ impl Runtime {
                         arriving = None;
                     }
                     vec![Message::Arriving(came)]
+                },
+                written = self.files.outcome() => {
+                    self.written(written);
+                    Vec::new()
                 },
                 reloaded = recv(&mut changes) => match reloaded {
                     Some(reloaded) => vec![self.reloaded(reloaded)],
@@ -404,7 +436,11 @@ impl Runtime {
     fn signal(&mut self, signal: Signal) -> Result<Vec<Message>, ConsoleError> {
         Ok(match signal {
             Signal::End | Signal::Hangup => Vec::new(),
-            Signal::Resize if self.linear.is_some() => Vec::new(),
+            Signal::Resize if self.linear.is_some() => {
+                let (columns, _) = self.terminal.size();
+                self.linear.iter_mut().for_each(|linear| linear.wide(columns));
+                Vec::new()
+            }
             Signal::Resize => {
                 let (width, height) = self.terminal.size();
                 self.screen.resize(width, height);
@@ -414,7 +450,10 @@ impl Runtime {
                 self.suspend()?;
                 vec![Message::Resumed]
             }
-            Signal::Continue if self.linear.is_some() => vec![Message::Resumed],
+            Signal::Continue if self.linear.is_some() => {
+                self.terminal.reenter()?;
+                vec![Message::Resumed]
+            }
             Signal::Continue => {
                 self.terminal.reenter()?;
                 self.screen.reenter();

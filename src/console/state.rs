@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::command::Pane;
+use crate::command::{Command, Pane};
 use crate::model::id::{AlertRef, EventId, Person, RequestId};
 use crate::model::time::{Span, Time};
 use crate::model::view::alerts::{AlertRow, rows};
@@ -16,6 +16,7 @@ use crate::model::world::World;
 
 use super::draw::Spot;
 use super::effect::Effect;
+use super::keymap::key::write_sequence;
 use super::keymap::{Facts, Keymap, Layer, Pressed, layers_of};
 use super::looked::Looking;
 use super::message::Arriving;
@@ -159,7 +160,7 @@ pub enum Tone {
 }
 
 /// How long after the start a selection that nobody chose stays at the top: while servers answer one by one.
-const BEGINNING: Span = Span::from_secs(5);
+pub(super) const BEGINNING: Span = Span::from_secs(5);
 
 impl State {
     pub fn new(setup: Setup, now: Time) -> State {
@@ -264,6 +265,12 @@ impl State {
         self.filter().map(|filter| filter.expr().to_string())
     }
 
+    /// The keys of a command in this pane, as people write them; where it has none, how it is typed.
+    pub fn keys_of(&self, command: &Command) -> String {
+        let keys = self.keymap.key_for(&layers_of(self.pane), command);
+        keys.map_or_else(|| format!(":{}", command.name()), |keys| write_sequence(&keys))
+    }
+
     /// The layers of keys that count now, innermost first.
     pub fn layers(&self) -> Vec<Layer> {
         match &self.overlay {
@@ -360,6 +367,7 @@ impl State {
             self.timeline.work();
         }
         self.hunt_on(&clock, SEARCH);
+        self.stand_again();
         let height = self.body_height();
         let mut panes = std::mem::take(&mut self.panes);
         if self.mono < BEGINNING {
@@ -375,6 +383,12 @@ impl State {
         panes.timeline.rests = self.stands.0.filter(|_| self.mono.micros() - self.stands.1.micros() >= REST.micros());
         panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
         self.panes = panes;
+        let needs = (self.pane == Pane::Systems).then(|| super::draw::system_detail_height(self, self.size.0));
+        if needs.is_some_and(|rows| self.panes.systems.needs(rows)) | self.open_again() {
+            let mut panes = std::mem::take(&mut self.panes);
+            panes.settle(self.pane, &self.sight(), self.size.0, height, self.zoomed);
+            self.panes = panes;
+        }
         let here = self.panes.timeline.here(&self.sight());
         if self.stands.0 != here {
             self.stands = (here, self.mono);
@@ -416,11 +430,14 @@ impl State {
         if let Some(span) = self.arrives() {
             at(span);
         }
-        if self.timeline.is_searching() || self.is_hunting() || !self.asks.is_empty() {
+        if self.timeline.is_searching() || self.is_hunting() || !self.asks.is_empty() || self.wants_around() {
             at(Span::ZERO);
         }
         if self.pane == Pane::Timeline && self.stands.0.is_some() && self.panes.timeline.shows() != self.stands.0 {
             at(Span::from_micros((self.stands.1.micros() + REST.micros() - self.mono.micros()).max(0)));
+        }
+        if self.pane == Pane::Timeline && self.panes.timeline.left_at.is_some() && self.mono < BEGINNING {
+            at(Span::from_micros(BEGINNING.micros() - self.mono.micros()));
         }
         if let Some(due) = self.notices.due() {
             at(Span::from_micros((due.micros() - self.mono.micros()).max(0)));

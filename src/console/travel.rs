@@ -13,8 +13,6 @@ use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
 
 use super::effect::Effect;
-use super::keymap::key::write_sequence;
-use super::keymap::layers_of;
 use super::message::PastRefusal;
 use super::sight::LinkState;
 use super::state::{State, Tone};
@@ -280,8 +278,7 @@ impl State {
     /// Where one is and how to come back; the words that matter least are left out first.
     pub fn whereabouts(&self, clock: &str) -> Option<[String; 3]> {
         let away = self.away.as_ref()?;
-        let keys = self.keymap.key_for(&layers_of(self.pane), &Command::Live);
-        let back = keys.map_or_else(|| ":live".to_owned(), |keys| write_sequence(&keys));
+        let back = self.keys_of(&Command::Live);
         let zone = away.at.zoned(&self.zone).strftime("%Z").to_string();
         Some([
             format!("{clock} {}", self.day_and_time(away.at)),

@@ -259,3 +259,81 @@ fn t1_hostile_words_stay_words_in_lines() {
     assert!(!talk.said.contains('\u{202e}'), "{:?}", talk.said);
     assert!(!talk.said.lines().any(|line| line.starts_with("now> quit")), "{}", talk.said);
 }
+
+/// A talk on a terminal that hands over each key, and what comes when mail stands still.
+fn typed(clears: bool) -> (Talk, Message) {
+    let (infra, mut shop) = night();
+    let mut talk = Talk::new(&["infra", "shop"]);
+    talk.linear = Linear::new(false).by_key(clears);
+    talk.hear(0, &infra);
+    talk.hear(1, &shop);
+    talk.settle();
+    let known = shop.log.len();
+    shop.fires("mail", "QueueLong", Severity::Critical, "412 mails wait", NOW);
+    let events = shop.log.iter().skip(known).cloned().map(std::sync::Arc::new).collect();
+    (talk, Message::Server(1, News::Events { events, lag: Span::ZERO }))
+}
+
+#[test]
+fn what_comes_while_one_types_breaks_no_line() {
+    let (mut talk, mail) = typed(true);
+    let begun = talk.said.len();
+    talk.linear.feed(b"ser");
+    talk.desk.tell(mail);
+    talk.settle();
+    let said = talk.said.get(begun..).unwrap();
+    assert!(said.starts_with("ser\r\u{1b}[KCRITICAL mail 412 mails wait, new") && said.ends_with("\nnow> ser"), "{said:?}");
+    talk.linear.feed(b"x\x7fvers\n");
+    talk.linear.work(&mut talk.desk.state).unwrap();
+    talk.settle();
+    let said = talk.said.get(begun..).unwrap();
+    assert!(said.contains("now> serx\u{8} \u{8}vers\n") && talk.desk.state.pane == Pane::Servers, "{said:?}");
+    // A line that is wider than the screen stays where it is, and is said again.
+    talk.linear.wide(20);
+    talk.linear.feed(b"filter system:shop/varnish");
+    let begun = talk.said.len();
+    talk.linear.tell("something");
+    talk.settle();
+    let said = talk.said.get(begun..).unwrap();
+    assert!(said.ends_with("\nsomething\nservers> filter system:shop/varnish") && !said.contains('\u{1b}'), "{said:?}");
+}
+
+#[test]
+fn on_a_dumb_terminal_what_comes_waits_until_the_line_is_sent() {
+    let (mut talk, mail) = typed(false);
+    let begun = talk.said.len();
+    talk.linear.feed(b"ser");
+    talk.desk.tell(mail);
+    talk.settle();
+    talk.settle();
+    assert_eq!(talk.said.get(begun..), Some("ser"));
+    talk.linear.feed(b"vers\n");
+    talk.linear.work(&mut talk.desk.state).unwrap();
+    talk.settle();
+    let said = talk.said.get(begun..).unwrap();
+    assert!(said.starts_with("servers\n") && said.contains("CRITICAL mail 412 mails wait") && said.ends_with("\nservers> "), "{said:?}");
+    assert!(said.chars().all(|c| c == '\n' || !c.is_control()), "{said:?}");
+    // Nothing is typed: what comes is said at once.
+    let (mut talk, mail) = typed(false);
+    talk.desk.tell(mail);
+    talk.settle();
+    assert!(talk.said.contains("\nCRITICAL mail 412 mails wait"), "{:?}", talk.said);
+}
+
+#[test]
+fn severity_words_have_colours_where_there_are_any_and_stay_words() {
+    let (infra, shop) = night();
+    let mut talk = Talk::new(&["infra", "shop"]);
+    talk.linear = Linear::new(true).in_colours(true);
+    talk.hear(0, &infra);
+    talk.hear(1, &shop);
+    talk.settle();
+    talk.line("alerts");
+    talk.line("timeline");
+    assert!(talk.said.contains("1. \u{1b}[1;31mCRITICAL\u{1b}[m shop/varnish"), "{:?}", talk.said);
+    let plain = talk.said.replace("\u{1b}[1;31m", "").replace("\u{1b}[31m", "").replace("\u{1b}[33m", "").replace("\u{1b}[35m", "").replace("\u{1b}[m", "");
+    let mut other = Talk::on_the_night();
+    other.line("alerts");
+    other.line("timeline");
+    assert_eq!(plain, other.said, "nothing else is coloured, and no word is lost");
+}

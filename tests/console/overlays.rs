@@ -76,6 +76,18 @@ fn overlays_say_the_same_in_every_theme_and_without_colour() {
 }
 
 #[test]
+fn overlays_have_each_themes_colours() {
+    for theme in super::screens::THEMES {
+        // What is typed and chosen, and what asks before it does something.
+        for (name, keys) in OVERLAYS.into_iter().chain(MORE).filter(|(name, _)| ["palette", "preview"].contains(name)) {
+            let mut desk = Desk::on_the_night(theme, 80, 24);
+            press(&mut desk, keys);
+            insta::assert_snapshot!(format!("{name}_colours_{theme}"), super::screens::colours(&desk.buffer()));
+        }
+    }
+}
+
+#[test]
 fn every_overlay_in_every_size() {
     for (width, height) in SIZES {
         for (name, keys) in OVERLAYS {

@@ -8,9 +8,12 @@ use midwatch::console::theme::{Depth, Theme};
 use midwatch::model::health::{Health, Numbers, Wrong};
 use midwatch::model::severity::Severity;
 use midwatch::model::time::Span;
+use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
 pub const PANES: [(&str, &str); 6] = [("now", "1"), ("today", "2"), ("timeline", "3"), ("alerts", "4"), ("systems", "8"), ("servers", "0")];
+
+pub const THEMES: [&str; 6] = ["midwatch", "daylight", "high-contrast", "colour-blind", "terminal", "mono"];
 
 #[test]
 fn every_pane_in_every_size() {
@@ -24,26 +27,29 @@ fn every_pane_in_every_size() {
 }
 
 /// A letter for each style, in the order in which they are met, and what they are: a change of colour is seen.
+pub fn colours(buffer: &Buffer) -> String {
+    let mut styles = Vec::new();
+    let mut map = String::new();
+    for line in buffer.content.chunks(usize::from(buffer.area.width)) {
+        for cell in line {
+            let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+            let place = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
+                styles.push(style);
+                styles.len() - 1
+            });
+            map.push(char::from(b'a' + u8::try_from(place).unwrap()));
+        }
+        map.push('\n');
+    }
+    let legend: Vec<String> = styles.iter().zip(b'a'..).map(|(style, letter)| format!("{} {style}", char::from(letter))).collect();
+    format!("{}\n{map}", legend.join("\n"))
+}
+
 #[test]
 fn every_theme_has_its_colours() {
-    for theme in ["midwatch", "daylight", "high-contrast", "colour-blind", "terminal", "mono"] {
+    for theme in THEMES {
         let desk = Desk::on_the_night(theme, 80, 24);
-        let buffer = desk.buffer();
-        let mut styles = Vec::new();
-        let mut map = String::new();
-        for line in buffer.content.chunks(80) {
-            for cell in line {
-                let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
-                let place = styles.iter().position(|known| *known == style).unwrap_or_else(|| {
-                    styles.push(style);
-                    styles.len() - 1
-                });
-                map.push(char::from(b'a' + u8::try_from(place).unwrap()));
-            }
-            map.push('\n');
-        }
-        let legend: Vec<String> = styles.iter().zip(b'a'..).map(|(style, letter)| format!("{} {style}", char::from(letter))).collect();
-        insta::assert_snapshot!(format!("colours_{theme}"), format!("{}\n{map}", legend.join("\n")));
+        insta::assert_snapshot!(format!("colours_{theme}"), colours(&desk.buffer()));
     }
 }
 

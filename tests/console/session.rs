@@ -1,8 +1,10 @@
 //! A console opens as it was left.
 
 use midwatch::command::Pane;
+use midwatch::console::effect::Effect;
 use midwatch::console::message::News;
-use midwatch::console::session::Session;
+use midwatch::console::session::{Session, Stood, Timeline};
+use midwatch::model::id::Origin;
 use midwatch::model::time::Span;
 
 use super::night::{Desk, NOW, night};
@@ -122,4 +124,81 @@ fn a_row_that_comes_late_takes_nobody_away_from_another() {
     later.hear(1, shop.snapshot());
     later.wait(Span::from_millis(100));
     assert_eq!(later.state.panes.alerts.list.alert(), here);
+}
+
+#[test]
+fn one_stands_where_one_stood_on_the_timeline() {
+    let mut desk = Desk::on_the_night("midwatch", 120, 36);
+    desk.press("3");
+    desk.press("k k k k");
+    let place = desk.state.panes.timeline.place;
+    assert!(place.is_some());
+    let other = again(&through_a_file(&desk));
+    assert_eq!(other.state.panes.timeline.place, place);
+    assert_eq!(other.state.panes.timeline.selected, desk.state.panes.timeline.selected);
+    // With the filter that hides it, one stands beside it.
+    desk.run("filter severity:critical");
+    let other = again(&through_a_file(&desk));
+    assert_eq!(other.screen().lines().nth(5), desk.screen().lines().nth(5));
+    // Who followed the newest follows.
+    desk.run("filter-clear");
+    desk.press(".");
+    assert_eq!(again(&through_a_file(&desk)).state.panes.timeline.place, None);
+}
+
+#[test]
+fn what_is_not_held_any_more_where_one_stood_is_asked_for_when_one_looks() {
+    let (infra, shop) = night();
+    let stood = Some(Stood { at: NOW.minus(Span::from_days(300)), origin: Origin([1; 16]), sequence: 7 });
+    let session = Session { pane: "now".to_owned(), timeline: Timeline { stood, ..Timeline::default() }, ..Session::default() };
+    let mut desk = Desk::new(&["infra", "shop"], "midwatch", 120, 36);
+    desk.state.resume(&session);
+    let up = |origin: &str| News::Connected { version: origin.into(), environment: None, skew: None, patience: Span::from_secs(3) };
+    for (server, told) in [&infra, &shop].into_iter().enumerate() {
+        desk.hear(server, vec![up("1")]);
+        // There is more than came with the snapshot.
+        let snapshot = told.snapshot().into_iter().map(|news| match news {
+            News::Older { entries, .. } => News::Older { entries, complete: false },
+            other => other,
+        });
+        desk.hear(server, snapshot.collect());
+    }
+    desk.wait(Span::from_secs(1));
+    let asks = |desk: &Desk| desk.effects.iter().filter(|effect| matches!(effect, Effect::Page(_))).count();
+    assert_eq!(asks(&desk), 0, "nobody looks there yet");
+    desk.press("3");
+    assert_eq!(asks(&desk), 4, "on both servers, before and after");
+    assert!(desk.state.timeline.is_going());
+}
+
+#[test]
+fn what_was_open_is_open_and_never_something_else_in_its_place() {
+    let open = |pane: &str| {
+        let mut desk = Desk::on_the_night("midwatch", 80, 24);
+        desk.press(pane);
+        desk.press("j");
+        desk.press("Enter");
+        assert!(desk.state.panes.opened, "{pane}");
+        desk
+    };
+    for pane in ["1", "3", "4", "8", "0"] {
+        let desk = open(pane);
+        let mut other = again(&through_a_file(&desk));
+        other.state.size = (80, 24);
+        other.wait(Span::from_millis(200));
+        assert!(other.state.panes.opened, "{pane}");
+        assert_eq!(other.state.session(), desk.state.session(), "{pane}");
+    }
+    // Its alert is over by now: the list is there, and what comes later does not jump open.
+    let session = through_a_file(&open("4"));
+    let (_, shop) = night();
+    let mut desk = Desk::new(&["infra", "shop"], "midwatch", 80, 24);
+    desk.state.resume(&session);
+    desk.hear(1, shop.snapshot());
+    let chosen = session.alerts.selected.clone();
+    assert!(desk.state.panes.alerts.list.lines.iter().all(|line| Some(&line.key) != chosen.as_ref()), "the chosen one is infra's");
+    desk.wait(Span::from_secs(6));
+    assert!(!desk.state.panes.opened);
+    desk.wait(Span::from_secs(6));
+    assert!(!desk.state.panes.opened && desk.state.panes.opens.is_none());
 }

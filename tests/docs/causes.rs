@@ -20,11 +20,12 @@ use serde::Deserialize;
 
 /// Written beside the formulas, by who wrote those.
 const OWN: [&str; 4] = ["storage", "deploy", "network", "quiet"];
-/// Written after public postmortems, by somebody who had not read the formulas, which are never tuned to these nights:
-/// what was found on them when they came.
-const FOREIGN: [(&str, Score, Score); 2] = [
+/// Written after public postmortems, the first two by somebody who had not read the formulas, the third before anything
+/// was found on it. The formulas' numbers are never tuned to these nights: what was found on them when they came.
+const FOREIGN: [(&str, Score, Score); 3] = [
     ("caches", Score { right: 6, found: 7, are: 8 }, Score { right: 9, found: 11, are: 10 }),
     ("grants", Score { right: 6, found: 6, are: 7 }, Score { right: 0, found: 0, are: 8 }),
+    ("upgrades", Score { right: 9, found: 9, are: 11 }, Score { right: 0, found: 0, are: 12 }),
 ];
 
 /// What is known of a night. Alerts are written `server:system Check`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use midwatch::client::marks::Heard;
+use midwatch::client::marks::{Heard, Save};
 use midwatch::client::{Address, ReadMarks, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::{Clock, Random, SeededRandom, SteadyClock};
 use midwatch::model::id::{Incarnation, Origin, Sequence};
@@ -43,7 +43,7 @@ impl Console {
     }
 
     fn look(&mut self, marks: &Marks) {
-        self.reading.look(marks, Some(&self.servers.handle)).unwrap();
+        assert_eq!(self.reading.look(marks, Some(&self.servers.handle)), None, "it keeps no file");
     }
 
     /// What home says next.
@@ -160,15 +160,23 @@ impl Machine {
         }
         let looked = self.clock.stamp(wall);
         let seen: Marks = [(Origin([origin; 16]), Mark { incarnation: Incarnation(1), sequence: Sequence(sequence), looked })].into_iter().collect();
-        self.reading.look(&seen, self.servers.as_ref().map(|servers| &servers.handle)).unwrap();
+        let save = self.reading.look(&seen, self.servers.as_ref().map(|servers| &servers.handle));
+        self.write(save);
         seen
+    }
+
+    fn write(&mut self, save: Option<Save>) {
+        if let Some(written) = save.map(|save| save.write().unwrap()) {
+            self.reading.learn(&written, self.servers.as_ref().map(|servers| &servers.handle));
+        }
     }
 
     /// Takes what has come; after none of it may anything that was known be known less.
     fn drain(&mut self, seed: u64, now: Time) {
         self.check(seed);
         while let Some((server, update)) = self.servers.as_mut().and_then(|servers| servers.updates.try_recv().ok()) {
-            self.reading.hear(server, &update, self.servers.as_ref().map(|servers| &servers.handle), now.plus(self.ahead));
+            let heard = self.reading.hear(server, &update, self.servers.as_ref().map(|servers| &servers.handle), now.plus(self.ahead));
+            self.write(heard.and_then(|heard| heard.save));
             self.check(seed);
         }
     }

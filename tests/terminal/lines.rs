@@ -91,15 +91,17 @@ fn a_dumb_terminal_gets_lines_and_keeps_its_modes() {
         said.clone()
     };
     until("timeline> ");
-    writer.write_all(b"1\n").unwrap();
-    until("timeline event> ");
+    // What is typed is shown, once, and can be taken back.
+    writer.write_all(b"12\x7f\n").unwrap();
+    let said = until("timeline event> ");
+    assert!(said.contains("timeline> 12\u{8} \u{8}\r\n"), "{said:?}");
     writer.write_all(b"servers\n").unwrap();
     until("servers> ");
     writer.write_all(b"quit\n").unwrap();
     let said = until("end of test");
     child.wait().unwrap();
     assert!(said.contains("after: 0") && said.contains("deploy 4f3a2c"), "{said}");
-    assert!(!said.contains('\u{1b}') && said.chars().all(|c| c == '\n' || c == '\r' || !c.is_control()), "{said:?}");
+    assert!(!said.contains('\u{1b}') && said.chars().all(|c| matches!(c, '\n' | '\r' | '\u{8}') || !c.is_control()), "{said:?}");
     let modes: Vec<&str> = said.split("modes=").skip(1).map(|rest| rest.split_whitespace().next().unwrap()).collect();
     assert!(modes.len() == 2 && modes.first() == modes.last(), "{modes:?}");
 }

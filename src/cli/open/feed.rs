@@ -3,17 +3,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
+use super::pages::File;
 use crate::cli::ask;
-use crate::client::files::{Change, Index, Kept, Log, Mark, Scanner, merge};
-use crate::console::message::{Decode, Entry, Lazy, News};
-use crate::console::timeline::MOST_OF_FILES as MOST;
-use crate::model::event::Event;
-use crate::model::time::{Span, Time};
+use crate::client::files::{Change, Log, Mark, Scanner, merge};
+use crate::console::message::News;
+use crate::model::time::Span;
 use crate::model::words::counted;
 
 /// Events of one step into the timeline; the first step is short, so that rows show at once.
@@ -32,36 +32,13 @@ pub struct Closed;
 
 type Told = Result<(), Closed>;
 
-/// Events of one file, by their marks.
-struct Part {
-    index: Arc<Index>,
-    kept: Arc<Kept>,
-    /// The number of the first.
-    first: u64,
-    marks: Vec<Mark>,
-}
-
-impl Decode for Part {
-    fn decode(&self, index: u32) -> Option<Arc<Event>> {
-        let mark = self.marks.get(usize::try_from(index).ok()?)?;
-        self.index.event(mark, self.first + u64::from(index), &self.kept).map(Arc::new)
-    }
-
-    fn called(&self, index: u32, tell: &mut dyn FnMut(&str, &str)) {
-        if let Some(mark) = usize::try_from(index).ok().and_then(|index| self.marks.get(index)) {
-            self.index.called(mark, &self.kept, tell);
-        }
-    }
-}
-
 /// One file, as the console's server of this place.
 pub struct Fed {
-    server: usize,
+    pub server: usize,
     log: Log,
+    pub file: Arc<File>,
     /// Found, but not told yet.
     marks: Vec<Mark>,
-    /// How many were told.
-    told: u64,
     /// All that the file held at first was told.
     live: bool,
     lost: bool,
@@ -72,43 +49,36 @@ pub struct Fed {
 
 impl Fed {
     pub fn new(server: usize, log: Log) -> Fed {
-        Fed { server, log, marks: Vec::new(), told: 0, live: false, lost: false, held: 0, over: false }
+        let file = Arc::new(File::new(log.index.clone()));
+        Fed { server, log, file, marks: Vec::new(), live: false, lost: false, held: 0, over: false }
     }
 
     /// Takes what was found, as a piece of the past.
     fn part(&mut self) -> News {
         let marks = std::mem::take(&mut self.marks);
-        let count = u64::try_from(marks.len()).unwrap_or(0);
-        let part = Arc::new(Part { index: self.log.index.clone(), kept: self.log.kept.clone(), first: self.told + 1, marks });
-        self.told += count;
-        let entries = (0_u32..).zip(&part.marks).map(|(index, mark)| Entry {
-            at: Time::from_micros(mark.at),
-            id: part.index.id(part.first + u64::from(index)),
-            severity: mark.severity(),
-            likeness: 0,
-            event: Lazy::Later(part.clone(), index),
-        });
-        News::Older { entries: entries.collect(), complete: true }
+        let first = self.file.push(&marks, &self.log.kept);
+        let entries = self.file.entries(first, &marks);
+        if first == 1 { News::Older { entries, complete: true } } else { News::More { entries } }
     }
 
     /// Takes what was found, as it happens.
     fn events(&mut self) -> News {
-        let mut events = Vec::with_capacity(self.marks.len());
-        for mark in std::mem::take(&mut self.marks) {
-            self.told += 1;
-            events.extend(self.log.index.event(&mark, self.told, &self.log.kept).map(Arc::new));
-        }
+        let marks = std::mem::take(&mut self.marks);
+        let first = self.file.push(&marks, &self.log.kept);
+        let events = (first..).take(marks.len()).filter_map(|number| self.file.event(number).map(Arc::new)).collect();
         News::Events { events, lag: Span::ZERO }
     }
 }
 
 pub struct Feeder {
     sender: Sender<(usize, News)>,
+    /// Set when all that the files held at first is known.
+    read: Arc<AtomicBool>,
 }
 
 impl Feeder {
-    pub fn new(sender: Sender<(usize, News)>) -> Feeder {
-        Feeder { sender }
+    pub fn new(sender: Sender<(usize, News)>, read: Arc<AtomicBool>) -> Feeder {
+        Feeder { sender, read }
     }
 
     /// Until the console is quit.
@@ -128,7 +98,7 @@ impl Feeder {
         }
         // A stream says something when its program does; files do not wait for that.
         for stream in streams {
-            let feeder = Feeder { sender: self.sender.clone() };
+            let feeder = Feeder { sender: self.sender.clone(), read: self.read.clone() };
             let server = stream.server;
             if let Err(error) = thread::Builder::new().name("stream".into()).spawn(move || feeder.follow(vec![stream])) {
                 self.problem(server, format!("cannot be read: {error}"))?;
@@ -139,6 +109,7 @@ impl Feeder {
             self.drain(fed, true)?;
             self.catch_up(fed)?;
         }
+        self.read.store(true, Ordering::Release);
         self.follow(files)
     }
 
@@ -158,12 +129,12 @@ impl Feeder {
     fn read(&self, files: &mut [Fed]) -> Told {
         let scanners: Vec<Scanner> = files.iter_mut().filter_map(|fed| fed.log.scanner.take()).collect();
         let threads = thread::available_parallelism().map_or(2, usize::from);
-        let (mut waiting, mut step, mut count) = (0, FIRST, 0_usize);
+        let (mut waiting, mut step) = (0, FIRST);
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
         let merged = merge(scanners, threads, &mut |file, found, bytes| {
             if let (Some(fed), Some(mark)) = (files.get_mut(file), Mark::read(found, bytes)) {
                 fed.marks.push(mark);
-                (waiting, count) = (waiting + 1, count + 1);
+                waiting += 1;
             }
             if waiting >= step {
                 (waiting, step) = (0, STEP);
@@ -185,9 +156,6 @@ impl Feeder {
             if outcome.cut > 0 {
                 self.problem(fed.server, format!("cut off: {} of more than 1 MiB", counted(outcome.cut, "event")))?;
             }
-        }
-        if let Some(fed) = files.first().filter(|_| count > MOST) {
-            self.problem(fed.server, format!("the files hold {count} events; only the last {MOST} are shown. `midwatch events --file` goes through all"))?;
         }
         Ok(())
     }

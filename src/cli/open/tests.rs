@@ -8,9 +8,15 @@ use std::time::Instant;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
 
+use super::super::pages;
 use super::*;
-use crate::model::event::{Actor, AlertCleared, AlertOpened, ClearReason, Condition, Draft};
+use crate::console::message::Entry;
+use crate::console::runtime::Elsewhere;
+use crate::console::timeline::{Paged, Target, Timeline, Toward};
+use crate::model::event::{Actor, AlertCleared, AlertOpened, ClearReason, Condition, Draft, Event};
+use crate::model::filter::Filter;
 use crate::model::id::{EventId, Fingerprint, Incarnation, Origin, Sequence};
+use crate::model::time::Time;
 use crate::model::world::World;
 
 /// What the console would know.
@@ -33,7 +39,7 @@ impl Scene {
     fn of(paths: &[PathBuf]) -> Scene {
         let (sender, news) = channel(8);
         let files = paths.iter().enumerate().map(|(server, path)| Fed::new(server, Log::open(path, ask::now(), &TimeZone::UTC).unwrap())).collect();
-        thread::spawn(move || Feeder::new(sender).run(Vec::new(), files));
+        thread::spawn(move || Feeder::new(sender, Arc::default()).run(Vec::new(), files));
         Scene { console: Console::default(), news }
     }
 
@@ -58,7 +64,7 @@ impl Scene {
             };
             let console = &mut self.console;
             match news {
-                News::Older { entries, .. } => console.entries.extend(entries.into_iter().map(|entry| (server, entry))),
+                News::Older { entries, .. } | News::More { entries } => console.entries.extend(entries.into_iter().map(|entry| (server, entry))),
                 News::Events { events, .. } => console.live.extend(events),
                 News::Snapshot { world, .. } => drop(console.worlds.insert(server, world)),
                 News::Problem(words) => console.problems.push(words.to_string()),
@@ -198,6 +204,130 @@ fn a_stream_is_read_as_it_comes_and_kept_in_memory() {
     let titles = console.titles();
     assert_eq!(titles.len(), 30_003);
     assert_eq!((&*titles[0], &*titles[titles.len() - 1]), ("first", "line 29999"));
+}
+
+/// A timeline that holds little of large files, and what answers it.
+struct Large {
+    timeline: Timeline,
+    news: Receiver<(usize, News)>,
+    pages: pages::Pages,
+}
+
+impl Large {
+    fn open(paths: &[PathBuf], most: usize) -> Large {
+        let (sender, news) = channel(8);
+        let files: Vec<Fed> = paths.iter().enumerate().map(|(server, path)| Fed::new(server, Log::open(path, ask::now(), &TimeZone::UTC).unwrap())).collect();
+        let names: Vec<Arc<str>> = ["a", "b"].map(Into::into).into();
+        let read: Arc<AtomicBool> = Arc::default();
+        let by_place = files.iter().map(|fed| Some(fed.file.clone())).collect();
+        let pages = pages::start(by_place, names.clone(), read.clone(), sender.clone(), 100).unwrap();
+        thread::spawn({
+            let read = read.clone();
+            move || Feeder::new(sender, read).run(Vec::new(), files)
+        });
+        let mut timeline = Timeline::new(names);
+        timeline.fold_runs(false);
+        timeline.hold_at_most(most);
+        let mut large = Large { timeline, news, pages };
+        while !read.load(Ordering::Acquire) {
+            large.hear();
+        }
+        while large.hear() {}
+        large
+    }
+
+    /// False: nothing came.
+    fn hear(&mut self) -> bool {
+        match self.news.try_recv() {
+            Ok((server, News::Older { entries, complete })) => self.timeline.add_older(server, entries, complete),
+            Ok((server, News::More { entries })) => self.timeline.add_more(server, entries),
+            Ok((_, News::Page { ask, entries, last, complete, filtered, reached })) => {
+                let _ = self.timeline.page(ask, Paged { entries, last, complete, filtered, reached });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                thread::sleep(Duration::from_millis(1));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Asks at both ends until nothing is wanted.
+    fn all(&mut self) {
+        loop {
+            let mut asks = self.timeline.wanting(Toward::Older, |_| true);
+            asks.extend(self.timeline.wanting(Toward::Newer, |_| true));
+            asks.extend(self.timeline.again());
+            asks.into_iter().for_each(|ask| assert!(self.pages.page(ask)));
+            while self.timeline.is_searching() {
+                self.timeline.work();
+            }
+            if !self.hear() && !self.timeline.is_asking() {
+                return;
+            }
+        }
+    }
+
+    fn titles(&self) -> Vec<String> {
+        let title = |row| self.timeline.slot(row).and_then(|slot| slot.event()).map(|event| event.title.to_string());
+        (0..self.timeline.len()).filter_map(title).collect()
+    }
+}
+
+#[test]
+fn what_is_not_held_of_large_files_is_found_again_filtered_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.log"), folder.path().join("b.log"));
+    let line = |n: u32, name: &str| {
+        // One in fifty is late.
+        let second = if n.is_multiple_of(50) { n.saturating_sub(30) } else { n };
+        let rare = if n.is_multiple_of(4_000) { "error rare" } else { "line" };
+        format!("2026-11-21T{:02}:{:02}:{:02}Z {rare} {name}{n}\n", second / 3_600, second / 60 % 60, second % 60)
+    };
+    fs::write(&a, (1..=30_000).map(|n| line(n, "a")).collect::<String>()).unwrap();
+    fs::write(&b, (1..=30_000).map(|n| line(n, "b")).collect::<String>()).unwrap();
+    let mut large = Large::open(&[a, b], 20_000);
+    assert!(large.timeline.held() <= 20_000, "{}", large.timeline.held());
+    assert!(large.timeline.has_more());
+    assert!(large.titles().last().is_some_and(|title| title.ends_with("29999")));
+    // To the beginning of all.
+    let asks = large.timeline.jump(Target::Oldest, |_| true);
+    asks.into_iter().for_each(|ask| assert!(large.pages.page(ask)));
+    while large.timeline.is_going() {
+        large.hear();
+    }
+    assert!(large.titles().first().is_some_and(|title| ["line a1", "line b1"].contains(&&**title)));
+    // A filter finds what none of it holds.
+    large.timeline.go_live();
+    large.timeline.set_filter(Some(Filter::new("rare", ask::now(), &TimeZone::UTC).unwrap()));
+    large.all();
+    let mut found = large.titles();
+    found.sort();
+    let mut expected: Vec<String> = (1..=7).flat_map(|n| ["a", "b"].map(|name| format!("error rare {name}{}", n * 4_000))).collect();
+    expected.sort();
+    assert_eq!(found, expected);
+    // And the servers' strip counts them.
+    for (filter, count) in [(None, 30_000), (Some("rare"), 7), (Some("severity:error+"), 7)] {
+        let asked = crate::console::timeline::strip::CountAsk {
+            ask: 5,
+            server: 1,
+            from: Some(Time::from_secs(1_795_219_200)),
+            step: Span::from_mins(60),
+            buckets: 24,
+            filter: filter.map(Into::into),
+        };
+        assert!(large.pages.count(asked));
+        let counted = loop {
+            if let Ok((1, News::Counts(counted))) = large.news.try_recv()
+                && counted.last
+            {
+                break counted;
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        assert_eq!((counted.held, counted.counts.iter().flatten().sum::<u64>()), (30_000, count), "{filter:?}");
+    }
 }
 
 #[test]

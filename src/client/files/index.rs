@@ -1,5 +1,5 @@
-//! Where the events of one file are: 24 bytes each, made while it is scanned, and the event made from
-//! them when it is asked for.
+//! Where the events of one file are: a mark for each, made while it is scanned, and the event made from it
+//! when it is asked for.
 //!
 //! The scanner's threads write a mark per event where they would write the event's text; exported events
 //! are folded there as well, so that the world they tell of is known when the file has been read.
@@ -18,7 +18,7 @@ use crate::model::time::Time;
 use crate::model::world::World;
 
 /// Where one event is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Mark {
     pub at: i64,
     pub position: u64,
@@ -44,6 +44,16 @@ impl Mark {
 
     pub fn severity(&self) -> Severity {
         Severity::from_rank(self.severity)
+    }
+
+    /// What many have in common: the end of the stamp, format and severity.
+    pub(super) fn kind(&self) -> [u8; 4] {
+        let [low, high] = self.stamp_end.to_le_bytes();
+        [low, high, self.format, self.severity]
+    }
+
+    pub(super) fn of(at: i64, position: u64, length: u32, [low, high, format, severity]: [u8; 4]) -> Mark {
+        Mark { at, position, length, stamp_end: u16::from_le_bytes([low, high]), format, severity }
     }
 }
 

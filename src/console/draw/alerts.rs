@@ -1,8 +1,9 @@
 //! Now and Alerts: the headline, the list, the detail below.
 
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 
-use crate::command::Pane;
+use crate::command::{Command, Pane};
 use crate::console::pane::alert_list::{AlertList, Line, LineKind};
 use crate::console::pane::{Split, now};
 use crate::console::screen::text;
@@ -77,7 +78,7 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
         words.push((format!("   {marks} marked"), Role::Marked));
     }
     if list.list.anchor.is_some() {
-        words.push(("   range: v ends it".into(), Role::Marked));
+        words.push((format!("   range: {} ends it", state.keys_of(&Command::MarkRange)), Role::Marked));
     }
     if area.height >= 3
         && let Some((words, keys)) = state.since_looked()
@@ -95,12 +96,14 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
     }
     let mut right: Words = Vec::new();
     if list.new_above > 0 {
-        right.push((format!("{} new above, . to see", list.new_above), Role::HistoryNew));
+        right.push((format!("{} new above, {} to see", list.new_above, state.keys_of(&Command::Live)), Role::HistoryNew));
     } else if list.list.top() > 0 || list.lines.len() > usize::from(area.width) {
         right.push((place(list.list.selected(), list.lines.len()), Role::Muted));
     } else if area.width >= 112 && !list.lines.is_empty() {
         let days = Columns::of(area.width, list.longest_name).strip;
-        right.push((format!("the last {days} days"), Role::Faint));
+        let changed = list.lines.iter().any(|line| matches!(line.what, LineKind::Alert { row, .. } if state.rows.get(row).is_some_and(|row| row.changed != 0)));
+        let underlined = if changed && area.width >= 120 { ", underlined: something changed" } else { "" };
+        right.push((format!("the last {days} days{underlined}"), Role::Faint));
     }
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
@@ -162,6 +165,12 @@ fn lines(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     }
 }
 
+/// What folds or unfolds a line, by the keys that do it.
+fn hint(state: &State, open: bool, fold: &Command, unfold: &Command) -> String {
+    let (command, does) = if open { (fold, "folds") } else { (unfold, "unfolds") };
+    format!("   {} {does}", state.keys_of(command))
+}
+
 fn new_role(state: &State, line: &Line) -> Role {
     match &line.what {
         LineKind::Alert { row, .. } => {
@@ -191,7 +200,7 @@ fn draw_line(state: &State, canvas: &mut Canvas<'_>, line: &Line, area: Rect, y:
             if !besides.is_empty() {
                 words.push((format!(": {besides}"), Role::of_severity(*worst)));
             }
-            words.push((if *open { "   h folds".into() } else { "   l unfolds".into() }, Role::Muted));
+            words.push((hint(state, *open, &Command::Fold, &Command::Unfold), Role::Muted));
             canvas.words(area.x + 10, y, area.width.saturating_sub(11), &words);
         }
         LineKind::Group { title, count, worst, open } => {
@@ -211,7 +220,7 @@ fn draw_line(state: &State, canvas: &mut Canvas<'_>, line: &Line, area: Rect, y:
             let words = vec![
                 (format!("{fold} "), Role::Muted),
                 (format!("{count} usual: always so, or goes away by itself"), if selected { Role::Strong } else { Role::Muted }),
-                (if *open { "   z folds".into() } else { "   z unfolds".into() }, Role::Muted),
+                (hint(state, *open, &Command::UsualToggle, &Command::UsualToggle), Role::Muted),
             ];
             canvas.words(area.x + 2, y, area.width.saturating_sub(3), &words);
         }
@@ -237,7 +246,7 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
     x += columns.title + 1;
     if columns.who > 0 {
         let (who, role) = match state.pending.of(row.alert) {
-            Some(verb) if verb.sent => (format!("{}{}", verb.word, canvas.glyphs().pending), Role::Pending),
+            Some(verb) if verb.sent => (verb.beside(columns.who, canvas.glyphs().pending), Role::Pending),
             Some(_) => ("unsent".to_owned(), Role::Unsent),
             None => (row.who(), Role::Actor),
         };
@@ -259,7 +268,7 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
         x += columns.history + 1;
     }
     if columns.strip > 0 {
-        strip(canvas, &row.strip, x, y, columns.strip);
+        strip(canvas, &row.strip, row.changed, x, y, columns.strip);
     }
 }
 
@@ -270,18 +279,23 @@ fn last_heard(state: &State, row: &AlertRow, room: u16) -> String {
     age.map(|age| format!("{words} {} ago", coarse(age))).filter(|long| text::width(long) <= room).unwrap_or_else(|| words.to_owned())
 }
 
-/// The last days, today at the right end.
-pub fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], x: u16, y: u16, room: u16) {
+/// The last days, today at the right end; those on which something changed there are underlined.
+fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], changed: u32, x: u16, y: u16, room: u16) {
     let skip = days.len().saturating_sub(usize::from(room));
-    let cells: Vec<(u64, ratatui::style::Style)> = days
-        .iter()
+    let cells: Vec<(u64, Style)> = (0..days.len())
+        .rev()
+        .zip(days)
         .skip(skip)
-        .map(|cell| match cell {
-            None => (0, canvas.style(Role::StripEmpty)),
-            Some(Cell { count, worst }) => (u64::from(*count).min(6), canvas.style(Role::of_severity(*worst))),
+        .map(|(back, cell)| {
+            let (count, style) = match cell {
+                None => (0, canvas.style(Role::StripEmpty)),
+                Some(Cell { count, worst }) => (u64::from(*count).min(6), canvas.style(Role::of_severity(*worst))),
+            };
+            let changed = u32::try_from(back).ok().and_then(|back| changed.checked_shr(back)).is_some_and(|days| days & 1 == 1);
+            (count, if changed { style.add_modifier(Modifier::UNDERLINED) } else { style })
         })
         .collect();
-    text::strip(canvas.buffer, x, y, &cells, 6, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
+    text::strip(canvas.buffer, x, y, &cells, 6, &canvas.theme.glyphs);
 }
 
 /// Nothing to show, which is worth a sentence: why, and whether that is good.
@@ -292,7 +306,7 @@ fn empty(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect) {
     let checks: usize = state.sky.servers.iter().flat_map(|seen| seen.world.agents.values()).map(|agent| agent.checks.len()).sum();
     let sources: usize = state.sky.servers.iter().map(|seen| seen.world.sources.len()).sum();
     let (words, role) = if list.filter.is_some() {
-        (format!("No open alert matches. {} are open; Esc clears the filter.", list.counts.1), Role::Muted)
+        (format!("No open alert matches. {} are open; {} clears the filter.", list.counts.1, state.keys_of(&Command::Back)), Role::Muted)
     } else if known == 0 {
         match state.links.iter().find_map(|link| if let LinkState::Lost { why, .. } = &link.state { Some((link, why)) } else { None }) {
             Some((link, why)) => (format!("{} cannot be used: {why}", link.name), Role::MessageBad),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
+use crate::command::Command;
+use crate::console::screen::text;
 use crate::console::state::State;
 use crate::console::theme::Role;
 
@@ -46,16 +48,60 @@ pub(super) fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect, mut left:
     let top = state.panes.detail_top;
     if two_columns(state, area.width) {
         let half = area.width / 2;
-        flow(canvas, &left, Rect { width: half.saturating_sub(2), ..area }, top);
-        flow(canvas, &right, Rect { x: area.x + half, width: area.width - half, ..area }, top);
+        flow(state, canvas, &left, Rect { width: half.saturating_sub(2), ..area }, top);
+        flow(state, canvas, &right, Rect { x: area.x + half, width: area.width - half, ..area }, top);
     } else {
         left.extend(right);
-        flow(canvas, &left, area, top);
+        flow(state, canvas, &left, area, top);
     }
 }
 
+/// Rows that they take, with their headings and a line of space between.
+pub(super) fn height(state: &State, room: u16, left: &[Block], right: &[Block]) -> u16 {
+    let rows = |blocks: &[Block]| blocks.iter().map(|block| block.lines.len() + 2).sum::<usize>();
+    let rows = if two_columns(state, room) { rows(left).max(rows(right)) } else { rows(left) + rows(right) };
+    u16::try_from(rows.saturating_sub(1)).unwrap_or(u16::MAX)
+}
+
+/// Which of some lines are shown, and how many follow: that stands behind the last one where it leaves room,
+/// else in a row of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    pub top: usize,
+    pub rows: usize,
+    more: usize,
+}
+
+/// Columns of "100 more, J", and what stands between.
+const REST: u16 = 16;
+
+impl Shown {
+    /// `wide`: columns of a line.
+    pub fn of(lines: usize, area: Rect, top: usize, wide: impl Fn(usize) -> u16) -> Shown {
+        let height = usize::from(area.height);
+        // The last line stands in the last row.
+        let top = top.min(lines.saturating_sub(height));
+        let more = lines.saturating_sub(top + height);
+        let leaves_room = wide((top + height).saturating_sub(1)).saturating_add(REST) <= area.width;
+        if more > 0 && height > 1 && !leaves_room { Shown { top, rows: height - 1, more: more + 1 } } else { Shown { top, rows: height, more } }
+    }
+
+    /// How many follow, and how to see them.
+    pub fn rest(self, state: &State, canvas: &mut Canvas<'_>, area: Rect) {
+        if self.more > 0 && area.height > 1 {
+            let words = format!(" {} more, {} ", self.more, state.keys_of(&Command::DetailDown));
+            canvas.right(area.x, area.bottom().saturating_sub(1), area.width, &words, Role::Muted);
+        }
+    }
+}
+
+/// Columns of a line.
+pub(super) fn wide(line: &[(String, Role)]) -> u16 {
+    line.iter().fold(0, |wide: u16, (words, _)| wide.saturating_add(text::width(words)))
+}
+
 /// Blocks below each other, with a line of space between when there is room for all of it.
-fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
+fn flow(state: &State, canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
     let tight: usize = blocks.iter().map(|block| block.lines.len() + 1).sum();
     let spaced = tight + blocks.len().saturating_sub(1) <= usize::from(area.height);
     let mut lines: Vec<(&[(String, Role)], &str)> = Vec::new();
@@ -68,13 +114,9 @@ fn flow(canvas: &mut Canvas<'_>, blocks: &[Block], area: Rect, top: usize) {
         let urls = block.urls.iter().map(|url| &**url).chain(std::iter::repeat(""));
         lines.extend(block.lines.iter().map(Vec::as_slice).zip(urls));
     }
-    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
-    let more = lines.len().saturating_sub(top + usize::from(area.height));
-    for ((line, url), y) in lines.iter().skip(top).zip(area.y..area.bottom()) {
+    let shown = Shown::of(lines.len(), area, top, |line| lines.get(line).map_or(0, |(line, _)| wide(line)));
+    for ((line, url), y) in lines.iter().skip(shown.top).take(shown.rows).zip(area.y..area.bottom()) {
         canvas.linked(area.x, y, area.width, line, url);
     }
-    if more > 0 && area.height > 1 {
-        let words = format!(" {more} more, J ");
-        canvas.right(area.x, area.bottom() - 1, area.width, &words, Role::Muted);
-    }
+    shown.rest(state, canvas, area);
 }

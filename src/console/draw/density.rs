@@ -39,16 +39,16 @@ pub fn density(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         let part = known.get(begin..end.min(known.len())).unwrap_or(&[]);
         let count = part.iter().map(|cell| cell.count).sum();
         let worst = part.iter().filter(|cell| cell.count > 0).map(|cell| cell.worst).max().unwrap_or_default();
-        cells.push((count, canvas.style(Role::of_severity(worst))));
+        cells.push((count, canvas.style(if count == 0 { Role::StripEmpty } else { Role::of_severity(worst) })));
     }
     // What is later than the time cursor is there, and faint.
     if let Some(first) = state.timeline.ends_at().and_then(|until| column_of(&stretch, room, until)).map(|column| usize::from(column) + 1) {
         let faint = canvas.style(Role::Faint);
-        cells.iter_mut().skip(first).for_each(|(_, style)| *style = faint);
+        cells.iter_mut().skip(first).filter(|(count, _)| *count > 0).for_each(|(_, style)| *style = faint);
     }
     let most = cells.iter().map(|(count, _)| *count).max().unwrap_or(1);
     let x = area.x + from_wide;
-    text::strip(canvas.buffer, x, area.y, &cells, most, canvas.style(Role::StripEmpty), &canvas.theme.glyphs);
+    text::strip(canvas.buffer, x, area.y, &cells, most, &canvas.theme.glyphs);
     let column = |at: Time| column_of(&stretch, room, at);
     for (at, _) in state.panes.timeline.bookmarks.keys() {
         if let Some(column) = column(*at) {

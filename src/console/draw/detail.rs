@@ -88,7 +88,7 @@ fn blocks(state: &State, detail: &Detail, canvas: &Canvas<'_>, room: u16) -> (Ve
         let mut line: Words = vec![(pad(&clock(state, change.at), first), Role::Muted), (format!("{} ", change.title), Role::Text)];
         if change.likely {
             // The most telling part is cut last.
-            line.push((format!("{} suspect  ", glyphs.pointer), Role::HistoryNew));
+            line.push((format!("{} suspect{}  ", glyphs.pointer, if change.far { ", far" } else { "" }), Role::HistoryNew));
         }
         line.push((format!("{} before", coarse(change.before)), Role::Text));
         line.push((format!("  by {}", change.by), Role::Actor));

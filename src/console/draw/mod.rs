@@ -22,6 +22,7 @@ use super::screen::link::Links;
 use super::state::State;
 use super::theme::Role;
 use canvas::Canvas;
+pub use systems::detail_height as system_detail_height;
 
 /// What a click or the wheel can mean somewhere on the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

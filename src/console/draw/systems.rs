@@ -126,22 +126,30 @@ fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
     canvas.heading(x, area.y, room, &heading);
     let half = if blocks::two_columns(state, room) { room / 2 } else { room };
     let below = Rect { x, y: area.y + 1, width: room, height: area.height.saturating_sub(1) };
-    let (left, right) = (watched(state, canvas, row, half), around(state, canvas, row, half));
-    blocks::draw(state, canvas, below, left, right);
+    blocks::draw(state, canvas, below, watched(state, row, half), around(state, row, half));
+}
+
+/// Rows that all about the selected system takes, with its heading.
+pub fn detail_height(state: &State, width: u16) -> u16 {
+    let room = width.saturating_sub(3);
+    let half = if blocks::two_columns(state, room) { room / 2 } else { room };
+    let of = |row| blocks::height(state, room, &watched(state, row, half), &around(state, row, half)).saturating_add(1);
+    state.panes.systems.row().map_or(0, of)
 }
 
 /// What is open, what is checked, and on which machines.
-fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec<Block> {
+fn watched(state: &State, row: &SystemRow, room: u16) -> Vec<Block> {
+    let glyphs = &state.theme.glyphs;
     let inside = &state.panes.systems.inside;
     let open: Vec<_> = state.rows.iter().filter(|alert| alert.system == row.system).collect();
     let names = open.iter().map(|alert| alert.check.as_str()).chain(inside.checks.iter().map(|check| check.check.as_str()));
     let wide = usize::from(names.map(text::width).max().unwrap_or(0).min(room / 3)) + 2;
-    let name = |name: &str, role| (pad(&text::cut(name, u16::try_from(wide - 2).unwrap_or(u16::MAX), canvas.glyphs().ellipsis), wide), role);
+    let name = |name: &str, role| (pad(&text::cut(name, u16::try_from(wide - 2).unwrap_or(u16::MAX), glyphs.ellipsis), wide), role);
     let mut out = Vec::new();
     let mut lines: Vec<Words> = Vec::new();
     for alert in &open {
         lines.push(vec![
-            (format!("{} {:<5}", glyph(canvas.glyphs(), alert.severity), alert.word()), Role::of_severity(alert.severity)),
+            (format!("{} {:<5}", glyph(glyphs, alert.severity), alert.word()), Role::of_severity(alert.severity)),
             name(alert.check.as_str(), Role::Strong),
             (alert.title.to_string(), Role::Text),
             (format!("  {}", coarse(state.now.since(alert.since))), Role::Muted),
@@ -156,11 +164,11 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
     let mut lines: Vec<Words> = Vec::new();
     for check in &inside.checks {
         let (sign, role) = match check.status {
-            _ if check.silent => (canvas.glyphs().unknown, Role::SeverityUnknown),
-            Status::Ok => (canvas.glyphs().fine, Role::Fine),
-            Status::Unknown => (glyph(canvas.glyphs(), Severity::Unknown), Role::SeverityUnknown),
-            Status::Warning => (glyph(canvas.glyphs(), Severity::Warning), Role::SeverityWarning),
-            Status::Critical => (glyph(canvas.glyphs(), Severity::Critical), Role::SeverityCritical),
+            _ if check.silent => (glyphs.unknown, Role::SeverityUnknown),
+            Status::Ok => (glyphs.fine, Role::Fine),
+            Status::Unknown => (glyph(glyphs, Severity::Unknown), Role::SeverityUnknown),
+            Status::Warning => (glyph(glyphs, Severity::Warning), Role::SeverityWarning),
+            Status::Critical => (glyph(glyphs, Severity::Critical), Role::SeverityCritical),
         };
         let soft = if check.hard { "" } else { "  (not yet counted)" };
         let silent = if check.silent { "  as last heard" } else { "" };
@@ -179,7 +187,7 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
     for (agent, facts) in &inside.machines {
         let words = facts.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("   ");
         lines.push(vec![(agent.to_string(), Role::Actor)]);
-        lines.extend(text::wrap(&words, room.saturating_sub(2), 6, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
+        lines.extend(text::wrap(&words, room.saturating_sub(2), 6, glyphs.ellipsis).into_iter().map(|line| vec![(line, Role::Muted)]));
     }
     if !lines.is_empty() {
         out.push(Block::new("its machines", lines));
@@ -188,12 +196,13 @@ fn watched(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Ve
 }
 
 /// Whom to wake, how it is done here, what it uses, what it is.
-fn around(state: &State, canvas: &Canvas<'_>, row: &SystemRow, room: u16) -> Vec<Block> {
+fn around(state: &State, row: &SystemRow, room: u16) -> Vec<Block> {
+    let glyphs = &state.theme.glyphs;
     let inside = &state.panes.systems.inside;
     let mut out = Vec::new();
     let spec = state.sky.server(row.server).and_then(|seen| seen.world.system(&row.system.id)).map(|system| &system.spec);
     let wrapped = |words: &str, most: usize, role: Role| -> Vec<Words> {
-        text::wrap(words, room.saturating_sub(2), most, canvas.glyphs().ellipsis).into_iter().map(|line| vec![(line, role)]).collect()
+        text::wrap(words, room.saturating_sub(2), most, glyphs.ellipsis).into_iter().map(|line| vec![(line, role)]).collect()
     };
     if let Some(spec) = spec {
         out.push(whom_to_wake(&spec.contacts, &spec.owner));

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use crate::command::Command;
 use crate::console::pane::event::Whole;
 use crate::console::pane::timeline::Clocks;
 use crate::console::pane::{Split, timeline};
@@ -13,6 +14,7 @@ use crate::model::time::Span;
 use crate::model::words::counted;
 
 use super::Spot;
+use super::blocks;
 use super::canvas::{Canvas, Words, glyph, place};
 use super::density::{count, density, thousands};
 
@@ -80,13 +82,13 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     let right: Words = if divided.is_some() {
         vec![(place(pane.selected, timeline.len()), Role::Muted)]
     } else if pane.newer > 0 {
-        vec![(format!("{} newer, . follows", pane.newer), Role::HistoryNew)]
+        vec![(format!("{} newer, {} follows", pane.newer, state.keys_of(&Command::Live)), Role::HistoryNew)]
     } else if pane.place.is_none() && timeline.is_live() {
         vec![("following".into(), Role::Fine)]
     } else if !timeline.is_live() {
-        vec![("not following, . returns".into(), Role::HistoryNew)]
+        vec![(format!("not following, {} returns", state.keys_of(&Command::Live)), Role::HistoryNew)]
     } else {
-        vec![(format!("{}, . follows", place(pane.selected, timeline.len())), Role::Muted)]
+        vec![(format!("{}, {} follows", place(pane.selected, timeline.len()), state.keys_of(&Command::Live)), Role::Muted)]
     };
     let y = area.y;
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
@@ -219,14 +221,10 @@ fn whole(state: &State, canvas: &mut Canvas<'_>, whole: &Whole, area: Rect) {
     canvas.spot(area, Spot::Detail);
     let (x, room) = (area.x + 2, area.width.saturating_sub(3));
     canvas.heading(x, area.y, room, &whole.heading);
-    let height = usize::from(area.height.saturating_sub(1));
-    let top = state.panes.detail_top.min(whole.lines.len().saturating_sub(height));
-    for ((place, line), y) in whole.lines.iter().enumerate().skip(top).zip(area.y + 1..area.bottom()) {
+    let body = Rect { x, y: area.y + 1, width: room, height: area.height.saturating_sub(1) };
+    let shown = blocks::Shown::of(whole.lines.len(), body, state.panes.detail_top, |line| whole.lines.get(line).map_or(0, |line| blocks::wide(line)));
+    for ((place, line), y) in whole.lines.iter().enumerate().skip(shown.top).take(shown.rows).zip(body.y..body.bottom()) {
         canvas.linked(x, y, room, line, whole.urls.get(&place).map_or("", |url| url));
     }
-    let more = whole.lines.len().saturating_sub(top + height);
-    if more > 0 {
-        let words = format!(" {} more ", counted(more, "line"));
-        canvas.right(x, area.bottom().saturating_sub(1), room, &words, Role::Muted);
-    }
+    shown.rest(state, canvas, body);
 }

@@ -41,6 +41,17 @@ impl Input {
         }
     }
 
+    /// A whole line.
+    pub fn push(&mut self, line: String) {
+        if self.lines.len() < MOST {
+            self.lines.push_back(line);
+        }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     pub fn next(&mut self) -> Option<String> {
         self.lines.pop_front()
     }

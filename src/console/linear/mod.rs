@@ -2,13 +2,16 @@
 //!
 //! Another input and another drawer over the same state, commands and effects: a line that is typed names a
 //! row by its number or a command by its name; what changed is said in lines, severity first. No cursor
-//! moves, no box is drawn, nothing is coloured. Whatever the panes can do is reachable, since every command
+//! moves but back to the start of a line that is being typed, no box is drawn; severity words have a colour
+//! where the terminal has one. Whatever the panes can do is reachable, since every command
 //! of the registry can be named here and asks for what it needs.
 
 mod input;
+mod keys;
 mod news;
 mod question;
 mod rows;
+mod typing;
 mod words;
 
 use crate::command::{COMMANDS, Command, CommandError, Palette, Pane};
@@ -21,6 +24,7 @@ use super::state::State;
 use input::Input;
 use news::News;
 use rows::Key;
+use typing::Typing;
 
 /// Rows that are said at once; `more` says the next.
 const PAGE: usize = 20;
@@ -29,6 +33,10 @@ const PATIENCE: Span = Span::from_secs(10);
 
 pub struct Linear {
     input: Input,
+    /// The line that is being typed, where each key comes to us.
+    typing: Option<Typing>,
+    /// Severity words have colours.
+    colours: bool,
     /// What is to be written.
     out: String,
     /// What was typed is repeated behind the prompt: nobody sees the lines of a pipe otherwise.
@@ -48,8 +56,9 @@ pub struct Linear {
     messages: u64,
     /// The servers have answered, and the first list was said.
     begun: bool,
-    /// The prompt is the last that was written.
+    /// The prompt is the last that was written, with what was typed behind it.
     prompted: bool,
+    prompt: String,
     /// When the last line was taken.
     taken: Span,
 }
@@ -58,6 +67,8 @@ impl Linear {
     pub fn new(echo: bool) -> Linear {
         Linear {
             input: Input::default(),
+            typing: None,
+            colours: false,
             out: String::new(),
             echo,
             news: News::default(),
@@ -69,13 +80,14 @@ impl Linear {
             messages: 0,
             begun: false,
             prompted: false,
+            prompt: String::new(),
             taken: Span::ZERO,
         }
     }
 
-    /// What came from the keyboard or a pipe.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        self.input.feed(bytes);
+    /// Whether a person types: else what is answered must not depend on what somebody did before.
+    pub fn is_typed(&self) -> bool {
+        !self.echo
     }
 
     /// Nothing more will be typed.
@@ -97,10 +109,8 @@ impl Linear {
     /// Says what happened, and asks for the next line. `clock` measures what that costs.
     pub fn settle(&mut self, state: &mut State, clock: impl Fn() -> Span) {
         settle(state, clock);
-        let known = |link: &super::sight::Link| link.known || matches!(link.state, super::sight::LinkState::Lost { .. });
-        // Files are there at once, and what they hold comes a little later.
-        let files = state.links.iter().all(|link| link.is_file);
-        let answered = if files { !state.timeline.has_more() } else { state.links.iter().all(known) };
+        // One begins where one stood, as soon as that is here.
+        let answered = state.have_answered() && (state.pane != Pane::Timeline || state.panes.timeline.left_at.is_none());
         if !self.begun && (answered || state.mono >= PATIENCE) {
             self.begun = true;
             self.news.know(state);
@@ -109,11 +119,17 @@ impl Linear {
             self.list(state);
         }
         if self.begun && !self.quits {
-            let fresh = self.fresh_messages(state);
-            for line in self.news.hear(state, fresh) {
-                self.line(&line);
+            if !self.typing.as_ref().is_some_and(Typing::holds_back) {
+                self.hear(state);
             }
             self.prompt(state);
+        }
+    }
+
+    fn hear(&mut self, state: &State) {
+        let fresh = self.fresh_messages(state);
+        for line in self.news.hear(state, fresh) {
+            self.line(&line);
         }
     }
 
@@ -127,8 +143,8 @@ impl Linear {
         if self.echo {
             self.out.push_str(&clean_line(&line));
         }
-        // A terminal shows the line and its end by itself.
-        if self.echo || !self.prompted {
+        // A terminal shows the line and its end by itself, and so do we where each key comes to us.
+        if self.typing.is_none() && (self.echo || !self.prompted) {
             self.out.push('\n');
         }
         self.prompted = false;
@@ -139,7 +155,12 @@ impl Linear {
         }
         self.quits = effects.iter().any(|effect| matches!(effect, Effect::Quit));
         if !self.quits {
+            // What had to wait until the line was sent.
+            if self.typing.is_some() {
+                self.hear(state);
+            }
             self.prompt(state);
+            self.type_on();
         }
         Some(effects)
     }
@@ -433,9 +454,8 @@ impl Linear {
         if self.prompted {
             return;
         }
-        self.out.push_str(&self.place(state));
-        self.out.push_str("> ");
-        self.prompted = true;
+        self.prompt = format!("{}> ", self.place(state));
+        self.write_prompt();
     }
 
     /// Where one is, for the prompt.
@@ -461,12 +481,15 @@ impl Linear {
         clean_line(&place).into_owned()
     }
 
-    /// Appends a line, cleaned; behind a prompt, below it.
+    /// Appends a line, cleaned; behind a prompt, below it; what is being typed is written again behind the next.
     fn line(&mut self, words: &str) {
-        if std::mem::take(&mut self.prompted) {
-            self.out.push('\n');
+        self.clear();
+        let clean = clean_line(words);
+        let clean = clean.trim_end();
+        match words::severity_in(clean).filter(|_| self.colours) {
+            Some((before, word, colour, after)) => self.out.push_str(&format!("{before}\u{1b}[{colour}m{word}\u{1b}[m{after}")),
+            None => self.out.push_str(clean),
         }
-        self.out.push_str(clean_line(words).trim_end());
         self.out.push('\n');
     }
 

@@ -69,9 +69,43 @@ pub fn event(state: &State, server: &str, event: &Event) -> String {
     format!("{} {when} {system}{}, by {}{place}", severity(event.severity), event.title, event.actor.name())
 }
 
+/// The words that a line may begin with, and the colours (SGR) that they have where there are any.
+const COLOURS: [(&str, &str); 7] =
+    [("CRITICAL", "1;31"), ("ERROR", "31"), ("WARNING", "33"), ("UNKNOWN", "35"), ("STALE", "35"), ("AWAY", "35"), ("FINE", "32")];
+
+/// The severity word that a line begins with, behind its number and marks: what stands before it, the word, its
+/// colour, and the rest.
+pub fn severity_in(line: &str) -> Option<(&str, &'static str, &'static str, &str)> {
+    let mut rest = line;
+    loop {
+        let digits = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let numbered = if digits.len() < rest.len() { digits.strip_prefix(". ").or_else(|| digits.strip_prefix(" times: ")) } else { None };
+        let marks = ["you are at ", "marked: ", "unseen: ", "bookmark: ", "beside a hit: "];
+        match numbered.or_else(|| marks.iter().find_map(|mark| rest.strip_prefix(mark))) {
+            Some(after) => rest = after,
+            None => break,
+        }
+    }
+    let before = line.strip_suffix(rest)?;
+    COLOURS.into_iter().find_map(|(word, colour)| {
+        let after = rest.strip_prefix(word).filter(|after| after.starts_with(' '))?;
+        Some((before, word, colour, after))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_known_by_the_severity_it_begins_with() {
+        assert_eq!(severity_in("CRITICAL shop/varnish hit rate"), Some(("", "CRITICAL", "1;31", " shop/varnish hit rate")));
+        assert_eq!(severity_in("12. marked: unseen: 41 times: WARNING 02:41:10 x"), Some(("12. marked: unseen: 41 times: ", "WARNING", "33", " 02:41:10 x")));
+        assert_eq!(severity_in("you are at 3. FINE a: cleared").map(|found| found.1), Some("FINE"));
+        for other in ["a CRITICAL word", "12 CRITICAL x", "CRITICALLY x", "  CRITICAL x", "ERROR", "", "12. "] {
+            assert_eq!(severity_in(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn ages_are_said_in_words() {

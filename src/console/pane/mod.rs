@@ -29,6 +29,8 @@ pub struct Panes {
     pub detail_top: usize,
     /// The detail has all the room.
     pub opened: bool,
+    /// The pane whose detail is opened once what it was about has come.
+    pub opens: Option<Pane>,
 }
 
 /// How a pane's room is divided: rows for the list and for the detail below it.

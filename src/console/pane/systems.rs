@@ -9,6 +9,7 @@ use crate::model::id::SystemRef;
 use crate::model::view::systems::{Inside, SystemRow, inside, tree};
 
 use super::Split;
+use super::event::Room;
 
 #[derive(Debug, Default)]
 pub struct SystemsPane {
@@ -19,6 +20,9 @@ pub struct SystemsPane {
     pub split: Option<Split>,
     /// Places whose state differs from the default: open at the top, closed below.
     pub turned: BTreeSet<Vec<SystemRef>>,
+    /// What the detail takes of the screen, and for what that was last asked.
+    room: Room,
+    asked: Option<(Vec<SystemRef>, u16)>,
 }
 
 pub const HEAD: u16 = 3;
@@ -31,12 +35,29 @@ impl SystemsPane {
             let server = |row: &SystemRow| sight.sky.server(row.server).map_or("", |seen| &seen.name);
             self.rows.retain(|row| filter.matches(&SystemSubject { row, server: server(row) }));
         }
-        let split = Split::of(height.saturating_sub(if height < 12 { 1 } else { HEAD }), u16::MAX, zoomed, opened);
+        let body = height.saturating_sub(if height < 12 { 1 } else { HEAD });
+        let mut split = Split::of_long_list(body, &self.room, zoomed, opened);
+        if split.list > 0 && split.detail > 0 {
+            // A short list leaves the rest to what is below it.
+            split.list = split.list.min(u16::try_from(self.rows.len()).unwrap_or(u16::MAX).saturating_add(1).max(4));
+            split.detail = body - split.list;
+        }
         let rows = &self.rows;
         self.list.settle(rows.len(), |i| rows.get(i).map(|row| row.path.clone()));
         self.list.fit(rows.len(), usize::from(split.list.max(1)));
         self.inside = self.system().map(|system| inside(sight.sky, &system)).unwrap_or_default();
         self.split = Some(split);
+    }
+
+    /// The selected system's detail needs so many rows; says whether that is news.
+    pub fn needs(&mut self, rows: u16) -> bool {
+        let asked = self.row().map(|row| (row.path.clone(), rows));
+        let new = asked != self.asked;
+        if new {
+            self.asked = asked;
+            self.room.wants(rows);
+        }
+        new
     }
 
     pub fn go(&mut self, movement: Move) {

@@ -39,6 +39,8 @@ pub struct TimelinePane {
     pub wants_newer: bool,
     /// What one will stand on once what lies around it has come: the first from there on, or the last before.
     pub aim: Option<(Place, bool)>,
+    /// Where one stood when the console was left, until that event has come.
+    pub left_at: Option<Place>,
 }
 
 /// The times that stand side by side.
@@ -143,13 +145,20 @@ impl TimelinePane {
     }
 
     pub fn select(&mut self, sight: &Sight, row: usize, follow: bool) {
+        self.left_at = None;
         self.selected = row.min(sight.timeline.len().saturating_sub(1));
         self.place = if follow { None } else { sight.timeline.slot(self.selected).map(|slot| slot.place()) };
     }
 
     pub fn follow(&mut self) {
+        self.left_at = None;
         self.place = None;
         self.newer = 0;
+    }
+
+    /// The rows that were on the screen.
+    pub fn on_screen(&self) -> std::ops::Range<usize> {
+        self.top..self.top + self.split.map_or(0, |split| usize::from(split.list))
     }
 
     /// The event that is shown below the list.

@@ -12,7 +12,6 @@ use crate::console::timeline::{Asked, Toward};
 use crate::model::id::Sequence;
 use crate::model::time::Time;
 use crate::model::view::today::reading::Page;
-use crate::model::words::counted;
 
 impl Runtime {
     fn look_back(&mut self, server: usize, at: Time) {
@@ -46,6 +45,12 @@ impl Runtime {
                 }
             }
             Effect::Page(asked) => self.page(&asked),
+            Effect::Count(asked) if self.elsewhere.is_some() => {
+                let server = asked.server;
+                if !self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.count(asked)) {
+                    self.state.strip.lost(server);
+                }
+            }
             Effect::Count(asked) => {
                 let ask = CountAsk { id: asked.ask << 1 | 1, from: asked.from, step: asked.step, buckets: asked.buckets, filter: asked.filter };
                 // One that is not sent is asked again when the strip is next looked at.
@@ -94,15 +99,8 @@ impl Runtime {
                     self.terminal.write(sequence.as_bytes())?;
                 }
             }
-            Effect::Write { path, lines } => {
-                let count = lines.len();
-                let written = write(&path, &lines);
-                match written {
-                    Ok(()) => self.state.say(Tone::Fine, format!("{} written to {path}", counted(count, "row"))),
-                    Err(error) => self.state.say(Tone::Wrong, format!("cannot write {path}: {error}")),
-                }
-            }
-            Effect::Views(change) => self.keep_views(&change),
+            Effect::Write { path, lines } => self.export(path, lines),
+            Effect::Views(change) => self.keep_views(change),
             Effect::Reconnect => {
                 for index in 0..self.state.links.len() {
                     if let Some(servers) = &self.servers {
@@ -122,6 +120,12 @@ impl Runtime {
     }
 
     fn page(&mut self, asked: &Asked) {
+        if let Some(elsewhere) = &self.elsewhere {
+            if !elsewhere.page(asked.clone()) {
+                self.state.refused(asked.ask);
+            }
+            return;
+        }
         let place = asked.from.map(|(at, sequence)| Place { at: Time::from_micros(at), sequence: Sequence(sequence) });
         let page = match asked.toward {
             Toward::Older => Paging::Before(place),
@@ -201,14 +205,4 @@ fn private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
-}
-
-/// Into a file that was not there before: an export overwrites nothing.
-fn write(path: &str, lines: &[String]) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    for line in lines {
-        file.write_all(line.as_bytes())?;
-        file.write_all(b"\n")?;
-    }
-    file.sync_all()
 }

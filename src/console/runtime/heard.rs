@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::keep::Written;
 use super::{Runtime, wall};
+use crate::client::Kept;
 use crate::client::keep::{self, EVENTS};
-use crate::client::{Keeper, Kept};
 use crate::model::id::{EventId, Origin};
 use crate::model::intent::Request;
 use crate::model::time::{Span, Time};
@@ -32,7 +33,6 @@ pub struct Keeping {
 /// How far the disk is.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
-    keeper: Option<Keeper>,
     servers: Vec<Option<Place>>,
 }
 
@@ -82,30 +82,24 @@ impl Runtime {
             }
             if known != origin && known != Origin::default() {
                 // Another server answers there now: what was known of the first is nobody's to overwrite.
-                keep::set_aside(&place.path);
+                let path = place.path.clone();
+                self.files.aside(move || keep::set_aside(&path));
             }
             let kept = Kept { heard, world, events: self.state.timeline.newest_of(server, EVENTS) };
             let path = place.path.clone();
-            if self.shelf.keeper.is_none() {
-                self.shelf.keeper = Keeper::start().inspect_err(|error| tracing::warn!(%error, "what is heard cannot be kept")).ok();
-            }
-            let Some(keeper) = &self.shelf.keeper else { return };
-            let taken = if ends {
-                keeper.keep_surely(&path, kept);
-                true
-            } else {
-                keeper.keep(&path, kept)
-            };
-            if let Some(Some(place)) = self.shelf.servers.get_mut(server) {
-                place.due = now + if taken { EVERY } else { SOON };
-                if taken {
-                    place.last = (origin, head, heard);
+            let write = {
+                let path = path.clone();
+                move || {
+                    if let Err(error) = keep::save(&path, &kept) {
+                        tracing::warn!(path = %path.display(), %error, "what was heard could not be kept");
+                    }
+                    Written::Quiet
                 }
+            };
+            self.files.keep(&path, write);
+            if let Some(Some(place)) = self.shelf.servers.get_mut(server) {
+                (place.due, place.last) = (now + EVERY, (origin, head, heard));
             }
-        }
-        if ends {
-            // Waits until it is on the disk.
-            self.shelf.keeper = None;
         }
     }
 

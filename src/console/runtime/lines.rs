@@ -37,7 +37,7 @@ impl Runtime {
         if self.linear.is_some() {
             self.say_lines()?;
         }
-        Ok(self.linear.as_ref().is_some_and(|linear| linear.is_over(&self.state)))
+        Ok(!self.files.are_awaited() && self.linear.as_ref().is_some_and(|linear| linear.is_over(&self.state)))
     }
 
     /// Writes what is to be said.

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::keep::Written;
 use super::{Runtime, wall};
+use crate::client::marks::Save;
 use crate::client::{ServerIndex, Update};
 use crate::console::message::{Message, News};
 use crate::console::state::Tone;
@@ -17,8 +19,21 @@ const GOODBYE: Duration = Duration::from_millis(500);
 impl Runtime {
     pub(super) fn look(&mut self, marks: &Marks) {
         let servers = self.servers.as_ref().map(|servers| &servers.handle);
-        if let Err(error) = self.reading.look(marks, servers) {
-            self.state.say(Tone::Wrong, format!("what you have seen cannot be kept on this machine's disk: {error}"));
+        let save = self.reading.look(marks, servers);
+        self.save_marks(save);
+    }
+
+    fn save_marks(&mut self, save: Option<Save>) {
+        let Some(save) = save else { return };
+        let path = save.path().to_owned();
+        self.files.keep(&path, move || Written::Marks(save.write()));
+    }
+
+    /// What the file of this machine's consoles holds now.
+    pub(super) fn marks_written(&mut self, written: std::io::Result<Marks>) {
+        match written {
+            Ok(marks) => self.reading.learn(&marks, self.servers.as_ref().map(|servers| &servers.handle)),
+            Err(error) => self.state.say(Tone::Wrong, format!("what you have seen cannot be kept on this machine's disk: {error}")),
         }
     }
 
@@ -26,9 +41,7 @@ impl Runtime {
     pub(super) fn hear_marks(&mut self, server: usize, update: &Update) -> Option<Message> {
         let servers = self.servers.as_ref().map(|servers| &servers.handle);
         let heard = self.reading.hear(ServerIndex(server), update, servers, wall())?;
-        if let Some(error) = heard.unkept {
-            self.state.say(Tone::Wrong, format!("what you have seen cannot be kept on this machine's disk: {error}"));
-        }
+        self.save_marks(heard.save);
         Some(Message::Server(server, News::Looked { marks: heard.marks, remark: heard.remark.map(Into::into) }))
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Runtime;
+use super::keep::Written;
 use crate::client::whole;
 use crate::console::session::Session;
 use crate::console::state::Tone;
@@ -34,8 +35,8 @@ impl Left {
 impl Runtime {
     /// As it was left. A file that cannot be read is said, once, and set aside.
     pub(super) fn resume(&mut self) {
-        // What lines answer must not depend on what somebody did before.
-        if self.linear.is_some() {
+        // What lines from a pipe are answered must not depend on what somebody did before.
+        if self.linear.as_ref().is_some_and(|linear| !linear.is_typed()) {
             self.left.path = None;
         }
         let Some(path) = self.left.path.as_ref().filter(|_| !self.left.fresh) else { return };
@@ -62,17 +63,22 @@ impl Runtime {
         if (first && !ends) || self.left.last.as_ref() == Some(&session) {
             return;
         }
-        let written = session.text().and_then(|text| {
-            if !path.exists() {
-                make_room(path);
-            }
-            whole::replace_with(path, text.as_bytes()).map_err(|error| error.to_string())
-        });
+        let (text, path) = (session.text(), path.to_owned());
         self.left.last = Some(session);
-        if let Err(why) = written {
-            // Once is enough: it is tried again when something changes.
-            tracing::warn!(path = %path.display(), %why, "how the console was left cannot be kept");
-        }
+        let write = {
+            let path = path.clone();
+            move || {
+                if !path.exists() {
+                    make_room(&path);
+                }
+                // Once is enough: it is tried again when something changes.
+                if let Err(why) = text.and_then(|text| whole::replace_with(&path, text.as_bytes()).map_err(|error| error.to_string())) {
+                    tracing::warn!(path = %path.display(), %why, "how the console was left cannot be kept");
+                }
+                Written::Quiet
+            }
+        };
+        self.files.keep(&path, write);
     }
 }
 

@@ -12,7 +12,7 @@ use std::task::Poll;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal as Kill;
-use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::signal::unix::{Signal as Source, SignalKind, signal};
 
 use super::input::ANSWER_WAIT;
@@ -35,6 +35,8 @@ struct Taken {
     tty: File,
     before: Termios,
     mouse: bool,
+    /// The other screen was entered; else keys alone were taken.
+    screen: bool,
 }
 
 fn taken() -> MutexGuard<'static, Option<Taken>> {
@@ -61,6 +63,8 @@ pub struct Terminal {
     plain: Option<File>,
     gate: Arc<Gate>,
     mouse: bool,
+    /// Of lines, each key is taken as it comes.
+    keys: bool,
 }
 
 /// Holds the reader back while somebody else reads the terminal (an editor).
@@ -77,33 +81,54 @@ impl Terminal {
             return Err(TerminalError::None(io::Error::from(io::ErrorKind::Unsupported)));
         }
         let tty = File::options().read(true).write(true).open("/dev/tty").map_err(TerminalError::None)?;
-        let terminal = Terminal { tty, plain: None, gate: Arc::default(), mouse };
+        let terminal = Terminal { tty, plain: None, gate: Arc::default(), mouse, keys: false };
         terminal.take()?;
         Ok(terminal)
     }
 
-    /// Standard input and output as they are, terminal or not: nothing is taken, no mode is changed.
+    /// Standard input and output. Of a terminal that shows what is typed the keys are taken, so that we know
+    /// what that is; of anything else no mode is changed.
     pub fn lines() -> Result<Terminal, TerminalError> {
         use std::os::fd::AsFd;
         let own = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from).map_err(TerminalError::Setup);
-        Ok(Terminal { tty: own(io::stdin().as_fd())?, plain: Some(own(io::stdout().as_fd())?), gate: Arc::default(), mouse: false })
+        let (tty, plain) = (own(io::stdin().as_fd())?, own(io::stdout().as_fd())?);
+        let shows = |tty: &File| tcgetattr(tty).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ECHO | LocalModes::ICANON));
+        let keys = plain.is_terminal() && shows(&tty);
+        let terminal = Terminal { tty, plain: Some(plain), gate: Arc::default(), mouse: false, keys };
+        terminal.take()?;
+        Ok(terminal)
+    }
+
+    /// Whether lines come key by key, for us to show.
+    pub fn has_keys(&self) -> bool {
+        self.keys
     }
 
     fn take(&self) -> Result<(), TerminalError> {
-        if self.plain.is_some() {
+        if self.plain.is_some() && !self.keys {
             return Ok(());
         }
         let before = tcgetattr(&self.tty).map_err(|error| TerminalError::Setup(error.into()))?;
-        let mut raw = before.clone();
-        raw.make_raw();
+        let mut modes = before.clone();
+        if self.keys {
+            // Interrupt, stop and the like stay the terminal's.
+            modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
+            modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+            modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        } else {
+            modes.make_raw();
+        }
         let tty = self.tty.try_clone().map_err(TerminalError::Setup)?;
         // Noted before anything changes, so that whatever interrupts this is undone as well.
         let mut slot = taken();
         if slot.is_none() {
-            *slot = Some(Taken { tty, before, mouse: self.mouse });
+            *slot = Some(Taken { tty, before, mouse: self.mouse, screen: !self.keys });
         }
         drop(slot);
-        tcsetattr(&self.tty, OptionalActions::Now, &raw).map_err(|error| TerminalError::Setup(error.into()))?;
+        tcsetattr(&self.tty, OptionalActions::Now, &modes).map_err(|error| TerminalError::Setup(error.into()))?;
+        if self.keys {
+            return Ok(());
+        }
         self.write(ENTER.as_bytes())?;
         if self.mouse { self.write(MOUSE.as_bytes()) } else { Ok(()) }
     }
@@ -225,10 +250,12 @@ pub fn restore() -> bool {
     if taken.mouse {
         let _ = tty.write_all(NO_MOUSE.as_bytes());
     }
-    let _ = tty.write_all(LEAVE.as_bytes());
-    let _ = tty.flush();
-    // What was typed for us, and late answers, are not for the shell.
-    let _ = tcflush(tty, QueueSelector::IFlush);
+    if taken.screen {
+        let _ = tty.write_all(LEAVE.as_bytes());
+        let _ = tty.flush();
+        // What was typed for us, and late answers, are not for the shell.
+        let _ = tcflush(tty, QueueSelector::IFlush);
+    }
     let _ = tcsetattr(tty, OptionalActions::Now, &taken.before);
     true
 }

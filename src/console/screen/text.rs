@@ -250,14 +250,14 @@ pub fn frame(buffer: &mut Buffer, area: Rect, title: &str, frame: Style, inside:
     Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
 }
 
-/// A strip: one cell for each value, as high as it is beside `most`. Empty cells are in `empty`.
-pub fn strip(buffer: &mut Buffer, x: u16, y: u16, cells: &[(u64, Style)], most: u64, empty: Style, glyphs: &Glyphs) -> u16 {
+/// A strip: one cell for each value, as high as it is beside `most`, each in its own style.
+pub fn strip(buffer: &mut Buffer, x: u16, y: u16, cells: &[(u64, Style)], most: u64, glyphs: &Glyphs) -> u16 {
     let mut used = 0u16;
     for (value, style) in cells {
         let at = x.saturating_add(used);
         let Some(cell) = buffer.cell_mut((at, y)) else { break };
         if *value == 0 {
-            cell.set_symbol(if glyphs.is_ascii { glyphs.dot } else { glyphs.bars[1] }).set_style(empty);
+            cell.set_symbol(if glyphs.is_ascii { glyphs.dot } else { glyphs.bars[1] }).set_style(*style);
         } else {
             // The lowest bar is the empty cell's line.
             let bar = glyphs.bar(*value, most);
@@ -356,7 +356,7 @@ mod tests {
         put(&mut buffer, 5, 0, 9, "abc", Style::new(), &Glyphs::UNICODE);
         put(&mut buffer, 0, 7, 9, "abc", Style::new(), &Glyphs::UNICODE);
         rule(&mut buffer, 2, 0, 9, Style::new(), &Glyphs::UNICODE);
-        strip(&mut buffer, 9, 0, &[(1, Style::new())], 1, Style::new(), &Glyphs::UNICODE);
+        strip(&mut buffer, 9, 0, &[(1, Style::new())], 1, &Glyphs::UNICODE);
         frame(&mut buffer, Rect::new(0, 0, 9, 9), "x", Style::new(), Style::new(), &Glyphs::UNICODE);
         assert_eq!(shown(&buffer), "  ─");
     }

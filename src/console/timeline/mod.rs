@@ -6,6 +6,7 @@
 //! is shown. What a filter leaves is found in steps between frames, nearest to where one looks first, so
 //! that typing never waits for a million events.
 
+mod around;
 mod chunk;
 mod cursor;
 mod paging;
@@ -26,6 +27,7 @@ use crate::model::severity::Severity;
 use crate::model::time::Time;
 
 use super::message::Entry;
+use around::Around;
 use chunk::{Chunk, Line, Way};
 pub use paging::{Arrival, Asked, Paged, Target, Toward};
 use slot::{Incoming, SPARSE, Slot};
@@ -35,8 +37,8 @@ use window::{Look, Window};
 
 /// Events that are held at most; beyond it those farthest from the cursor go, and can be paged in again.
 pub const MOST: usize = 1_000_000;
-/// Of files every event has a place; their text stays on the disk.
-pub const MOST_OF_FILES: usize = 20_000_000;
+/// The same of files, whose text stays on the disk; what they hold beyond is paged in from where they know its places.
+pub const MOST_OF_FILES: usize = 2_000_000;
 
 /// Where an event stands on the timeline. The incarnation in it says nothing here.
 pub type Place = (Time, EventId);
@@ -97,6 +99,7 @@ pub struct Timeline {
     jump: Option<paging::Jump>,
     asks: BTreeMap<u64, paging::Ask>,
     last_ask: u64,
+    around: Around,
     /// Asks that go on where others ended without having found anything.
     again: Vec<Asked>,
     names: Vec<Arc<str>>,
@@ -130,6 +133,7 @@ impl Timeline {
             jump: None,
             asks: BTreeMap::new(),
             last_ask: 0,
+            around: Around::default(),
             again: Vec::new(),
             origins: vec![Origin::default(); servers],
             shifts: vec![0; servers],
@@ -265,9 +269,10 @@ impl Timeline {
         row
     }
 
-    /// The events of one server that happened by then, as far as they are here and can be read. Nothing:
-    /// these are more than `most`.
+    /// The events of one server that happened by then, as far as they can be read. Nothing: these are more than
+    /// `most`, or not all of them are here.
     pub fn held_by(&self, server: usize, at: Time, most: usize) -> Option<Vec<Arc<Event>>> {
+        self.live.reach.get(server).filter(|reach| reach.older.complete)?;
         self.live.events_by(server, at.micros(), most)
     }
 
@@ -433,6 +438,7 @@ impl Timeline {
             return;
         }
         *shift = micros;
+        self.around.forget();
         self.on_both(|window, look| window.shift(server, by, look));
     }
 
@@ -452,7 +458,8 @@ impl Timeline {
 
     /// Hits beyond what is held were another filter's.
     fn forget_hits(&mut self) {
-        self.asks.retain(|_, ask| ask.filter.is_none());
+        self.asks.retain(|_, ask| ask.filter.is_none() && !ask.around);
+        self.around.forget();
         self.on_both(|window, look| {
             for reach in &mut window.reach {
                 (reach.older_hits, reach.newer_hits) = (Edge::default(), Edge::default());

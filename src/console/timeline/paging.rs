@@ -72,6 +72,8 @@ pub(super) struct Ask {
     toward: Toward,
     pub(super) filter: Option<Arc<str>>,
     goes: bool,
+    /// For the lines around a hit.
+    pub(super) around: bool,
 }
 
 /// A place that one is on the way to.
@@ -85,8 +87,22 @@ pub(super) struct Jump {
 impl Timeline {
     fn ask(&mut self, server: usize, toward: Toward, from: Option<Spot>, most: usize, filter: Option<Arc<str>>, goes: bool) -> Asked {
         self.last_ask += 1;
-        self.asks.insert(self.last_ask, Ask { server, toward, filter: filter.clone(), goes });
+        self.asks.insert(self.last_ask, Ask { server, toward, filter: filter.clone(), goes, around: false });
         Asked { ask: self.last_ask, server, toward, from, most, filter }
+    }
+
+    /// Everything beside a place, for the lines around a hit there.
+    pub(super) fn ask_around(&mut self, server: usize, toward: Toward, from: Spot, most: usize) -> Asked {
+        let asked = self.ask(server, toward, Some(from), most, None, false);
+        if let Some(ask) = self.asks.get_mut(&asked.ask) {
+            ask.around = true;
+        }
+        asked
+    }
+
+    /// How many asks of that kind a server has not answered yet.
+    pub(super) fn asked_around(&self, server: usize) -> usize {
+        self.asks.values().filter(|ask| ask.around && ask.server == server).count()
     }
 
     /// Asks that go on where others ended.
@@ -223,6 +239,7 @@ impl Timeline {
     /// Back to the present.
     pub fn go_live(&mut self) {
         self.asks.retain(|_, ask| !ask.goes && self.past.is_none());
+        self.around.forget();
         self.jump = None;
         self.past = None;
     }
@@ -238,11 +255,30 @@ impl Timeline {
         self.bound();
     }
 
+    /// What follows in a file that is read from its start. What is late, and would lie before all that is held
+    /// of it, is found where it lies.
+    pub fn add_more(&mut self, server: usize, mut entries: Vec<Entry>) {
+        let edge = self.live.reach.get(server).map(|reach| reach.older).unwrap_or_default();
+        if let Some(begins) = edge.spot.filter(|_| !edge.complete) {
+            entries.retain(|entry| (entry.at.micros(), entry.id.sequence.0) >= begins);
+        }
+        let new = self.incoming(server, entries, 0);
+        self.on_live(|window, look| window.add(new, look));
+        self.bound();
+    }
+
     /// A page that was asked for. Says where one has arrived, when that was awaited.
     pub fn page(&mut self, id: u64, page: Paged) -> Option<Arrival> {
         let Paged { entries, last, complete, filtered, reached } = page;
         let ask = if last { self.asks.remove(&id)? } else { self.asks.get(&id)?.clone() };
-        let Ask { server, toward, goes, .. } = ask;
+        let Ask { server, toward, goes, around, .. } = ask;
+        if around {
+            // They stand by themselves: no end of what is held has moved.
+            let new = self.incoming(server, entries, SPARSE);
+            self.on_window(|window, look| window.add(new, look));
+            self.bound();
+            return None;
+        }
         let hits = ask.filter.is_some() && filtered;
         if goes {
             if let Some(Target::Bad { worse, .. }) = self.jump.as_ref().map(|jump| jump.target) {
@@ -327,6 +363,7 @@ impl Timeline {
         let first = window.first().map(|slot| slot.place(&self.origins));
         // What was asked for at the old place does not matter any more.
         self.asks.clear();
+        self.around.forget();
         self.live.reach.iter_mut().for_each(quiet);
         self.past = Some(window);
         self.on_window(|window, look| window.refilter(look));
@@ -356,6 +393,7 @@ impl Timeline {
             });
             self.live = shown;
             self.asks.clear();
+            self.around.forget();
             self.live.reach.iter_mut().for_each(quiet);
         }
     }
@@ -368,6 +406,7 @@ impl Timeline {
     pub(super) fn bound(&mut self) {
         let most = self.most;
         if self.window().held() > most {
+            self.around.forget();
             let keep = most - most / 8;
             let middle = self.window().len() / 2;
             let behind = self.focus.is_none_or(|place| self.find(place) >= middle);
@@ -405,6 +444,7 @@ impl Timeline {
     /// A link was lost: what was asked of it will not come.
     pub fn lost(&mut self, server: usize) -> Option<Arrival> {
         self.asks.retain(|_, ask| ask.server != server);
+        self.around.lost(server);
         for window in [Some(&mut self.live), self.past.as_mut()].into_iter().flatten() {
             if let Some(reach) = window.reach.get_mut(server) {
                 quiet(reach);
@@ -418,7 +458,12 @@ impl Timeline {
 
     /// One ask was refused, or could not be sent.
     pub fn refused(&mut self, id: u64) -> Option<Arrival> {
-        let server = self.asks.get(&id)?.server;
+        let (server, around) = self.asks.get(&id).map(|ask| (ask.server, ask.around))?;
+        if around {
+            // It is not asked for again and again.
+            self.asks.remove(&id);
+            return None;
+        }
         self.lost(server)
     }
 }
@@ -462,6 +507,13 @@ fn cut(window: &mut Window, at: i64, shifts: &[i64], toward: Toward) {
     for (reach, shift) in window.reach.iter_mut().zip(shifts) {
         let at = at.saturating_sub(*shift);
         match toward {
+            // Among hits alone: what lies between them and what is whole was never held.
+            Toward::Older if reach.older_hits.spot.is_some() && reach.older.spot.is_some_and(|spot| spot.0 > at) => {
+                reach.older_hits = Edge { spot: Some((at, u64::MAX >> 1)), ..Edge::default() };
+            }
+            Toward::Newer if reach.newer_hits.spot.is_some() && reach.newer.spot.is_some_and(|spot| spot.0 < at) => {
+                reach.newer_hits = Edge { spot: Some((at, 0)), ..Edge::default() };
+            }
             // All of that very moment is asked for again: it may be of several servers.
             Toward::Older => {
                 reach.older = Edge { spot: Some((at, u64::MAX >> 1)), ..Edge::default() };

@@ -201,6 +201,81 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Where the servers alone have what stands around a hit, it is asked of them: the lines are those that
+    /// grep shows in all logs merged, and gaps stand where it leaves lines out.
+    #[test]
+    fn lines_around_hits_come_from_the_servers(a in log(1), b in log(2), begin in prop::option::of(-5..65_i64), context in 1..5_usize, more in 0..3_usize, text in prop::sample::select(vec!["aa", "severity:error+", "a severity:critical"]), knows in any::<bool>(), live in 0..60_usize, shift in prop::sample::select(vec![0, 3_000_000, -4_000_001])) {
+        let servers = [Server::new(&a), Server::new(&b)];
+        let mut timeline = timeline();
+        timeline.set_shift(1, shift);
+        for (index, server) in servers.iter().enumerate() {
+            let newest: Vec<_> = server.events.values().rev().take(live).map(Entry::known).collect();
+            let complete = newest.len() == server.events.len();
+            timeline.add_older(index, newest, complete);
+        }
+        if let Some(begin) = begin {
+            for ask in timeline.jump(Target::At(Time::from_secs(begin)), |_| true) {
+                let page = servers[ask.server].answer(&ask, "", true, 9);
+                timeline.page(ask.ask, page);
+            }
+        }
+        timeline.set_filter(filter(text));
+        page_all(&mut timeline, &servers, knows);
+        settle(&mut timeline);
+        // Fewer lines first: what was asked for them is not enough for more.
+        for context in [context, context + more] {
+            timeline.set_context(context);
+            for _ in 0..500 {
+                let asks = timeline.wanting_around(0..timeline.len(), |_| true);
+                if asks.is_empty() {
+                    break;
+                }
+                prop_assert!(asks.iter().all(|ask| ask.most == context + 1 && ask.filter.is_none()));
+                for ask in asks {
+                    let page = servers[ask.server].answer(&ask, "", true, 9);
+                    timeline.page(ask.ask, page);
+                }
+            }
+            prop_assert!(!timeline.wants_around(0..timeline.len(), |_| true));
+            let wanted = filter(text).unwrap();
+            let mut all: Vec<_> = a.iter().map(|e| (e, "a", 0)).chain(b.iter().map(|e| (e, "b", shift))).map(|(e, server, by)| ((e.at.micros() + by, of(e).1, of(e).2), wanted.matches(&OnServer { subject: &**e, server }))).collect();
+            all.sort_unstable();
+            let near = |at: usize| all.iter().enumerate().any(|(other, (_, hit))| *hit && at.abs_diff(other) <= context);
+            let mut expected = Vec::new();
+            for at in (0..all.len()).filter(|at| near(*at)) {
+                if at > 0 && !near(at - 1) {
+                    expected.push(None);
+                }
+                expected.push(Some((all[at].0, 1, !all[at].1)));
+            }
+            prop_assert_eq!(shown(&timeline), expected);
+        }
+    }
+}
+
+#[test]
+fn another_filter_forgets_the_lines_around_the_hits_of_the_one_before() {
+    let log: Vec<_> = (1..=300).map(|n| event(1, n, i64::try_from(n).unwrap(), if n == 100 { "here" } else { "x" })).collect();
+    let servers = [Server::new(&log), Server::new(&[])];
+    let mut timeline = timeline();
+    timeline.add_older(0, log.iter().rev().take(20).map(Entry::known).collect(), false);
+    timeline.add_older(1, Vec::new(), true);
+    timeline.set_filter(filter("here"));
+    timeline.set_context(3);
+    page_all(&mut timeline, &servers, true);
+    let asks = timeline.wanting_around(0..9, |_| true);
+    assert_eq!(asks.len(), 2, "of the one server that has more");
+    timeline.set_filter(None);
+    for ask in asks {
+        let page = servers[0].answer(&ask, "", true, 9);
+        timeline.page(ask.ask, page);
+    }
+    assert_eq!(timeline.held(), 20, "what comes too late is not shown among what is whole");
+}
+
 type Line = ((i64, u8, u64), usize, bool);
 
 /// What the lines show: the event, how many it stands for, whether it is a neighbour; nothing for a gap.

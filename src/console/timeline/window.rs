@@ -7,6 +7,7 @@ use crate::model::filter::Filter;
 use crate::model::id::{Origin, Sequence};
 
 use super::chunk::{Beside, Chunk, Line, Way};
+use super::paging::Toward;
 use super::slot::{Incoming, Key, Slot};
 
 /// A place on one server's own timeline: microseconds as the server says them, and the sequence.
@@ -116,6 +117,23 @@ impl Window {
         let chunk = self.chunks.partition_point(|chunk| chunk.last(origins).is_some_and(|last| last < key));
         let Some((held, start)) = self.chunks.get(chunk).zip(self.starts.get(chunk)) else { return self.len() };
         start + held.lines().partition_point(|line| held.slot(usize::from(line.slot)).is_some_and(|slot| slot.key(origins) < key))
+    }
+
+    /// Goes through the events beside a place, nearest first, until it is enough.
+    pub fn beside_of(&self, key: Key, toward: Toward, origins: &[Origin], mut more: impl FnMut(&Slot) -> bool) {
+        let chunk = self.chunks.partition_point(|chunk| chunk.last(origins).is_some_and(|last| last < key));
+        let within = self.chunks.get(chunk).map_or(0, |chunk| chunk.slots().partition_point(|slot| slot.key(origins) < key));
+        match toward {
+            Toward::Older => {
+                let here = self.chunks.get(chunk).into_iter().flat_map(|chunk| chunk.slots().iter().take(within).rev());
+                let before = self.chunks.iter().take(chunk).rev().flat_map(|chunk| chunk.slots().iter().rev());
+                here.chain(before).take_while(|slot| more(slot)).for_each(drop);
+            }
+            Toward::Newer => {
+                let rest = self.chunks.iter().skip(chunk).flat_map(|chunk| chunk.slots()).skip(within);
+                rest.skip_while(|slot| slot.key(origins) == key).take_while(|slot| more(slot)).for_each(drop);
+            }
+        }
     }
 
     pub fn first(&self) -> Option<&Slot> {

@@ -134,6 +134,7 @@ impl State {
                 return self.wanted();
             }
             News::Older { entries, complete } => self.timeline.add_older(server, entries, complete),
+            News::More { entries } => self.timeline.add_more(server, entries),
             News::Then { at, then } => {
                 let then = match then {
                     Ok(world) => Then::World(world),

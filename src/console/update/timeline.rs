@@ -22,6 +22,7 @@ impl State {
 
     /// What the timeline wants from servers by itself: what lies beyond its ends, and counts.
     pub(super) fn wanted(&mut self) -> Vec<Effect> {
+        self.return_to_where_one_stood();
         let mut effects = std::mem::take(&mut self.asks);
         effects.extend(self.hunt_wants());
         effects.extend(self.timeline.again().into_iter().map(Effect::Page));
@@ -38,10 +39,20 @@ impl State {
                 effects.extend(self.timeline.wanting(toward, connected).into_iter().map(Effect::Page));
             }
         }
+        let around = self.timeline.wanting_around(self.panes.timeline.on_screen(), connected);
+        effects.extend(around.into_iter().map(Effect::Page));
         let filter = self.timeline.filter().and_then(|filter| filter.portable().cloned());
         let cells = u32::from(self.size.0.saturating_sub(34).clamp(10, 500));
-        effects.extend(self.strip.wanting(self.present, self.timeline.ends_at(), cells, filter, connected).into_iter().map(Effect::Count));
+        // What files hold ends with them.
+        let now = if self.links.iter().all(|link| link.is_file) { Time::from_secs(0) } else { self.present };
+        effects.extend(self.strip.wanting(now, self.timeline.ends_at(), cells, filter, connected).into_iter().map(Effect::Count));
         effects
+    }
+
+    /// Whether lines around the hits on the screen are to be asked for.
+    pub(in crate::console) fn wants_around(&self) -> bool {
+        let up = self.up();
+        self.pane == Pane::Timeline && self.timeline.wants_around(self.panes.timeline.on_screen(), |server| up.get(server).copied().unwrap_or(false))
     }
 
     fn jump(&mut self, target: Target) -> bool {

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Sky;
 use super::alerts::{AlertRow, Asks, urgency};
-use crate::model::id::AlertRef;
+use crate::model::id::{AlertRef, SystemRef};
 use crate::model::severity::Severity;
 
 /// One alert that stands free, with what stands under it. Rows are indexes into the list that it was made of.
@@ -124,18 +124,42 @@ enum Above {
     Cleared(AlertRef),
 }
 
-/// What each alert stands under.
+/// What each alert stands under, and how much stands under it.
 #[derive(Clone, Debug, Default)]
-pub struct Layers(HashMap<AlertRef, AlertRef>);
+pub struct Layers {
+    above: HashMap<AlertRef, AlertRef>,
+    /// Other systems that have an alert under it, however deep.
+    beneath: HashMap<AlertRef, u32>,
+}
 
 impl Layers {
     pub fn of(rows: &[AlertRow]) -> Layers {
-        Layers(rows.iter().filter_map(|row| Some((row.alert, row.cause.as_ref()?.direct))).collect())
+        let above: HashMap<AlertRef, AlertRef> = rows.iter().filter_map(|row| Some((row.alert, row.cause.as_ref()?.direct))).collect();
+        let mut layers = Layers { above, beneath: HashMap::new() };
+        let systems: HashMap<AlertRef, &SystemRef> = rows.iter().map(|row| (row.alert, &row.system)).collect();
+        let mut known: HashSet<(AlertRef, &SystemRef)> = HashSet::new();
+        for row in rows.iter().filter(|row| row.cause.is_some()) {
+            for cause in layers.above(row.alert) {
+                if systems.get(&cause) != Some(&&row.system) && known.insert((cause, &row.system)) {
+                    *layers.beneath.entry(cause).or_default() += 1;
+                }
+            }
+        }
+        layers
     }
 
     /// What it stands under, the nearest first.
     pub fn above(&self, alert: AlertRef) -> Vec<AlertRef> {
-        std::iter::successors(self.0.get(&alert), |cause| self.0.get(cause)).take(DEEPEST).copied().collect()
+        std::iter::successors(self.above.get(&alert), |cause| self.above.get(cause)).take(DEEPEST).copied().collect()
+    }
+
+    pub fn is_free(&self, alert: AlertRef) -> bool {
+        !self.above.contains_key(&alert)
+    }
+
+    /// How many other systems have alerts that stand under it.
+    pub fn systems_beneath(&self, alert: AlertRef) -> u32 {
+        self.beneath.get(&alert).copied().unwrap_or(0)
     }
 }
 

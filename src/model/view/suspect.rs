@@ -6,7 +6,7 @@
 //! configuration near all that it keeps. A change is
 //! weighed by
 //!
-//! `1/(1 + minutes before/10) × 1/(1 + steps) × weight of its kind × habit`
+//! `1/(1 + minutes before/10) × 1/(1 + steps) × weight of its kind × habit × shared`
 //!
 //! where *habit* is 1 while fewer than two earlier episodes are known, else `0.6 + 1.4 × (the share of
 //! them that began within ten minutes after such a change − the share that would by chance)`, never
@@ -15,6 +15,12 @@
 //! own count half. From [`LIKELY`] on a change is called a suspect: a deployment of the
 //! system itself half an hour before, of what it uses ten minutes before. A change that came after the
 //! alert is none.
+//!
+//! *Shared* is for an alert that stands under no other, and for changes on its system and on what that needs:
+//! `1 + log10(1 + systems)`, of the other systems whose alerts stand under it. All of them need it too: ten
+//! that fail together double the weight. Where nothing is heavy enough for such an alert, and [`MANY`] other
+//! systems stand under it or more, the heaviest such change of the last hour is called a suspect all the same,
+//! and *far*: so much trouble had a reason, and nothing nearer is known.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +40,9 @@ use crate::model::world::{Alert, Deed, DeedKind};
 pub const REACH: Span = Span::from_days(3);
 /// From this weight on a change is called a suspect …
 pub const LIKELY: f64 = 0.25;
+/// … or, where that many other systems stand under an alert, the heaviest of so long before.
+pub const MANY: u32 = 2;
+pub const FAR: Span = Span::from_hours(1);
 /// How soon after a change an episode counts as following it.
 pub const FOLLOWS: Span = Span::from_mins(10);
 /// Steps to a system that uses the alert's own.
@@ -59,8 +68,10 @@ pub struct Suspect {
     /// Of so many earlier episodes, so many followed such a change within ten minutes.
     pub habit: (u32, u32),
     pub weight: f64,
-    /// Heavy enough to be called a suspect.
+    /// Heavy enough to be called a suspect, or far.
     pub likely: bool,
+    /// Not heavy enough, but much stands under the alert and nothing nearer is known.
+    pub far: bool,
 }
 
 /// How a change's system stands to the alert's.
@@ -82,6 +93,14 @@ pub enum Near {
 }
 
 impl Near {
+    /// Whether all that need the alert's system need this one too.
+    const fn is_shared(self) -> bool {
+        match self {
+            Near::Here | Near::Part(_) | Near::Uses(_) => true,
+            Near::Silence | Near::Server | Near::Holder(_) | Near::User => false,
+        }
+    }
+
     pub const fn steps(self) -> u8 {
         match self {
             Near::Here | Near::Silence | Near::Server => 0,
@@ -178,17 +197,19 @@ impl<'a> Changes<'a> {
     /// What an effect comes from is asked too: a change near its cause counts as it does there, and one
     /// that is not only half, since the effect is explained.
     pub fn before(&self, walker: &mut Walker<'_>, layers: &Layers, alert: AlertRef, now: Time) -> Vec<Suspect> {
-        let mut out = self.own(walker, alert, now);
+        let mut out = self.own(walker, layers, alert, now);
         let above = layers.above(alert);
         if !above.is_empty() {
-            let mut there: BTreeMap<EventId, f64> = BTreeMap::new();
-            for suspect in above.into_iter().flat_map(|cause| self.own(walker, cause, now)) {
-                let known = there.entry(suspect.event).or_insert(suspect.weight);
-                *known = known.max(suspect.weight);
+            let mut there: BTreeMap<EventId, (f64, bool)> = BTreeMap::new();
+            for suspect in above.into_iter().flat_map(|cause| self.own(walker, layers, cause, now)) {
+                let (weight, far) = there.entry(suspect.event).or_insert((suspect.weight, suspect.far));
+                (*weight, *far) = (weight.max(suspect.weight), *far || suspect.far);
             }
             for suspect in &mut out {
-                suspect.weight = there.get(&suspect.event).map_or(suspect.weight / 2.0, |there| there.max(suspect.weight / 2.0));
-                suspect.likely = suspect.weight >= LIKELY;
+                let (weight, far) = there.get(&suspect.event).copied().unwrap_or((suspect.weight / 2.0, false));
+                suspect.weight = weight.max(suspect.weight / 2.0);
+                suspect.far = far && suspect.weight < LIKELY;
+                suspect.likely = suspect.weight >= LIKELY || suspect.far;
             }
         }
         out.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| (a.before, a.near, a.event).cmp(&(b.before, b.near, b.event))));
@@ -197,23 +218,32 @@ impl<'a> Changes<'a> {
     }
 
     /// What changed near the alert itself, in no order.
-    fn own(&self, walker: &mut Walker<'_>, alert: AlertRef, now: Time) -> Vec<Suspect> {
+    fn own(&self, walker: &mut Walker<'_>, layers: &Layers, alert: AlertRef, now: Time) -> Vec<Suspect> {
         let Some((server, seen)) = self.sky.of_origin(alert.origin) else { return Vec::new() };
         let Some(known) = seen.world.alert(alert.alert) else { return Vec::new() };
         let Some(began) = known.now.map(|open| open.since).or_else(|| known.past.last().map(|past| past.from)) else { return Vec::new() };
         let history = History::of(known, &seen.world, &self.sky.zone, now);
         let usual = history.usual && history.verdict != Verdict::Flapping;
+        // What stands under another is explained by that.
+        let systems = if layers.is_free(alert) { layers.systems_beneath(alert) } else { 0 };
+        let shared = 1.0 + f64::from(systems.saturating_add(1)).log10();
         let mut out = Vec::new();
         let place = self.graph.place(&SystemRef { origin: alert.origin, id: known.system.clone() });
         for (place, near) in place.into_iter().flat_map(|place| self.near(walker, place)) {
             let Some(changes) = self.by_system.get(&place) else { continue };
-            out.extend(self.weigh(changes, near, known, began, usual));
+            out.extend(self.weigh(changes, near, known, began, usual, if near.is_shared() { shared } else { 1.0 }));
         }
         let about: Vec<(usize, &Arc<Deed>)> =
             self.silences.iter().filter(|(on, deed)| *on == server && is_about(&deed.matchers, &known.labels)).copied().collect();
-        out.extend(self.weigh(&about, Near::Silence, known, began, usual));
+        out.extend(self.weigh(&about, Near::Silence, known, began, usual, 1.0));
         let configured: Vec<(usize, &Arc<Deed>)> = self.configured.iter().filter(|(on, _)| *on == server).copied().collect();
-        out.extend(self.weigh(&configured, Near::Server, known, began, usual));
+        out.extend(self.weigh(&configured, Near::Server, known, began, usual, 1.0));
+        if systems >= MANY && !usual && !out.iter().any(|suspect| suspect.likely) {
+            let near = out.iter_mut().filter(|suspect| suspect.near.is_shared() && suspect.before <= FAR && suspect.weight > 0.0);
+            if let Some(heaviest) = near.max_by(|a, b| a.weight.total_cmp(&b.weight).then_with(|| b.event.cmp(&a.event))) {
+                (heaviest.likely, heaviest.far) = (true, true);
+            }
+        }
         out
     }
 
@@ -245,7 +275,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Of changes on one system, oldest first, those that came before the alert.
-    fn weigh(&self, changes: &[(usize, &Arc<Deed>)], near: Near, alert: &Alert, began: Time, usual: bool) -> Vec<Suspect> {
+    fn weigh(&self, changes: &[(usize, &Arc<Deed>)], near: Near, alert: &Alert, began: Time, usual: bool, shared: f64) -> Vec<Suspect> {
         let until = changes.partition_point(|(_, deed)| deed.at <= began);
         let from = changes.partition_point(|(_, deed)| deed.at.plus(REACH) < began);
         let mut habits: BTreeMap<DeedKind, Habit> = BTreeMap::new();
@@ -254,7 +284,7 @@ impl<'a> Changes<'a> {
             let kind = deed.kind;
             let habit = habits.entry(kind).or_insert_with(|| Habit::of(changes, kind, alert, began));
             let before = began.since(deed.at);
-            let mut heavy = nearness(before) * weight(kind) * habit.factor() / (1.0 + f64::from(near.steps()));
+            let mut heavy = nearness(before) * weight(kind) * habit.factor() * shared / (1.0 + f64::from(near.steps()));
             if usual && !habit.is_one() {
                 heavy /= 2.0;
             }
@@ -271,6 +301,7 @@ impl<'a> Changes<'a> {
                 habit: (habit.followed, habit.episodes),
                 weight: heavy,
                 likely: heavy >= LIKELY,
+                far: false,
             });
         }
         out

@@ -2,7 +2,7 @@
 //!
 //! Made from the events of the span alone, and from what the worlds know of the time before: what an alert
 //! is called, whether it is usual, what was open already. [`gather`] makes stories of the events, [`tell`]
-//! says them, most telling first; [`prose`] has numbers, lengths and times as people say them. Each
+//! says them, most telling first, [`sections`] puts them in order; [`prose`] has numbers, lengths and times as people say them. Each
 //! sentence names the events that it was made from. The same events give the same text, in whatever order
 //! they came; no event of a warning or worse is left out.
 
@@ -12,6 +12,7 @@ mod part;
 mod prose;
 pub mod reading;
 mod rest;
+mod sections;
 pub mod span;
 mod summary;
 mod tell;
