@@ -104,7 +104,7 @@ impl Way {
         let address = if line == Line::Tls { Address::Tls(address.into()) } else { Address::Tcp(address.into()) };
         let dial = way(&address, proving.as_ref(), &TlsTrust::default());
         let token = (line == Line::Plain).then(|| TOKEN.into());
-        let hello = Hello { protocol: PROTOCOL, role: Role::Console, name: "kim".into(), token, version: "bench".into(), zstd: false };
+        let hello = Hello { protocol: PROTOCOL, role: Role::Console, name: "kim".into(), token, version: "bench".into(), zstd: false, origin: None };
         Way { _folder: folder, proving, dial, hello }
     }
 
@@ -150,7 +150,7 @@ fn row(sequence: u64) -> Row {
     let draft = Draft::new(at, Actor::Source("log".into()), LogLine {}, title).on("shop/varnish".parse().unwrap()).severity(severity);
     let event = draft.stamp(id, at);
     let bytes = EventBytes::of(&event).unwrap().0;
-    Row { sequence: id.sequence, at, recorded: at, severity, kind: "log".into(), system: event.system, bytes }
+    Row { sequence: id.sequence, at, recorded: at, severity, kind: "log".into(), system: event.system, bytes, seal: None }
 }
 
 async fn bulk() {
@@ -169,7 +169,7 @@ async fn bulk() {
         let Some(Listen::Tcp(address)) = server.address.clone() else { panic!("no address") };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let config = ServerConfig { token: Some(TOKEN.into()), ..ServerConfig::new("bench", Address::Tcp(address.to_string())) };
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, peers: false };
         let mut servers = Servers::connect(&[config], &wishes, &random).unwrap();
         while !matches!(servers.updates.recv().await, Some((_, Update::Snapshot { .. }))) {}
         for round in 0..3 {

@@ -19,6 +19,7 @@ use crate::model::event::Event;
 use crate::model::id::{EventId, Person, RequestId};
 use crate::model::intent::{Intent, Request};
 use crate::model::mark::Marks;
+use crate::model::peer::PeerState;
 use crate::model::time::{Span, Time};
 use crate::model::view::{Freshness, Seen, Sky};
 use crate::model::world::World;
@@ -42,6 +43,8 @@ pub struct Asked {
     pub config: ServerConfig,
     /// The one that consoles start by themselves.
     pub embedded: bool,
+    /// The place of the server that passes its log on, when it is not reached itself, and what that says of it.
+    pub through: Option<(ServerIndex, Box<PeerState>)>,
     pub replica: Replica,
     /// When `welcome` came, by our clock: its own time beside it shows the skew.
     pub welcomed: Option<Time>,
@@ -52,6 +55,15 @@ pub struct Asked {
 }
 
 impl Asked {
+    fn new(config: ServerConfig, embedded: bool) -> Asked {
+        Asked { config, embedded, through: None, replica: Replica::default(), welcomed: None, failed: None, refused: None }
+    }
+
+    /// It has neither said how things are nor failed to.
+    fn is_awaited(&self) -> bool {
+        self.replica.world.is_none() && self.failed.is_none() && !self.replica.superseded
+    }
+
     /// How far the server's clock is ahead of ours, in microseconds; what the line took counts as behind.
     pub fn ahead(&self) -> Option<i64> {
         let welcome = self.replica.welcome.as_ref()?;
@@ -174,19 +186,19 @@ impl Ask {
     /// Starts to connect to the chosen servers. Nothing has been heard yet.
     pub fn connect(context: &Context, history: u32) -> Result<Ask, Failure> {
         let Chosen { configs, person, embedded } = chosen(context)?;
-        let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false };
+        let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false, peers: true };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
-        let asked = configs
-            .into_iter()
-            .map(|config| Asked { config, embedded: embedded.is_some(), replica: Replica::default(), welcomed: None, failed: None, refused: None })
-            .collect();
+        let asked = configs.into_iter().map(|config| Asked::new(config, embedded.is_some())).collect();
         Ok(Ask { servers, asked, person, embedded, offline: None, asks: 0, at: context.at()? })
     }
 
     /// Waits for what comes next, and takes it in.
     pub async fn next(&mut self) -> Option<(ServerIndex, Update)> {
         let (index, update) = self.servers.updates.recv().await?;
+        if let Update::Found { config, through, peer } = &update {
+            self.found((**config).clone(), *through, peer.clone());
+        }
         if let Some(asked) = self.asked.get_mut(index.0) {
             asked.replica.apply(&update);
             match &update {
@@ -198,17 +210,26 @@ impl Ask {
         Some((index, update))
     }
 
+    /// A server behind one of those that are asked.
+    fn found(&mut self, mut config: ServerConfig, through: ServerIndex, peer: Box<PeerState>) {
+        if self.asked.iter().any(|asked| asked.config.name == config.name) {
+            let by = self.asked.get(through.0).map(|asked| asked.config.name.clone()).unwrap_or_default();
+            config.name = format!("{}-{by}", config.name).into();
+        }
+        self.asked.push(Asked { through: Some((through, peer)), ..Asked::new(config, false) });
+    }
+
     /// Waits until every server has said how things are, or could not be reached.
     pub async fn worlds(&mut self) {
         let heard = async {
-            while self.asked.iter().any(|asked| asked.replica.world.is_none() && asked.failed.is_none()) {
+            while self.asked.iter().any(Asked::is_awaited) {
                 if self.next().await.is_none() {
                     break;
                 }
             }
         };
         let late = tokio::time::timeout(PATIENCE, heard).await.is_err();
-        for asked in self.asked.iter_mut().filter(|asked| late && asked.replica.world.is_none() && asked.failed.is_none()) {
+        for asked in self.asked.iter_mut().filter(|asked| late && asked.is_awaited()) {
             asked.failed = Some(format!("no answer within {} s", PATIENCE.as_secs()));
         }
         self.read_from_disk().await;
@@ -389,7 +410,9 @@ impl Ask {
             // Read from the disk, it is as old as the last that was written.
             let written = self.offline.is_some().then(|| now().since(world.recorded));
             let age = asked.replica.fresh.map(|fresh| Span::from(fresh.age(at))).or(written);
-            let freshness = match (age, asked.replica.connected) {
+            let patience = asked.replica.welcome.as_ref().map_or(Span::from_secs(15), |welcome| welcome.claim_every.times(3).max(Span::from_secs(15)));
+            let late = asked.through.is_some() && age.is_some_and(|age| age > patience);
+            let freshness = match (age, asked.replica.connected && !late) {
                 (Some(age), true) => Freshness::Live { age },
                 (Some(age), false) => Freshness::Stale { age },
                 (None, _) => Freshness::Never,

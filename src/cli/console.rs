@@ -141,7 +141,7 @@ pub fn open(
 ) -> Result<(), Failure> {
     let links = configs.iter().map(|config| Link::new(config.name.clone(), words(&config.address).into(), config.env.clone())).collect();
     let keeping = keeping(&mut configs)?;
-    let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false };
+    let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false, peers: true };
     let connect = move || {
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Servers::connect(&configs, &wishes, &random)

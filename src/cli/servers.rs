@@ -7,6 +7,7 @@ use super::output::{Output, Tone};
 use super::{Context, Failure};
 use crate::model::health::Health;
 use crate::model::id::Origin;
+use crate::model::peer::{Line, PeerState};
 use crate::model::time::Time;
 use crate::model::words::counted;
 
@@ -31,6 +32,12 @@ struct ServerLine<'a> {
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_ahead_seconds: Option<i64>,
+    /// Who passes its log on, from itself on, when it is not reached itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    through: Vec<&'a str>,
+    /// How the line to it stands there, and why it is not up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<&'a PeerState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     head: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +51,10 @@ struct ServerLine<'a> {
 }
 
 impl<'a> ServerLine<'a> {
-    fn of(asked: &'a Asked) -> ServerLine<'a> {
+    fn of(asked: &'a Asked, all: &'a [Asked]) -> ServerLine<'a> {
+        let peer = asked.through.as_ref().map(|(_, peer)| &**peer);
+        let nearest = asked.through.as_ref().and_then(|(through, _)| all.get(through.0)).map(|through| &*through.config.name);
+        let way = peer.into_iter().flat_map(|peer| peer.through.iter().rev()).map(|relay| &*relay.name);
         let (welcome, world) = (asked.replica.welcome.as_ref(), asked.replica.world.as_ref());
         ServerLine {
             server: &asked.config.name,
@@ -53,6 +63,8 @@ impl<'a> ServerLine<'a> {
             origin: welcome.map(|welcome| welcome.origin),
             version: welcome.map(|welcome| &*welcome.version),
             clock_ahead_seconds: asked.ahead().map(|micros| micros / 1_000_000),
+            through: way.chain(nearest).collect(),
+            peer,
             head: world.map(|world| world.head.0),
             recorded: world.map(|world| world.recorded),
             systems: world.map_or(0, |world| world.systems.len()),
@@ -70,13 +82,20 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let mut out = Output::new();
         let mut table = Vec::new();
         let mut wrong: Vec<String> = Vec::new();
-        for asked in &ask.asked {
-            let line = ServerLine::of(asked);
+        for asked in ask.asked.iter().filter(|asked| !asked.replica.superseded) {
+            let line = ServerLine::of(asked, &ask.asked);
             if args.json {
                 out.json(&line)?;
                 continue;
             }
-            let state = if line.reached { (Tone::Fine, "answers".to_owned()) } else { (Tone::Stale, "no answer".to_owned()) };
+            let lost = line.peer.filter(|peer| peer.line != Line::Up);
+            let state = if let Some(lost) = lost {
+                (Tone::Stale, lost.line.word().to_owned())
+            } else if line.reached {
+                (Tone::Fine, "answers".to_owned())
+            } else {
+                (Tone::Stale, "no answer".to_owned())
+            };
             let numbers =
                 [counted(line.systems, "system"), counted(line.agents, "agent"), counted(line.alerts, "open alert"), counted(line.head.unwrap_or(0), "event")]
                     .join(", ");
@@ -89,8 +108,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             for said in line.health.iter().flat_map(|health| &health.wrong) {
                 wrong.push(format!("{}: {}: {}. {}", line.server, said.severity, said.what, said.advice));
             }
+            if let Some(peer) = lost {
+                let why = peer.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                wrong.push(format!("{}: {} since {}{why}; what is shown is how it was", line.server, peer.line.word(), peer.since));
+            }
+            for peer in asked.replica.peers.iter().filter(|peer| peer.head.0 == 0 && peer.line != Line::Up) {
+                let why = peer.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+                wrong.push(format!("{}: its peer {} has never answered{why}", line.server, peer.name));
+            }
+            let name = if line.through.is_empty() { line.server.to_owned() } else { format!("{} through {}", line.server, line.through.join(", then ")) };
             let version = line.version.map(|version| format!("midwatch {version}")).unwrap_or_default();
-            table.push(vec![(Tone::Strong, line.server.to_owned()), state, (Tone::Plain, said), (Tone::Muted, version), (Tone::Stale, clock)]);
+            table.push(vec![(Tone::Strong, name), state, (Tone::Plain, said), (Tone::Muted, version), (Tone::Stale, clock)]);
         }
         out.table(&table)?;
         for said in &wrong {

@@ -47,7 +47,7 @@ struct File {
 impl Kept {
     /// Where the stream goes on.
     pub fn cursor(&self) -> Cursor {
-        Cursor { origin: self.world.origin, incarnation: self.world.incarnation, sequence: self.world.head }
+        Cursor { origin: self.world.origin, incarnation: self.world.incarnation, sequence: self.world.head, epoch: self.world.epoch }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whatever happens arrives as an [`Update`] through one bounded channel. Nobody here waits for the
 //! reader: one that is slow slows its own links, and a server then drops it to a snapshot.
 
+mod behind;
 pub mod files;
 pub mod keep;
 pub mod marks;

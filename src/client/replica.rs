@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::behind::Gate;
 use super::page::{HistoryPage, decode_all};
-use super::servers::ServerIndex;
+use super::servers::{ServerConfig, ServerIndex};
 use crate::link::LinkEvent;
 use crate::model::event::Event;
 use crate::model::fold::fold;
 use crate::model::health::Health;
 use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
+use crate::model::peer::PeerState;
 use crate::model::reading::{Latest, Readings};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -26,6 +28,19 @@ pub enum Update {
         attempt: u32,
     },
     Connected(Arc<Welcome>),
+    /// A server behind another was told of: this is its place from now on. Comes before all else there.
+    Found {
+        config: Box<ServerConfig>,
+        through: ServerIndex,
+        peer: Box<PeerState>,
+    },
+    /// Its log is followed by another link from now on, which reaches its server itself; nothing comes here
+    /// any more.
+    Superseded {
+        by: ServerIndex,
+    },
+    /// Whose logs a server receives from its peers, and how new each is.
+    Peers(Arc<[PeerState]>),
     Disconnected {
         /// In words. Not yet cleaned: the other side may have a part in it.
         why: String,
@@ -101,29 +116,36 @@ impl Fresh {
 }
 
 /// Turns a link's events into updates until either end is gone.
-pub(super) async fn run(index: ServerIndex, mut link: mpsc::Receiver<LinkEvent>, updates: mpsc::Sender<(ServerIndex, Update)>) {
+pub(super) async fn run(gate: Gate, mut link: mpsc::Receiver<LinkEvent>) {
     let mut origin = Origin::default();
     loop {
         // When nobody listens any more, the link must learn it at once, not with the next message.
         let event = tokio::select! {
             event = link.recv() => event,
-            () = updates.closed() => None,
+            () = gate.deserted() => None,
         };
         let Some(event) = event else { return };
         let update = match event {
             LinkEvent::Connecting { attempt } => Update::Connecting { attempt },
             LinkEvent::Up(welcome) => {
                 origin = welcome.origin;
+                if gate.origin.is_none() {
+                    gate.meets(origin).await;
+                }
                 Update::Connected(welcome)
             }
             LinkEvent::Down { why, retry_in } => Update::Disconnected { why: why.to_string(), retry_at: now() + retry_in },
             LinkEvent::Clock { theirs, delay, heard } => Update::Clock { theirs, delay, heard: heard.into_std() },
+            LinkEvent::Message(ToClient::Peers(told)) => {
+                gate.hears_of(&told.peers).await;
+                Update::Peers(told.peers.into())
+            }
             LinkEvent::Message(message) => match understand(message, origin) {
                 Some(update) => update,
                 None => continue,
             },
         };
-        if updates.send((index, update)).await.is_err() {
+        if !gate.tell(update).await {
             return;
         }
     }
@@ -138,7 +160,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
     Some(match message {
         ToClient::Snapshot(snapshot) => {
             let (events, broken) = decode_all(snapshot.events.iter(), origin);
-            Update::Snapshot { world: snapshot.world, base: snapshot.base, why: snapshot.why, events, broken, fresh: Fresh { heard: now(), lag: Span::ZERO } }
+            Update::Snapshot { world: snapshot.world, base: snapshot.base, why: snapshot.why, events, broken, fresh: Fresh { heard: now(), lag: snapshot.lag } }
         }
         ToClient::Batch(batch) => {
             let (events, broken) = decode_all(batch.events.iter(), origin);
@@ -163,7 +185,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Health(health) => Update::Health(Arc::new(health)),
         ToClient::Readings(readings) => Update::Readings(readings),
         ToClient::Problem(problem) => Update::Problem(problem),
-        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) => return None,
+        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
     })
 }
 
@@ -181,6 +203,10 @@ pub struct Replica {
     pub health: Option<Arc<Health>>,
     /// The numbers behind its alerts.
     pub readings: Latest,
+    /// Whose logs it receives.
+    pub peers: Arc<[PeerState]>,
+    /// Its log is followed by another link.
+    pub superseded: bool,
     /// Events that could not be read.
     pub broken: u32,
 }
@@ -189,6 +215,7 @@ impl Replica {
     pub fn apply(&mut self, update: &Update) {
         match update {
             Update::Connecting { .. }
+            | Update::Found { .. }
             | Update::Vitals(_)
             | Update::Clock { .. }
             | Update::Answered { .. }
@@ -197,6 +224,8 @@ impl Replica {
             | Update::Marks(_)
             | Update::Then(_)
             | Update::Problem(_) => {}
+            Update::Peers(peers) => self.peers = peers.clone(),
+            Update::Superseded { .. } => *self = Replica { superseded: true, ..Replica::default() },
             Update::Health(health) => self.health = Some(health.clone()),
             Update::Readings(readings) => self.readings.take(readings.clone()),
             Update::Connected(welcome) => {

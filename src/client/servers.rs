@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::replica::{self, Update};
+use super::behind::{Behind, Links};
+use super::replica::Update;
 use crate::link::connection::LinkFull;
-use crate::link::{self, Address, Dial, FileOutbox, LinkConfig, LinkHandle, MemoryOutbox, Outbox, Random, TlsTrust};
+use crate::link::{self, Address, Dial, LinkHandle, Random, TlsTrust};
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
 use crate::model::time::Time;
 use crate::trust::Proving;
-use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role, SearchAsk, Subscribe, ToServer, WorldAsk};
+use crate::wire::{CountAsk, Cursor, HistoryAsk, ReadMarks, SearchAsk, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,7 +57,7 @@ pub struct Servers {
 /// Asks servers for things, from anywhere. None of this waits.
 #[derive(Clone, Debug)]
 pub struct ServersHandle {
-    links: Arc<Vec<LinkHandle>>,
+    links: Links,
 }
 
 /// What a console wants of every server.
@@ -69,6 +70,8 @@ pub struct Wishes {
     pub filter: Option<Arc<str>>,
     /// The latest observations as well.
     pub vitals: bool,
+    /// The servers behind these too: a link to each is opened when one of these tells of it.
+    pub peers: bool,
 }
 
 impl Servers {
@@ -81,40 +84,18 @@ impl Servers {
     /// The same over other ways to the servers, one for each.
     pub fn connect_by(configs: &[ServerConfig], dials: Vec<Arc<dyn Dial>>, wishes: &Wishes, random: &Arc<dyn Random>) -> io::Result<Servers> {
         let (sender, updates) = mpsc::channel(256);
-        let mut links = Vec::with_capacity(configs.len());
-        for ((place, config), dial) in configs.iter().enumerate().zip(dials) {
-            let outbox: Box<dyn Outbox> = match &config.outbox {
-                Some(folder) => Box::new(FileOutbox::open(folder)?),
-                None => Box::new(MemoryOutbox::default()),
-            };
-            let hello = Hello {
-                protocol: PROTOCOL,
-                role: Role::Console,
-                name: wishes.name.clone(),
-                token: config.token.clone(),
-                version: env!("CARGO_PKG_VERSION").into(),
-                zstd: true,
-            };
-            let subscribe = Subscribe {
-                cursor: config.cursor,
-                filter: wishes.filter.clone(),
-                history: wishes.history,
-                vitals: wishes.vitals,
-                health: true,
-                readings: true,
-            };
-            let link = LinkConfig { subscribe: Some(subscribe), proving: config.proving.clone(), ..LinkConfig::new(hello) };
-            let (handle, events) = link::spawn(link, dial, random.clone(), outbox);
-            tokio::spawn(replica::run(ServerIndex(place), events, sender.clone()));
-            links.push(handle);
+        let links = Links::default();
+        let behind = Arc::new(Behind::new(wishes.clone(), random.clone(), &sender, links.clone()));
+        for (config, dial) in configs.iter().zip(dials) {
+            behind.open(config.clone(), dial, None)?;
         }
-        Ok(Servers { handle: ServersHandle { links: Arc::new(links) }, updates })
+        Ok(Servers { handle: ServersHandle { links }, updates })
     }
 }
 
 impl ServersHandle {
-    fn link(&self, server: ServerIndex) -> Result<&LinkHandle, LinkFull> {
-        self.links.get(server.0).ok_or(LinkFull)
+    fn link(&self, server: ServerIndex) -> Result<LinkHandle, LinkFull> {
+        self.links.get(server).ok_or(LinkFull)
     }
 
     /// Into the outbox, and off. The receiver learns when it is safely kept; the answer comes as [`Update::Answered`].

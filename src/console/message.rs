@@ -13,6 +13,7 @@ use crate::model::intent::Refusal;
 use crate::model::likeness::likeness;
 use crate::model::mark::Marks;
 use crate::model::observation::Observation;
+use crate::model::peer::PeerState;
 use crate::model::reading::Readings;
 use crate::model::severity::Severity;
 use crate::model::skew::Answer;
@@ -60,6 +61,18 @@ pub struct Arriving {
 #[derive(Clone, Debug)]
 pub enum News {
     Connecting,
+    /// The first word of a server that another one passes on: it has this place from now on.
+    Behind {
+        name: Arc<str>,
+        address: Arc<str>,
+        through: usize,
+    },
+    /// Its log is followed at that place from now on: its server is reached itself.
+    Superseded {
+        by: usize,
+    },
+    /// Whose logs it receives from its peers.
+    Peers(Arc<[PeerState]>),
     /// `skew`: the server's clock minus ours in microseconds; `patience`: silence for longer than this is staleness.
     Connected {
         version: Arc<str>,

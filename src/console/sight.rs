@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use crate::model::health::{Health, Wrong};
 use crate::model::id::Person;
 use crate::model::mark::Marks;
+use crate::model::peer::PeerState;
 use crate::model::skew::Skew;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
@@ -67,6 +68,12 @@ pub struct Link {
     pub is_file: bool,
     /// How it says it is itself; older servers do not say.
     pub health: Option<Arc<Health>>,
+    /// The place of the server that passes its log on, when it is not reached itself.
+    pub through: Option<usize>,
+    /// Whose logs it receives from its own peers.
+    pub peers: Arc<[PeerState]>,
+    /// Its log is followed at another place: nothing is known here any more.
+    pub superseded: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -94,6 +101,9 @@ impl Link {
             known: false,
             is_file: false,
             health: None,
+            through: None,
+            peers: Arc::default(),
+            superseded: false,
         }
     }
 

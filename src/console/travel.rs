@@ -72,6 +72,12 @@ impl State {
         self.away.as_mut().map_or(&mut self.sky, |away| &mut away.live)
     }
 
+    /// One server more: nothing is known yet of how it was.
+    pub(super) fn one_more_then(&mut self) {
+        let known = self.going.iter_mut().map(|going| &mut going.known).chain(self.away.iter_mut().map(|away| &mut away.known));
+        known.for_each(|known| known.push(Then::Unknown("nothing is known of it yet".into())));
+    }
+
     pub fn is_away(&self) -> bool {
         self.away.is_some()
     }

@@ -278,7 +278,7 @@ impl Link {
     async fn take(&mut self, message: ToClient, welcome: &Welcome) -> Result<(), End> {
         let message = match message {
             ToClient::Snapshot(snapshot) => {
-                self.cursor = Some(Cursor { origin: welcome.origin, incarnation: snapshot.incarnation, sequence: snapshot.head });
+                self.cursor = Some(Cursor { origin: welcome.origin, incarnation: snapshot.incarnation, sequence: snapshot.head, epoch: snapshot.world.epoch });
                 self.backoff.reset();
                 ToClient::Snapshot(snapshot)
             }
@@ -318,7 +318,8 @@ impl Link {
             | ToClient::Ack(_)
             | ToClient::Vitals(_)
             | ToClient::Health(_)
-            | ToClient::Readings(_)) => other,
+            | ToClient::Readings(_)
+            | ToClient::Peers(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

@@ -48,6 +48,8 @@ pub struct Conversation {
     socket: Socket,
     encoding: Encoding,
     pub welcome: Welcome,
+    /// The key that the server proved, where there was a handshake.
+    pub proved: Option<PublicKey>,
 }
 
 impl Conversation {
@@ -99,23 +101,28 @@ impl Conversation {
         let encoding = if zstd { Encoding::Zstd } else { Encoding::MessagePack };
         let mut opening = Opening { socket, encoding };
         // Without a handshake the token went with the HTTP request.
-        let token = match proving {
-            Some(proving) if keys => {
-                opening.prove(proving, hello.role, binding, key, deadline).await?;
-                hello.token.clone()
-            }
+        let (token, proved) = match proving {
+            Some(proving) if keys => (hello.token.clone(), Some(opening.prove(proving, hello.role, binding, key, deadline).await?)),
             Some(proving) => {
                 proving.without(hello.token.is_some())?;
-                hello.token.clone()
+                (hello.token.clone(), None)
             }
-            None => None,
+            None => (None, None),
         };
+        let (wanted, hello_role) = (hello.origin, hello.role);
         let hello = Hello { zstd, token, ..hello.clone() };
         opening.send(&ToServer::Hello(hello)).await?;
         match opening.next().await? {
+            // Whose log a peer tells is kept for years: it is the one whose key was proved (N7).
+            ToClient::Welcome(welcome) if hello_role == Role::Peer && wanted.is_none() && proved.as_ref().is_some_and(|key| key.origin() != welcome.origin) => {
+                Err(LinkError::Broken(format!("it says that it is the server {}, which is not the one of its key", welcome.origin.short())))
+            }
+            ToClient::Welcome(welcome) if wanted.is_some_and(|wanted| wanted != welcome.origin) => {
+                Err(LinkError::Broken("this server's version knows nothing of the servers behind it".into()))
+            }
             ToClient::Welcome(welcome) => {
                 opening.socket.get_mut().lift();
-                Ok(Conversation { socket: opening.socket, encoding, welcome })
+                Ok(Conversation { socket: opening.socket, encoding, welcome, proved })
             }
             ToClient::Problem(problem) => Err(ended_by(problem)),
             other => Err(LinkError::Broken(format!("instead of a welcome came {}", name_of(&other)))),
@@ -148,7 +155,7 @@ struct Opening {
 impl Opening {
     /// The handshake, bound to the line beneath where that is ours. `shown`: the key that the line's other
     /// end has shown already.
-    async fn prove(&mut self, proving: &Proving, role: Role, binding: Binding, shown: Option<PublicKey>, deadline: Instant) -> Result<(), LinkError> {
+    async fn prove(&mut self, proving: &Proving, role: Role, binding: Binding, shown: Option<PublicKey>, deadline: Instant) -> Result<PublicKey, LinkError> {
         let (underway, opening) = proving.begin(role, binding, shown, deadline.into_std())?;
         self.send(&ToServer::Handshake(Raw(opening))).await?;
         let reply = match self.next().await? {
@@ -156,8 +163,9 @@ impl Opening {
             ToClient::Problem(problem) => return Err(ended_by(problem)),
             other => return Err(LinkError::Broken(format!("instead of its part of the handshake came {}", name_of(&other)))),
         };
-        let (_, proof) = proving.prove(underway, Instant::now().into_std(), &reply).await?;
-        self.send(&ToServer::Handshake(Raw(proof))).await
+        let (server, proof) = proving.prove(underway, Instant::now().into_std(), &reply).await?;
+        self.send(&ToServer::Handshake(Raw(proof))).await?;
+        Ok(server)
     }
 
     async fn send(&mut self, message: &ToServer) -> Result<(), LinkError> {
@@ -233,6 +241,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Vitals(_) => "vitals",
         ToClient::Health(_) => "health",
         ToClient::Readings(_) => "readings",
+        ToClient::Peers(_) => "a list of peers",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

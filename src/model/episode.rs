@@ -51,7 +51,7 @@ pub(super) fn close(world: &mut World, fingerprint: Fingerprint, at: Time, reaso
 /// Who ended it, or what somebody said or changed right before it ended.
 fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reason: ClearReason, by: Option<&Event>) -> Option<Ended> {
     if let Some(event) = by.filter(|event| reason == ClearReason::Resolved && matches!(event.actor, Actor::User(_))) {
-        return Some(Ended { at: until, by: event.actor.clone(), kind: DeedKind::Resolved, words: first_line(&event.text).into() });
+        return Some(Ended { at: until, by: event.actor.clone(), kind: DeedKind::Resolved, words: first_line(&event.text).into(), above: None });
     }
     let alert = world.alert(fingerprint)?;
     // Deeds stand in the order in which they were written: what is older than the episode ends the search.
@@ -61,7 +61,8 @@ fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reas
         let here = deed.system.as_ref().is_some_and(|system| alert.system == *system || alert.system.within(system));
         match deed.kind {
             DeedKind::Change | DeedKind::Restarted if here => {
-                return Some(Ended { at: until, by: deed.by.clone(), kind: deed.kind, words: first_line(&deed.title).into() });
+                let above = deed.system.clone().filter(|system| *system != alert.system);
+                return Some(Ended { at: until, by: deed.by.clone(), kind: deed.kind, words: first_line(&deed.title).into(), above });
             }
             DeedKind::Note if deed.alert == Some(fingerprint) => note = note.or(Some(deed)),
             DeedKind::Change
@@ -80,7 +81,7 @@ fn ended(world: &World, fingerprint: Fingerprint, since: Time, until: Time, reas
             | DeedKind::Other => {}
         }
     }
-    note.map(|deed| Ended { at: until, by: deed.by.clone(), kind: DeedKind::Note, words: first_line(&deed.title).into() })
+    note.map(|deed| Ended { at: until, by: deed.by.clone(), kind: DeedKind::Note, words: first_line(&deed.title).into(), above: None })
 }
 
 /// An episode from before anybody watched here. One that is known already changes nothing.

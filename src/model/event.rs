@@ -13,7 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Person, RequestId, Sequence, SourceId, SystemId};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::loose::Loose;
 use super::observation::Facts;
@@ -185,6 +185,23 @@ kinds! {
     "server.unwatched" Unwatched { from: Time, until: Time }
     /// The log was restored or cut back: what others know beyond this point is not in it.
     "server.restored" LogRestored { before: Incarnation, head: Sequence }
+    /// A peer's log went back in time: it was restored from a backup, or cut back. What had come of it beyond
+    /// that is in it no more.
+    "peer.restored" PeerRestored {
+        peer: Origin,
+        name: Arc<str>,
+        /// The life of which was known up to there, and what it went back to: that one's life, and where it stood.
+        before: Incarnation,
+        had: Sequence,
+        now: Incarnation,
+        head: Sequence,
+        /// How many events went with it.
+        gone: u64,
+    }
+    /// What a peer's log holds between these events never came: it was too much, or was gone there already.
+    "peer.missed" PeerMissed { peer: Origin, name: Arc<str>, after: Sequence, until: Sequence }
+    /// Something came from a peer that cannot be what it should be. It was set aside, and the rest goes on.
+    "peer.malformed" PeerMalformed { peer: Origin, name: Arc<str>, why: Arc<str> }
     /// The server's configuration differs from the last one.
     "config.applied" ConfigApplied {
         /// All that it says beside its systems, by setting, without secrets; empty: that is as it was.
@@ -381,6 +398,9 @@ impl Event {
             | Kind::ServerStopped(_)
             | Kind::Unwatched(_)
             | Kind::LogRestored(_)
+            | Kind::PeerRestored(_)
+            | Kind::PeerMissed(_)
+            | Kind::PeerMalformed(_)
             | Kind::ConfigApplied(_)
             | Kind::SystemDeclared(_)
             | Kind::SystemRemoved(_)
@@ -587,75 +607,5 @@ impl Draft {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::id::Origin;
-
-    fn opened() -> Event {
-        let id = EventId { origin: Origin([1; 16]), incarnation: Incarnation(5), sequence: Sequence(7) };
-        let kind =
-            AlertOpened { alert: Fingerprint([2; 16]), check: "disk".into(), by: Actor::Agent("web-1".into()), condition: Condition::Problem, expr: None };
-        let mut draft = Draft::new(Time::from_secs(1_790_000_000), Actor::Agent("web-1".into()), kind, "disk 96 %")
-            .on("shop/varnish".parse().unwrap())
-            .severity(Severity::Critical);
-        draft.labels = Labels::new([("mount", "/var")]);
-        draft.links = vec![Link { name: "graph".into(), url: "https://example.org".into() }];
-        draft.stamp(id, Time::from_secs(1_790_000_001))
-    }
-
-    #[test]
-    fn an_event_survives_json_and_messagepack() {
-        let event = opened();
-        let json = serde_json::to_string(&event).unwrap();
-        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
-        let bytes = rmp_serde::to_vec_named(&event).unwrap();
-        assert_eq!(rmp_serde::from_slice::<Event>(&bytes).unwrap(), event);
-    }
-
-    #[test]
-    fn data_may_stand_before_kind_in_json() {
-        let json = r#"{"data":{"version":"4f3a2c"},"id":"01010101010101010101010101010101.1.1","at":"2026-11-21T02:39:00Z","title":"deploy","kind":"change","actor":"user:ci"}"#;
-        let event: Event = serde_json::from_str(json).unwrap();
-        assert_eq!(event.kind, Kind::Change(Change::of(Some("4f3a2c".into()))));
-    }
-
-    #[test]
-    fn unknown_kinds_and_fields_are_kept() {
-        let json =
-            r#"{"id":"01010101010101010101010101010101.1.1","at":"2026-11-21T02:39:00Z","kind":"match.result","title":"2:1","data":{"home":2},"moon":"full"}"#;
-        let event: Event = serde_json::from_str(json).unwrap();
-        let again: Value = serde_json::from_str(&serde_json::to_string(&event).unwrap()).unwrap();
-        assert_eq!(again.pointer("/data/home"), Some(&Value::from(2)));
-        assert_eq!(again.pointer("/moon"), Some(&Value::from("full")));
-        assert_eq!(again.pointer("/kind"), Some(&Value::from("match.result")));
-    }
-
-    #[test]
-    fn an_unknown_kind_s_binary_is_kept_as_hexadecimal_digits() {
-        #[derive(Serialize)]
-        struct Later<'a> {
-            id: EventId,
-            at: Time,
-            kind: &'a str,
-            title: &'a str,
-            data: BTreeMap<&'a str, Bin<'a>>,
-            seal: Bin<'a>,
-        }
-        struct Bin<'a>(&'a [u8]);
-        impl Serialize for Bin<'_> {
-            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-                s.serialize_bytes(self.0)
-            }
-        }
-        let id = opened().id;
-        let data = BTreeMap::from([("photo", Bin(&[0, 0xff, 0x1b])), ("empty", Bin(&[]))]);
-        let later = Later { id, at: Time::from_secs(1_790_000_000), kind: "door.opened", title: "door 3", data, seal: Bin(&[0xab]) };
-        let event: Event = rmp_serde::from_slice(&rmp_serde::to_vec_named(&later).unwrap()).unwrap();
-        let Kind::Other(other) = &event.kind else { panic!("{event:?}") };
-        assert_eq!((&*other.kind, &other.data), ("door.opened", &serde_json::json!({ "photo": "00ff1b", "empty": "" })));
-        assert_eq!(event.extra.get("seal"), Some(&Value::from("ab")));
-        // What is written here is read here again, and by JSON too.
-        assert_eq!(rmp_serde::from_slice::<Event>(&rmp_serde::to_vec_named(&event).unwrap()).unwrap(), event);
-        assert_eq!(serde_json::from_str::<Event>(&serde_json::to_string(&event).unwrap()).unwrap(), event);
-    }
-}
+#[path = "event_tests.rs"]
+mod tests;

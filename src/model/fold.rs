@@ -49,7 +49,9 @@ pub fn fold(world: &mut World, event: &Event) {
     if since.plus(PLAUSIBLE) >= event.recorded && world.known_since.is_none_or(|known| since < known) {
         world.known_since = Some(since);
     }
+    // What keeps things from being done twice is its own server's affair: no reader's.
     if let Some(request) = event.request
+        && world.epoch.is_none()
         && world.requests.back() != Some(&request)
     {
         push_bounded(&mut world.requests, request, World::REQUESTS);
@@ -68,7 +70,7 @@ fn apply(world: &mut World, event: &Event) {
             world.name = started.name.clone();
             world.version = started.version.clone();
         }
-        Kind::ServerStopped(_) | Kind::LogLine(_) => {}
+        Kind::ServerStopped(_) | Kind::LogLine(_) | Kind::PeerRestored(_) | Kind::PeerMissed(_) | Kind::PeerMalformed(_) => {}
         Kind::ConfigApplied(ConfigApplied { settings }) => {
             if !settings.is_empty() {
                 // The first that is known is no change.

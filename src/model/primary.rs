@@ -10,6 +10,7 @@ pub use super::decide::Rules;
 use super::decide::{self, Vitals};
 use super::event::{Draft, Event, Silence};
 use super::fold::fold;
+use super::grant::Scope;
 use super::id::{AgentId, EventId, SourceId};
 use super::intent::{Refusal, Request};
 use super::observation::{AgentHello, Observation};
@@ -35,6 +36,12 @@ impl Primary {
     pub fn request(&mut self, request: &Request, now: Time) -> Result<Vec<Event>, Refusal> {
         let drafts = decide::request::request(&self.world, request, now)?;
         Ok(self.take(drafts, now))
+    }
+
+    /// The same, of one who may do no more than this.
+    pub fn request_within(&mut self, request: &Request, scope: &Scope, now: Time) -> Result<Vec<Event>, Refusal> {
+        decide::permit::permit(&self.world, &request.intent, scope)?;
+        self.request(request, now)
     }
 
     pub fn observe(&mut self, observation: &Observation, now: Time) -> Vec<Event> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, ClearReason, Condition, Event, Link, Silence, SilenceMatcher};
+use super::grant::Epoch;
 use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
@@ -24,6 +25,9 @@ pub struct World {
     pub incarnation: Incarnation,
     /// The last event that was folded.
     pub head: Sequence,
+    /// It is what a scope lets one see: which one. None: it is the whole world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// What the server calls itself.
     pub name: Arc<str>,
     pub version: Arc<str>,
@@ -274,6 +278,9 @@ pub struct Ended {
     pub kind: DeedKind,
     /// Their words, one line.
     pub words: Arc<str>,
+    /// It was said of this system, above the alert's own by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<SystemId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]

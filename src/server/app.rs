@@ -13,6 +13,7 @@ use super::config::{Config, ConfigError};
 use super::core::{self, Core, CoreParts, Pace};
 use super::gate::Gate;
 use super::health::{self, Disk, Monitor};
+use super::house::{House, Named};
 use super::http;
 use super::hub::{Hub, QueueLimits};
 use super::intake;
@@ -20,16 +21,16 @@ use super::line::{Certificates, Front, FrontParts, Tls, TlsConfig, turn_away};
 use super::listen::{Listen, Listener};
 use super::marks::ReadMarks;
 use super::metrics::Metrics;
-use super::past::Past;
+use super::peer::{Around, FolderShelf, Neighbour, PeerParts, Peers};
 use super::repository::Repositories;
 use super::session::{Limits, Shared};
 use super::source::Sources;
-use crate::link::{Clock, OsRandom, Random, SystemClock};
+use crate::link::{self, Address, Clock, OsRandom, Random, SystemClock, TlsTrust};
 use crate::model::id::Incarnation;
 use crate::store::{Log, SqliteLog, StoreError, whole};
 use crate::trust::tls::OwnCertificate;
 use crate::trust::token::read_token;
-use crate::trust::{KeyError, ServerKey, Token, TokenKind, Tokens};
+use crate::trust::{KeyError, KnownServers, Proving, ServerKey, Token, TokenKind, Tokens};
 
 /// Why a server does not start, with what to do about it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -62,6 +63,8 @@ pub struct Parts {
     pub marks: Arc<ReadMarks>,
     /// Where clones of repositories elsewhere are kept; without it those are not followed.
     pub clones: Option<PathBuf>,
+    /// The servers whose logs are received.
+    pub peers: Option<PeerParts>,
     pub pace: Pace,
     pub limits: Limits,
     pub queue: QueueLimits,
@@ -87,6 +90,7 @@ impl Parts {
             heartbeat: None,
             marks: Arc::default(),
             clones: None,
+            peers: None,
             pace: Pace::default(),
             limits: Limits::default(),
             queue: QueueLimits { publications: 256, bytes: 8 << 20 },
@@ -108,6 +112,8 @@ pub struct Server {
     /// What is polled; ends with this value.
     sources: Sources,
     repositories: Repositories,
+    /// Links to peers; they end with this value.
+    links: tokio::task::JoinSet<()>,
     core: Core,
     core_task: tokio::task::JoinHandle<()>,
     /// Measures how the server is; ends with this value.
@@ -141,6 +147,7 @@ impl Server {
         let tls = config.tls.as_ref().map(|tls| tls_of(tls, config, &key, &data)).transpose()?;
         let listener = Listener::bind(&config.listen).await?;
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
+        parts.peers = Some(neighbours(config, &data, &key)?);
         let authorized = config.trust.authorized_keys.clone().unwrap_or_else(|| data.join("authorized_keys"));
         parts.gate = Gate::new(key.signer()?, authorized, config.trust.require_keys);
         parts.front = FrontParts { tls, proxies: config.proxy.proxies(), limits: config.limits.clone() };
@@ -206,13 +213,29 @@ impl Server {
         let (health, monitor) = monitor.start();
         let gate = Arc::new(parts.gate);
         gate.keep_looking();
+        let peers = match parts.peers {
+            Some(handed) => {
+                let around = Around {
+                    own: parts.log.head().origin,
+                    name: name.clone(),
+                    core: core.clone(),
+                    clock: parts.clock.clone(),
+                    metrics: metrics.clone(),
+                    queue: parts.queue,
+                    keep: config.retention().keep,
+                };
+                Some(Peers::open(handed, around).await?)
+            }
+            None => None,
+        };
+        let links = peers.as_ref().map(|peers| peers.start()).unwrap_or_default();
+        let named = Named { name, env: config.env.clone(), claim_every };
         let front = Arc::new(Front::new(parts.front, parts.connections, parts.limits.handshake, metrics.clone()));
         front.keep_looking();
         let shared = Arc::new(Shared {
             core: core.clone(),
-            hub,
-            past: Arc::new(Past::new(parts.log.clone(), config.retention(), parts.clock.clone())),
-            log: parts.log,
+            own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named)),
+            peers,
             clock: parts.clock,
             metrics,
             more_metrics: Box::new(move || format!("{counts}{polled}{followed}")),
@@ -220,9 +243,6 @@ impl Server {
             gate,
             front: front.clone(),
             limits: parts.limits,
-            name,
-            env: config.env.clone(),
-            claim_every,
             health,
             refusals,
             marks: parts.marks,
@@ -231,7 +251,7 @@ impl Server {
         });
         let router = http::router(shared.clone(), intakes);
         let address = parts.listener.address();
-        Ok(Server { listener: parts.listener, address, router, shared, sources, repositories, core, core_task, monitor, front, stopping, ended })
+        Ok(Server { listener: parts.listener, address, router, shared, sources, repositories, links, core, core_task, monitor, front, stopping, ended })
     }
 
     /// Where it listens; nowhere in a simulation.
@@ -282,8 +302,11 @@ impl Server {
 
     /// The last words are written and told, then everybody is sent home.
     async fn stop(self) {
-        let Server { listener, address: _, router, shared, sources, repositories, core, core_task, monitor, front, stopping, mut ended } = self;
-        drop((listener, sources, repositories, monitor, front));
+        let Server { listener, address: _, router, shared, sources, repositories, links, core, core_task, monitor, front, stopping, mut ended } = self;
+        drop((listener, sources, repositories, monitor, links, front));
+        if let Some(peers) = &shared.peers {
+            peers.stop().await;
+        }
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);
@@ -317,6 +340,22 @@ impl Running {
         drop(self.stop);
         let _ = self.task.await;
     }
+}
+
+/// The peers that the configuration names. Each is met as itself: its key is remembered, and ours proved.
+fn neighbours(config: &Config, data: &Path, key: &ServerKey) -> Result<PeerParts, ServerError> {
+    let signer = Arc::new(key.signer()?);
+    let known = KnownServers::at(data.join("known_servers"));
+    let mut neighbours = Vec::new();
+    for peer in &config.peer {
+        let refused = |why: String| ConfigError { file: "the configuration".into(), place: None, why: format!("peer {}: {why}", peer.name), hint: None };
+        let address = Address::parse(&peer.url).map_err(|error| refused(error.to_string()))?;
+        let proving = Proving { signer: signer.clone(), known: known.clone(), server: peer.name.clone() };
+        let trust = TlsTrust { ca: peer.ca.clone(), proxy: peer.proxy };
+        let dial = link::way(&address, Some(&proving), &trust);
+        neighbours.push(Neighbour { name: peer.name.clone(), dial, proving: Some(Arc::new(proving)) });
+    }
+    Ok(PeerParts::new(neighbours, Arc::new(FolderShelf(data.join("peers"))), Arc::new(OsRandom)))
 }
 
 /// TLS as it is configured: with the files that are named, else with a certificate of the server's own key,

@@ -2,10 +2,13 @@
 //! takes. The next page is fetched while one is sent.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::hub::message;
 use super::resume::{BYTES, ROWS};
+use super::rights::shown;
 use super::session::{Over, Wire};
+use crate::model::grant::Lens;
 use crate::store::{Answer, Page, Row, StoreError};
 use crate::wire::codec::encode;
 use crate::wire::{self, EventBytes, HistoryAsk, Paging, Place, ProblemCode, SearchAsk, ToClient};
@@ -16,9 +19,10 @@ pub(super) struct Asks {
     fetching: Option<Fetch>,
 }
 
+/// With a lens: of what it shows.
 enum Ask {
-    History { id: u64, page: Page, left: u64 },
-    Search { id: u64, words: String, before: Option<Place>, limit: usize },
+    History { id: u64, page: Page, left: u64, lens: Option<Arc<Lens>> },
+    Search { id: u64, words: String, before: Option<Place>, limit: usize, lens: Option<Arc<Lens>> },
 }
 
 struct Fetch {
@@ -28,26 +32,27 @@ struct Fetch {
     /// History: which way, and how many more than `asked`.
     page: Option<Page>,
     left: u64,
+    lens: Option<Arc<Lens>>,
 }
 
 type Said = Result<(), Over>;
 
 impl Asks {
-    pub(super) async fn history(&mut self, wire: &mut Wire, ask: &HistoryAsk) -> Said {
+    pub(super) async fn history(&mut self, wire: &mut Wire, ask: &HistoryAsk, lens: Option<Arc<Lens>>) -> Said {
         let place = |place: Option<Place>| place.map(|place| (place.at, place.sequence));
         let page = match ask.page {
             Paging::Before(before) => Page::Before(place(before)),
             Paging::After(after) => Page::After(place(after)),
         };
-        self.queue(wire, ask.id, Ask::History { id: ask.id, page, left: ask.limit }).await
+        self.queue(wire, ask.id, Ask::History { id: ask.id, page, left: ask.limit, lens }).await
     }
 
-    pub(super) async fn search(&mut self, wire: &mut Wire, ask: &SearchAsk) -> Said {
+    pub(super) async fn search(&mut self, wire: &mut Wire, ask: &SearchAsk, lens: Option<Arc<Lens>>) -> Said {
         if ask.words.len() > 1_000 {
             return wire.problem(ProblemCode::Limit, Some(ask.id), "a search of more than 1000 bytes").await;
         }
         let limit = usize::try_from(ask.limit).unwrap_or(usize::MAX).min(ROWS * 10);
-        self.queue(wire, ask.id, Ask::Search { id: ask.id, words: ask.words.to_string(), before: ask.before, limit }).await
+        self.queue(wire, ask.id, Ask::Search { id: ask.id, words: ask.words.to_string(), before: ask.before, limit, lens }).await
     }
 
     async fn queue(&mut self, wire: &mut Wire, id: u64, ask: Ask) -> Said {
@@ -63,16 +68,24 @@ impl Asks {
         if self.fetching.is_some() {
             return;
         }
-        let log = &wire.shared.log;
+        let log = &wire.house.log;
         self.fetching = self.waiting.pop_front().map(|ask| match ask {
-            Ask::History { id, page, left } => {
+            Ask::History { id, page, left, lens } => {
                 let asked = usize::try_from(left).unwrap_or(usize::MAX).min(ROWS);
                 let left = left.saturating_sub(u64::try_from(asked).unwrap_or(0));
-                Fetch { id, rows: log.page(page, asked), asked, page: Some(page), left }
+                let rows = match &lens {
+                    Some(lens) => shown::page(log.clone(), lens.clone(), page, asked),
+                    None => log.page(page, asked),
+                };
+                Fetch { id, rows, asked, page: Some(page), left, lens }
             }
-            Ask::Search { id, words, before, limit } => {
+            Ask::Search { id, words, before, limit, lens } => {
                 let before = before.map(|place| (place.at, place.sequence));
-                Fetch { id, rows: log.search(&words, before, limit), asked: limit, page: None, left: 0 }
+                let rows = match lens {
+                    Some(lens) => shown::search(log.clone(), lens, words.into(), before, limit),
+                    None => log.search(&words, before, limit),
+                };
+                Fetch { id, rows, asked: limit, page: None, left: 0, lens: None }
             }
         });
     }
@@ -102,7 +115,7 @@ impl Asks {
                 Page::Before(_) => Page::Before(place),
                 Page::After(_) => Page::After(place),
             };
-            self.waiting.push_front(Ask::History { id: fetch.id, page, left: fetch.left });
+            self.waiting.push_front(Ask::History { id: fetch.id, page, left: fetch.left, lens: fetch.lens });
         }
         self.fetch_next(wire);
         send(wire, fetch.id, rows, last, complete, None).await

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::line::{LimitsConfig, ProxyConfig, TlsConfig};
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
+use super::peer::PeerConfig;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
 use crate::model::nearest::{nearest_expected, place};
@@ -49,6 +50,8 @@ pub struct Config {
     pub source: Vec<SourceConfig>,
     /// Git repositories whose commits are changes.
     pub repository: Vec<RepositoryConfig>,
+    /// Servers that others run, and that grant this one something.
+    pub peer: Vec<PeerConfig>,
 }
 
 /// What is pushed to this server.
@@ -182,6 +185,15 @@ impl Config {
             let place = place_of(text, fault.number, fault.key).map(|at| place(text, at));
             wrong.push(ConfigError { file: file.into(), place, why: fault.why, hint: fault.hint });
         }
+        let mut peers = std::collections::BTreeSet::new();
+        for peer in &self.peer {
+            if peer.name.is_empty() || peer.name.len() > 60 || !peer.name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
+                wrong.push(refuse(format!("`{}` is no name for a peer", peer.name), "Use letters, digits, `-` and `_`"));
+            }
+            if !peers.insert(&peer.name) {
+                wrong.push(refuse(format!("the peer `{}` is named twice", peer.name), "One of them is enough"));
+            }
+        }
         let mut seen = std::collections::BTreeSet::new();
         for system in &self.system {
             if !seen.insert(&system.id) {
@@ -235,6 +247,9 @@ impl Config {
         for source in &self.source {
             let words = format!("{} every {}, settle {}, backfill {}", source.kind, source.interval, source.settle, source.backfill);
             add(format!("source {}", source.id()), words);
+        }
+        for peer in &self.peer {
+            add(format!("peer {}", peer.name), "is received".into());
         }
         for repository in &self.repository {
             let words = format!("{}, {}", repository.branch.as_deref().unwrap_or("what is checked out"), many(repository.paths.len(), &repository.paths));

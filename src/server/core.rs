@@ -19,6 +19,7 @@ use super::prime;
 use super::steady::SteadyNow;
 use crate::link::Clock;
 use crate::model::event::{Draft, Event, Silence};
+use crate::model::grant::Scope;
 use crate::model::id::{AgentId, EventId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
@@ -34,6 +35,8 @@ use crate::wire::EventBytes;
 #[derive(Clone, Debug)]
 pub enum Input {
     Request(Request),
+    /// The same, of one who may do no more than this.
+    Asked(Request, Arc<Scope>),
     Observe(Vec<Observation>),
     Hello(AgentHello),
     Keepalive(AgentId),
@@ -69,6 +72,12 @@ pub struct Durable {
     pub world: Arc<World>,
     pub base: Sequence,
     pub(super) encoded: std::sync::Mutex<Vec<super::resume::EncodedSnapshot>>,
+}
+
+impl Durable {
+    pub(super) fn new(world: Arc<World>, base: Sequence) -> Durable {
+        Durable { world, base, encoded: std::sync::Mutex::default() }
+    }
 }
 
 /// Speaks to the core's task.
@@ -350,6 +359,7 @@ impl Task {
         }
         Ok(match input {
             Input::Request(request) => self.primary.request(&request, now)?,
+            Input::Asked(request, scope) => self.primary.request_within(&request, &scope, now)?,
             Input::Observe(observations) => {
                 metrics::add(&self.parts.metrics.observations, u64::try_from(observations.len()).unwrap_or(0));
                 self.parts.hub.observed(&observations);
@@ -572,7 +582,7 @@ impl Task {
             Some(last) if last.world.head == self.primary.world.head => last.clone(),
             Some(_) | None => {
                 let base = self.parts.log.head().base;
-                let durable = Arc::new(Durable { world: Arc::new(self.primary.world.clone()), base, encoded: std::sync::Mutex::default() });
+                let durable = Arc::new(Durable::new(Arc::new(self.primary.world.clone()), base));
                 self.last = Some(durable.clone());
                 durable
             }
@@ -637,5 +647,6 @@ pub(super) fn row(event: &Event) -> Result<Row, String> {
         kind: event.kind.name().into(),
         system: event.system.clone(),
         bytes: EventBytes::of(event).map_err(|error| error.to_string())?.0,
+        seal: None,
     })
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::line::Via;
 use super::metrics::count;
 use super::session::Wire;
+use crate::model::grant::Right;
 use crate::trust::handshake::{self, Peer};
 use crate::trust::{Holder, TokenKind};
 use crate::wire::codec::{Frame, decode_to_server, not_packed};
@@ -35,6 +36,17 @@ impl Shown {
     }
 }
 
+impl Shown {
+    /// Whether a peer may tell others what it is told here.
+    fn may_pass_on(&self) -> bool {
+        match self {
+            Shown::Owner => true,
+            Shown::Key(holder) => holder.scope.rights.has(Right::Federate),
+            Shown::Token(_) | Shown::Nothing => false,
+        }
+    }
+}
+
 /// A frame before anybody is known. Names and tokens are short.
 const LARGEST: usize = 8 << 10;
 
@@ -53,7 +65,8 @@ pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str)
     };
     match letting_in(wire, shown, peer, &mut hello) {
         Ok(shown) => {
-            welcome(wire, &hello).await?;
+            enter(wire, &hello).await?;
+            welcome(wire, &hello, &shown).await?;
             // From here on: before the welcome nothing is unpacked on either side.
             if hello.zstd && wire.encoding() == Encoding::MessagePack {
                 wire.set_encoding(Encoding::Zstd);
@@ -157,11 +170,14 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
         (Role::Agent, Shown::Key(holder), _) if holder.name != hello.name => format!("this key is agent `{}`'s, and not `{}`'s", holder.name, hello.name),
         (role, shown, _) if shown.opens(role) => {
             if let Shown::Key(holder) = shown {
+                if holder.scope.is_over(wire.shared.clock.now()) {
+                    let since = holder.scope.expires.map(|expires| expires.to_string()).unwrap_or_default();
+                    return Err(format!("what this key may do here ended at {since}: the operator's authorized_keys says so"));
+                }
                 hello.name = holder.name.clone();
             }
             return Ok(shown.clone());
         }
-        (Role::Peer, _, _) => "this version takes no peers".to_owned(),
         (_, Shown::Nothing, Some(peer)) => format!(
             "your key is not in this server's authorized_keys: it is {}, and `midwatch keys show` prints the line that the operator adds there{}",
             peer.key,
@@ -176,6 +192,23 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
     Err(words)
 }
 
+/// To the log that is wanted. Who is let in is told when there is no such log here.
+async fn enter(wire: &mut Wire, hello: &Hello) -> Option<()> {
+    let Some(origin) = hello.origin.filter(|origin| *origin != wire.shared.own.log.head().origin) else { return Some(()) };
+    let words = match hello.role {
+        Role::Agent => "an agent speaks to the server itself, and not to those behind it".to_owned(),
+        Role::Console | Role::Peer => match wire.shared.house(origin, hello.role) {
+            Some(house) => {
+                wire.house = house;
+                return Some(());
+            }
+            None => format!("nothing of the server {} is known here", origin.short()),
+        },
+    };
+    let _ = wire.problem(ProblemCode::Unavailable, None, words).await;
+    None
+}
+
 /// Says why, here and there.
 async fn refuse(wire: &mut Wire, from: &str, route: &str, words: String) {
     wire.failed();
@@ -183,20 +216,22 @@ async fn refuse(wire: &mut Wire, from: &str, route: &str, words: String) {
     let _ = wire.say(&ToClient::Problem(Problem { code: ProblemCode::Unauthorized, words, id: None })).await;
 }
 
-async fn welcome(wire: &mut Wire, hello: &Hello) -> Option<()> {
-    let head = wire.shared.log.head();
+async fn welcome(wire: &mut Wire, hello: &Hello, shown: &Shown) -> Option<()> {
+    let house = &wire.house;
+    let head = house.log.head();
     let welcome = Welcome {
         protocol: PROTOCOL.min(hello.protocol),
         origin: head.origin,
         incarnation: head.incarnation,
-        name: wire.shared.name.clone(),
+        name: house.name.clone(),
         version: env!("CARGO_PKG_VERSION").into(),
         now: wire.shared.clock.now(),
-        env: wire.shared.env.clone(),
-        claim_every: wire.shared.claim_every.into(),
+        env: house.env.clone(),
+        claim_every: house.claim_every.into(),
         head: head.sequence,
         base: head.base,
         keeps_marks: true,
+        onward: hello.role == Role::Peer && shown.may_pass_on(),
     };
     wire.say(&ToClient::Welcome(welcome)).await.ok()
 }

@@ -225,7 +225,7 @@ async fn upgrade(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
 async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Option<axum::Extension<Via>>) -> Response {
     match shown(&Parts { headers: &headers, via: via.map(|via| via.0), route: "/metrics" }, &shared) {
         Ok(Shown::Owner | Shown::Token(_)) => {
-            let text = shared.metrics.render(shared.log.head(), &shared.log.health()) + &(shared.more_metrics)();
+            let text = shared.metrics.render(shared.own.log.head(), &shared.own.log.health()) + &(shared.more_metrics)();
             (Extension(Opened), [(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
         Ok(Shown::Key(_) | Shown::Nothing) => unauthorized("metrics need a token: any of those in the server's data folder"),
@@ -235,7 +235,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Opt
 
 /// Ready: what comes in can be kept.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    let health = shared.log.health();
+    let health = shared.own.log.health();
     if *shared.stopping.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }

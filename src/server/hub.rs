@@ -69,7 +69,7 @@ impl Publication {
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
         self.encoded.message(encoding, || {
             let events = self.rows.iter().map(|row| EventBytes(row.bytes.clone())).collect();
-            ToClient::Batch(Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag })
+            ToClient::Batch(Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag, seals: Vec::new(), claim: None })
         })
     }
 }
@@ -89,6 +89,10 @@ impl VitalsFrame {
 
     pub fn is_empty(&self) -> bool {
         self.observations.is_empty()
+    }
+
+    pub fn observations(&self) -> &[Observation] {
+        &self.observations
     }
 
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
@@ -177,6 +181,15 @@ impl Hub {
     /// Where the log stands when the server starts.
     pub fn begin_at(&self, head: Sequence) {
         self.state().head = head;
+    }
+
+    /// The log is another from there on: everybody begins anew.
+    pub fn begin_anew(&self, head: Sequence) {
+        let mut state = self.state();
+        state.head = head;
+        for (_, subscriber) in state.subscribers.drain() {
+            subscriber.backlog.lapsed.store(true, Ordering::Release);
+        }
     }
 
     /// To all subscribers, at once. Never waits.

@@ -229,7 +229,7 @@ struct Beginning {
 /// The shortest time that events are kept which the world is made of.
 fn shortest(retention: &Retention) -> Option<Span> {
     /// These leave the world as it is.
-    const IDLE: [&str; 3] = ["config.applied", "log", "server.stopped"];
+    const IDLE: [&str; 6] = ["config.applied", "log", "server.stopped", "peer.restored", "peer.missed", "peer.malformed"];
     Kind::NAMES.iter().filter(|kind| !IDLE.contains(kind)).filter_map(|kind| retention.keep_of(kind)).min()
 }
 

@@ -6,10 +6,12 @@ use std::sync::PoisonError;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::core::Durable;
+use super::house::House;
 use super::hub::message;
+use crate::model::grant::Epoch;
 use crate::model::id::Sequence;
 use crate::model::time::Span;
-use crate::store::{Head, Log, Page, Row, StoreError};
+use crate::store::{Head, Page, Row, StoreError};
 use crate::wire::codec::encode;
 use crate::wire::{Batch, Cursor, Encoding, EventBytes, Snapshot, SnapshotReason, ToClient};
 
@@ -20,13 +22,16 @@ pub(super) const ROWS: usize = 1_000;
 pub(super) const BYTES: usize = 512 << 10;
 
 /// Where to go on, or why not.
-pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence) -> Result<Sequence, SnapshotReason> {
+pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence, epoch: Option<Epoch>) -> Result<Sequence, SnapshotReason> {
     let cursor = cursor.ok_or(SnapshotReason::First)?;
     if cursor.origin != log.origin {
         return Err(SnapshotReason::OtherServer);
     }
     if cursor.incarnation != log.incarnation {
         return Err(SnapshotReason::OtherIncarnation);
+    }
+    if cursor.epoch != epoch {
+        return Err(SnapshotReason::Scope);
     }
     if cursor.sequence > published {
         return Err(SnapshotReason::Beyond);
@@ -37,13 +42,17 @@ pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence
     Ok(cursor.sequence)
 }
 
-/// The rows that follow `from`, up to `to`: a batch of them. An error with `None`: some are gone.
-pub(super) async fn following(log: &dyn Log, from: Sequence, to: Sequence) -> Result<Vec<Row>, Option<StoreError>> {
-    let rows = match log.range(from.next(), to, ROWS, BYTES).await {
+/// The rows that follow `from`, up to `to`: a batch of them. An error with `None`: some are gone. None at
+/// all: those that a log with holes may lack are all that is left.
+pub(super) async fn following(house: &House, from: Sequence, to: Sequence) -> Result<Vec<Row>, Option<StoreError>> {
+    let rows = match house.log.range(from.next(), to, ROWS, BYTES).await {
         Ok(rows) => rows,
         Err(StoreError::Pruned { .. }) => return Err(None),
         Err(error) => return Err(Some(error)),
     };
+    if house.has_holes() {
+        return Ok(rows);
+    }
     let mut expected = from;
     for row in &rows {
         expected = expected.next();
@@ -57,7 +66,7 @@ pub(super) async fn following(log: &dyn Log, from: Sequence, to: Sequence) -> Re
 
 /// A batch of its own, for one reader.
 pub(super) fn batch(log: Head, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span, encoding: Encoding) -> Option<Message> {
-    let batch = Batch { incarnation: log.incarnation, from, to, events, lag };
+    let batch = Batch { incarnation: log.incarnation, from, to, events, lag, seals: Vec::new(), claim: None };
     encode(&ToClient::Batch(batch), encoding).ok().map(message)
 }
 
@@ -66,28 +75,31 @@ pub struct EncodedSnapshot {
     history: u32,
     encoding: Encoding,
     why: SnapshotReason,
+    lag: Span,
     message: Message,
 }
 
 /// The world, with the newest `history` events.
-pub(super) async fn snapshot(durable: &Durable, log: &dyn Log, history: u32, why: SnapshotReason, encoding: Encoding) -> Result<Message, String> {
-    let same = |known: &&EncodedSnapshot| (known.history, known.encoding, known.why) == (history, encoding, why);
+pub(super) async fn snapshot(durable: &Durable, house: &House, history: u32, why: SnapshotReason, encoding: Encoding) -> Result<Message, String> {
+    // To the second: those that come together get the same.
+    let lag = Span::from_secs((house.lag().micros().saturating_add(999_999)).div_euclid(1_000_000));
+    let same = |known: &&EncodedSnapshot| (known.history, known.encoding, known.why, known.lag) == (history, encoding, why, lag);
     if let Some(known) = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
         return Ok(known.message.clone());
     }
     let mut events = Vec::new();
     if history > 0 {
         let most = usize::try_from(history).unwrap_or(usize::MAX);
-        let rows = log.page(Page::Before(None), most).await.map_err(|error| error.to_string())?;
+        let rows = house.log.page(Page::Before(None), most).await.map_err(|error| error.to_string())?;
         // What became durable since comes through the stream.
         events.extend(rows.into_iter().rev().filter(|row| row.sequence <= durable.world.head).map(|row| EventBytes(row.bytes)));
     }
     let world = durable.world.clone();
-    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events };
+    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag };
     let message = message(encode(&ToClient::Snapshot(snapshot), encoding).map_err(|error| error.to_string())?);
     let mut encoded = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner);
     if encoded.len() < 4 {
-        encoded.push(EncodedSnapshot { history, encoding, why, message: message.clone() });
+        encoded.push(EncodedSnapshot { history, encoding, why, lag, message: message.clone() });
     }
     Ok(message)
 }

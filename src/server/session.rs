@@ -3,9 +3,11 @@
 //! A single task, so that thousands of idle ones cost little. It writes and reads in turn; while a slow
 //! reader holds up a write, its queue in the hub fills and is dropped, and nobody else notices.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::{FutureExt, SinkExt};
@@ -13,32 +15,37 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::asks::Asks;
-use super::core::{Core, Input};
+use super::core::{Core, Durable, Input};
 use super::gate::Gate;
 use super::greet::{Shown, greet};
 use super::health::HealthFrame;
-use super::hub::{Hub, Publication, ReadingsFrame, Subscription, VitalsFrame, message};
+use super::house::House;
+use super::hub::{Publication, ReadingsFrame, Subscription, VitalsFrame, message};
 use super::line::{Arrival, Front, KeyUse, Slot, Socket, Via};
 use super::marks::{Own, ReadMarks};
 use super::metrics::{Metrics, count, drop_one};
-use super::past::Past;
+use super::peer::{Peers, PeersFrame};
 use super::refusals::Refusals;
 use super::resume;
+use super::rights::need::ask_of;
+use super::rights::{Need, Principal, Standing, lossy, need, shown};
 use super::sifting::Sifts;
 use crate::link::Clock;
 use crate::link::short::TooMuch;
-use crate::model::filter::{Filter, OnServer};
-use crate::model::id::{AgentId, Person, Sequence};
+use crate::model::filter::Filter;
+use crate::model::grant::{Epoch, Lens, Right};
+use crate::model::id::{AgentId, Incarnation, Origin, Person, Sequence, SystemId};
 use crate::model::intent::{Refusal, RefusalCode};
 use crate::model::mark::Marks;
 use crate::model::time::Span;
-use crate::store::Log;
+use crate::model::world::World;
+use crate::store::Row;
 use crate::trust::handshake::Binding;
-use crate::trust::{AuthorizedKeys, Holder, Tokens};
+use crate::trust::{Tokens, seal};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
-    Ack, Answer, Encoding, EventBytes, Hello, MarksKept, Outcome, Ping, Pong, Problem, ProblemCode, Role, SnapshotReason, Subscribe, ToClient, ToServer,
-    WireError, WorldAsk, WorldThen,
+    self, Ack, Answer, Batch, Cursor, Encoding, EventBytes, Hello, MarksKept, Outcome, Ping, Pong, Problem, ProblemCode, Raw, Role, SnapshotReason, Subscribe,
+    ToClient, ToServer, Vitals, WireError, WorldAsk, WorldThen, peek,
 };
 
 /// What a server lets one connection do.
@@ -75,19 +82,17 @@ impl Default for Limits {
 
 /// What all sessions of a server share.
 pub struct Shared {
+    /// Of the server's own log.
     pub core: Core,
-    pub hub: Arc<Hub>,
-    pub log: Arc<dyn Log>,
-    pub past: Arc<Past>,
+    pub own: Arc<House>,
+    /// What is received of other servers, where it has peers.
+    pub peers: Option<Arc<Peers>>,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     pub tokens: Tokens,
     pub gate: Arc<Gate>,
     pub front: Arc<Front>,
     pub limits: Limits,
-    pub name: Arc<str>,
-    pub env: Option<Arc<str>>,
-    pub claim_every: Duration,
     /// Turns true when the server stops.
     pub stopping: watch::Receiver<bool>,
     /// Held by whoever must be waited for then.
@@ -97,6 +102,15 @@ pub struct Shared {
     pub health: watch::Receiver<Arc<HealthFrame>>,
     pub refusals: Arc<Refusals>,
     pub marks: Arc<ReadMarks>,
+}
+
+impl Shared {
+    /// The log of a server behind this one. `None`: nothing of it is known here, or nothing that may be passed
+    /// on to who asks.
+    pub fn house(&self, origin: Origin, role: Role) -> Option<Arc<House>> {
+        let peers = self.peers.as_ref().filter(|peers| role != Role::Peer || peers.may_pass_on(origin))?;
+        peers.house(origin)
+    }
 }
 
 /// The session is over; nothing more can be said to the other side.
@@ -109,20 +123,17 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
     let alive = shared.alive.clone();
     let Arrival { shown, keys, via, binding, from, slot, stranger } = arrival;
-    let mut wire = Wire { socket, encoding: Encoding::MessagePack, via, binding, shared: shared.clone() };
+    let mut wire = Wire { socket, encoding: Encoding::MessagePack, via, binding, shared: shared.clone(), house: shared.own.clone() };
     if let Some((hello, shown)) = greet(&mut wire, shown, keys, &from).await
         && let Some(using) = wire.known(&shown).await
     {
         drop(stranger);
         slot.iter().for_each(Slot::known);
         let session = Session {
+            principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate),
             wire,
             hello,
             using,
-            key: match shown {
-                Shown::Key(holder) => Some((holder, shared.gate.follow())),
-                Shown::Owner | Shown::Token(_) | Shown::Nothing => None,
-            },
             stream: None,
             asks: Asks::default(),
             sifts: Sifts::default(),
@@ -130,6 +141,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
             vitals: None,
             health: None,
             marks: None,
+            peers: None,
             readings: None,
         };
         // Whichever way it ended, there is nobody to tell.
@@ -148,6 +160,8 @@ pub(super) struct Wire {
     /// What is beneath it.
     pub(super) binding: Binding,
     pub(super) shared: Arc<Shared>,
+    /// The log that this connection is about.
+    pub(super) house: Arc<House>,
 }
 
 impl Wire {
@@ -241,15 +255,29 @@ struct Stream {
     subscription: Subscription,
     filter: Option<Filter>,
     history: u32,
-    /// Everything up to here was told.
+    /// Everything up to here of this life of the log was told.
     sent: Sequence,
+    life: Incarnation,
+    /// What of it is shown; none: all.
+    lens: Option<Lens>,
+    /// Another server's log, for a third one.
+    relays: bool,
+}
+
+impl Stream {
+    /// What of these rows the reader is told.
+    fn events(&self, rows: &[Row], server: &str) -> Vec<EventBytes> {
+        let shown = |row: &Row| self.lens.as_ref().map_or_else(|| Some(row.bytes.clone()), |lens| shown::row(lens, row));
+        // What was passed on to us and is passed on bears its own server's signature, or is nobody's word.
+        let shown = |row: &Row| shown(row).filter(|bytes| !self.relays || *bytes == row.bytes);
+        rows.iter().filter_map(shown).filter(|bytes| shown::matches(self.filter.as_ref(), server, bytes)).map(EventBytes).collect()
+    }
 }
 
 struct Session {
     wire: Wire,
     hello: Hello,
-    /// By what key it came in, and whether that still stands.
-    key: Option<(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>)>,
+    principal: Principal,
     stream: Option<Stream>,
     asks: Asks,
     sifts: Sifts,
@@ -258,6 +286,8 @@ struct Session {
     health: Option<watch::Receiver<Arc<HealthFrame>>>,
     /// What the person's consoles have seen, once this one has asked.
     marks: Option<watch::Receiver<Arc<Marks>>>,
+    /// Whose logs this server receives.
+    peers: Option<watch::Receiver<Arc<PeersFrame>>>,
     readings: Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>,
     /// Counts what it says, with all that its key says elsewhere.
     using: KeyUse,
@@ -265,6 +295,7 @@ struct Session {
 
 impl Session {
     async fn talk(mut self, mut stopping: watch::Receiver<bool>) -> Said {
+        let clock = self.wire.shared.clock.clone();
         loop {
             let limits = &self.wire.shared.limits;
             // What asks for more than is allowed is not read on until there is room.
@@ -277,11 +308,13 @@ impl Session {
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
                 frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => self.tell_vitals(frame).await?,
                 frame = next_told(self.health.as_mut()) => self.tell_health(&frame).await?,
+                frame = next_told(self.peers.as_mut()) => self.tell_peers(&frame).await?,
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => self.tell_readings(frame).await?,
-                () = taken_away(&mut self.key) => {
-                    return self.wire.problem(ProblemCode::Unauthorized, None, "this key was taken out of the server's authorized_keys").await;
-                }
+                standing = self.principal.changed(&*clock) => match standing {
+                    Standing::Changed => self.see_anew().await?,
+                    Standing::Ended(words) => return self.wire.problem(ProblemCode::Unauthorized, None, words).await,
+                },
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = next_publication(&mut self.stream).now_or_never().flatten() {
@@ -308,43 +341,67 @@ impl Session {
                 return self.wire.problem(code, None, error.to_string()).await;
             }
         };
-        match (message, self.hello.role) {
-            (ToServer::Ping(Ping { id }), _) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
-            (ToServer::Handshake(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "the handshake is over").await,
-            (ToServer::Hello(_), _) => self.wire.problem(ProblemCode::Forbidden, None, "hello was said already").await,
-            (ToServer::Subscribe(subscribe), Role::Console) => self.subscribe(subscribe).await,
-            (ToServer::History(ask), Role::Console) if ask.filter.is_some() => self.sifts.history(&mut self.wire, &ask).await,
-            (ToServer::Count(ask), Role::Console) => self.sifts.count(&mut self.wire, &ask).await,
-            (ToServer::History(ask), Role::Console) => self.asks.history(&mut self.wire, &ask).await,
-            (ToServer::Search(ask), Role::Console) => self.asks.search(&mut self.wire, &ask).await,
-            (ToServer::WorldAt(ask), Role::Console) => {
+        if let Some(words) = self.principal.over(self.wire.shared.clock.now()) {
+            self.wire.problem(ProblemCode::Unauthorized, None, words).await?;
+            return Err(Over);
+        }
+        let role = self.hello.role;
+        let (words, ask) = match need(&message) {
+            Need::Never(words) => (words.to_owned(), None),
+            Need::Right(roles, _) | Need::Asked(roles) if !roles.contains(&role) => (format!("the role `{}` may not say that", role.word()), None),
+            Need::Right(_, right) if !self.principal.scope().rights.has(right) => {
+                (format!("that takes the right `{right}`, and what you may do here is: {}", self.principal.scope()), ask_of(&message))
+            }
+            Need::Nothing | Need::Right(..) | Need::Asked(_) => return self.answer(message).await,
+        };
+        self.wire.problem(ProblemCode::Forbidden, ask, words).await
+    }
+
+    /// Somebody who may say this said it.
+    async fn answer(&mut self, message: ToServer) -> Said {
+        match message {
+            ToServer::Ping(Ping { id }) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
+            // The table lets neither through.
+            ToServer::Handshake(_) | ToServer::Hello(_) => Err(Over),
+            ToServer::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            ToServer::History(ask) => {
+                let lens = self.lens().await?;
+                if ask.filter.is_some() { self.sifts.history(&mut self.wire, &ask, lens).await } else { self.asks.history(&mut self.wire, &ask, lens).await }
+            }
+            ToServer::Count(ask) => {
+                let lens = self.lens().await?;
+                self.sifts.count(&mut self.wire, &ask, lens).await
+            }
+            ToServer::Search(ask) => {
+                let lens = self.lens().await?;
+                self.asks.search(&mut self.wire, &ask, lens).await
+            }
+            ToServer::WorldAt(ask) => {
                 self.look_back(ask);
                 Ok(())
             }
-            (ToServer::ReadMarks(said), Role::Console) => self.read_marks(said.marks).await,
-            (ToServer::Do(mut request), Role::Console) => {
-                if let Some((holder, _)) = &self.key {
-                    // Whose key it is, and not what the console says.
-                    request.by = Person::new(&holder.name);
-                }
-                let core = self.wire.shared.core.clone();
+            ToServer::ReadMarks(said) => self.read_marks(said.marks).await,
+            ToServer::Do(mut request) => {
+                request.by = match self.speaks_for(request.by) {
+                    Ok(person) => person,
+                    Err(refusal) => return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await,
+                };
+                let (house, scope) = (self.wire.house.clone(), self.principal.scope().clone());
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
-                    let result = match core.write(Input::Request(request)).await {
-                        Ok(events) => Outcome::Done(events),
-                        Err(refusal) => Outcome::Refused(refusal),
-                    };
+                    let result = house.request(request, scope).await;
                     ToClient::Answer(Answer { id, result })
                 }));
                 Ok(())
             }
-            (ToServer::Agent(said), Role::Agent) => {
-                let own = self.is_own([&said.hello.agent]);
+            ToServer::Agent(said) => {
+                let own = self.is_own([&said.hello.agent]).and_then(|()| self.may_observe([&said.hello.system]));
                 self.hand_in(said.id, own, Input::Hello(said.hello));
                 Ok(())
             }
-            (ToServer::Observe(said), Role::Agent) => {
+            ToServer::Observe(said) => {
                 let own = self.is_own(said.observations.iter().map(|observation| &observation.agent));
+                let own = own.and_then(|()| self.may_observe(said.observations.iter().map(|observation| &observation.system)));
                 let most = self.wire.shared.limits.observations;
                 let fits = if said.observations.len() > most {
                     Err(Refusal::new(RefusalCode::Invalid, format!("more than {most} observations at once")))
@@ -354,33 +411,59 @@ impl Session {
                 self.hand_in(said.id, fits, Input::Observe(said.observations));
                 Ok(())
             }
-            (ToServer::Keepalive(said), Role::Agent) => {
+            ToServer::Keepalive(said) => {
                 let own = self.is_own([&said.agent]);
                 self.hand_in(said.id, own, Input::Keepalive(said.agent));
                 Ok(())
             }
-            (
-                ToServer::Subscribe(_)
-                | ToServer::History(_)
-                | ToServer::Count(_)
-                | ToServer::Search(_)
-                | ToServer::WorldAt(_)
-                | ToServer::ReadMarks(_)
-                | ToServer::Do(_)
-                | ToServer::Agent(_)
-                | ToServer::Observe(_)
-                | ToServer::Keepalive(_),
-                role,
-            ) => self.wire.problem(ProblemCode::Forbidden, None, format!("the role `{}` may not say that", role.word())).await,
+        }
+    }
+
+    /// What is shown to this one, of the world as it is now; nothing: all of it.
+    async fn lens(&mut self) -> Result<Option<Arc<Lens>>, Over> {
+        if self.principal.scope().is_all() {
+            return Ok(None);
+        }
+        let scope = self.principal.scope().clone();
+        let lens = self.wire.house.look(move |world| Lens::of(world, &scope)).await;
+        lens.map(|lens| Some(Arc::new(lens))).ok_or(Over)
+    }
+
+    /// In whose name something is asked: theirs whose key it is, and not what a console says. A peer says for
+    /// whom it asks, where it was granted to speak for others; that is its user's name, and none of this server's.
+    fn speaks_for(&self, said: Person) -> Result<Person, Refusal> {
+        match (self.hello.role, &self.principal.key) {
+            (Role::Peer, _) if !self.principal.scope().rights.has(Right::SpeakFor) => {
+                let words = format!("{} may not speak for {said} here: its grant does not hold `{}`", self.principal.name, Right::SpeakFor);
+                Err(Refusal::new(RefusalCode::Forbidden, words))
+            }
+            (Role::Peer, _) => Ok(Person::new(&format!("{said}@{}", self.principal.name))),
+            (Role::Console | Role::Agent, Some(_)) => Ok(Person::new(&self.principal.name)),
+            (Role::Console | Role::Agent, None) => Ok(said),
+        }
+    }
+
+    /// An agent speaks of the systems that it was let speak of.
+    fn may_observe<'a>(&self, systems: impl IntoIterator<Item = &'a SystemId>) -> Result<(), Refusal> {
+        let scope = self.principal.scope();
+        match systems.into_iter().find(|system| !scope.may(Right::Observe, Some(system))) {
+            None => Ok(()),
+            Some(other) => {
+                let words = format!("agent `{}` may not speak of {other}: what it may do here is: {scope}", self.principal.name);
+                Err(Refusal::new(RefusalCode::Forbidden, words))
+            }
         }
     }
 
     /// The world as it was: made beside everything else, in this session's own task.
     fn look_back(&mut self, WorldAsk { id, at }: WorldAsk) {
-        let past = self.wire.shared.past.clone();
+        let (house, scope) = (self.wire.house.clone(), self.principal.scope().clone());
         self.replies.push(Box::pin(async move {
-            match past.at(at).await {
-                Ok(then) => ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world: then.world }),
+            match house.past.at(at).await {
+                Ok(then) => {
+                    let world = then.world.map(|world| if scope.is_all() { world } else { Arc::new(world.seen_by(&scope)) });
+                    ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world })
+                }
                 Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
             }
         }));
@@ -389,7 +472,7 @@ impl Session {
     /// What the person at this console has seen. From now on it is told what their other consoles say.
     async fn read_marks(&mut self, said: Marks) -> Said {
         let shared = &self.wire.shared;
-        let head = shared.log.head();
+        let head = shared.own.log.head();
         let own = Own { origin: head.origin, incarnation: head.incarnation, head: head.sequence };
         match shared.marks.take(&self.hello.name, &said, own, shared.clock.now()).await {
             Ok((mut marks, ahead)) => {
@@ -439,23 +522,33 @@ impl Session {
             Ok(filter) => filter,
             Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
         };
-        self.vitals = ask.vitals.then(|| (self.wire.shared.hub.follow_vitals(), 0));
+        self.vitals = ask.vitals.then(|| (self.wire.house.hub.follow_vitals(), 0));
         if let Some((changes, _)) = &mut self.vitals {
             changes.mark_changed();
         }
-        self.health = ask.health.then(|| self.wire.shared.health.clone());
+        // Of this server itself alone: whoever wants to know about another asks that one.
+        let own = Arc::ptr_eq(&self.wire.house, &self.wire.shared.own);
+        self.health = (ask.health && own).then(|| self.wire.shared.health.clone());
         if let Some(health) = &mut self.health {
             // Before the snapshot: whoever asks once and goes has it too.
             let frame = health.borrow_and_update().clone();
             self.tell_health(&frame).await?;
         }
-        self.readings = ask.readings.then(|| (self.wire.shared.hub.follow_readings(), 0));
+        self.peers = self.wire.shared.peers.as_ref().filter(|_| ask.peers && own).map(|peers| peers.follow());
+        if let Some(peers) = &mut self.peers {
+            let frame = peers.borrow_and_update().clone();
+            self.tell_peers(&frame).await?;
+        }
+        self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
         self.catch_up_readings().await?;
         self.stream = None;
-        let subscription = self.wire.shared.hub.subscribe();
+        let subscription = self.wire.house.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
-        let stream = Stream { sent: subscription.head, subscription, filter, history };
-        match resume::from_cursor(ask.cursor, self.wire.shared.log.head(), stream.subscription.head) {
+        let lens = self.lens().await?.map(|lens| (*lens).clone());
+        let (head, epoch) = (self.wire.house.log.head(), self.epoch());
+        let relays = self.hello.role == Role::Peer && !own;
+        let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, filter, history, lens, relays };
+        match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch) {
             Ok(from) => self.catch_up(stream, from).await,
             Err(why) => self.snapshot(stream, why).await,
         }
@@ -464,59 +557,97 @@ impl Session {
     /// Sends what follows `from`, then goes on with the stream.
     async fn catch_up(&mut self, mut stream: Stream, mut from: Sequence) -> Said {
         let to = stream.subscription.head;
+        let house = self.wire.house.clone();
         while from < to {
-            let rows = match resume::following(&*self.wire.shared.log, from, to).await {
+            let rows = match resume::following(&house, from, to).await {
                 Ok(rows) => rows,
                 Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
                 Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
             };
+            if stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &rows)) {
+                return self.snapshot(stream, SnapshotReason::Scope).await;
+            }
+            // Nothing: what is left are places of events that were never received.
             let last = rows.last().map_or(to, |row| row.sequence);
-            let events = rows
-                .iter()
-                .filter(|row| matches(stream.filter.as_ref(), &self.wire.shared.name, &row.bytes))
-                .map(|row| EventBytes(row.bytes.clone()))
-                .collect();
-            self.batch(from, last, events, Span::ZERO).await?;
+            let events = stream.events(&rows, &house.name);
+            self.batch(from, last, events, house.lag()).await?;
             from = last;
         }
         // A claim at least: the reader learns that it is up to date.
-        self.batch(to, to, Vec::new(), Span::ZERO).await?;
+        self.batch(to, to, Vec::new(), house.lag()).await?;
         stream.sent = to;
         self.stream = Some(stream);
         Ok(())
     }
 
     async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Said {
-        match resume::batch(self.wire.shared.log.head(), from, to, events, lag, self.wire.encoding) {
+        if self.passes_on() {
+            let batch = self.signed(from, to, events, lag).await?;
+            return self.wire.say(&ToClient::Batch(batch)).await;
+        }
+        match resume::batch(self.wire.house.log.head(), from, to, events, lag, self.wire.encoding) {
             Some(message) => self.wire.send(message).await,
             None => Err(Over),
         }
     }
 
-    async fn snapshot(&mut self, mut stream: Stream, why: SnapshotReason) -> Said {
-        let Some(durable) = self.wire.shared.core.durable().await else { return Err(Over) };
-        match resume::snapshot(&durable, &*self.wire.shared.log, stream.history, why, self.wire.encoding).await {
+    /// Whether the other side may tell others what it is told here.
+    fn passes_on(&self) -> bool {
+        self.hello.role == Role::Peer && self.principal.scope().rights.has(Right::Federate)
+    }
+
+    /// For one who passes it on: signed by the server whose log it is.
+    async fn signed(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Result<Batch, Over> {
+        let house = self.wire.house.clone();
+        let head = house.log.head();
+        let batch = Batch { incarnation: head.incarnation, from, to, events, lag, seals: Vec::new(), claim: None };
+        if let Some(replica) = house.replica() {
+            let seals = house.log.seals(from.next(), to).await.map_err(|_| Over)?;
+            let known: BTreeMap<Sequence, Bytes> = seals.into_iter().collect();
+            let seal = |event: &EventBytes| peek::peek(&event.0).ok().and_then(|header| known.get(&header.sequence)).map(|seal| Raw(seal.to_vec()));
+            let sealed = batch.events.into_iter().filter_map(|event| Some((seal(&event)?, event)));
+            let (seals, events) = sealed.unzip();
+            return Ok(Batch { events, seals, claim: replica.claim(), ..batch });
+        }
+        let Some(signer) = self.wire.shared.gate.signer() else { return Ok(batch) };
+        let seals = batch.events.iter().filter_map(|event| seal::seal(signer, &event.0)).collect::<Vec<_>>();
+        // Everything that is published is durable.
+        let claim = seal::claim(signer, head.origin, head.incarnation, to.max(house.hub.head()), self.wire.shared.clock.now());
+        Ok(if seals.len() == batch.events.len() { Batch { seals, claim, ..batch } } else { batch })
+    }
+
+    async fn snapshot(&mut self, stream: Stream, why: SnapshotReason) -> Said {
+        let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+        self.snapshot_of(stream, durable, why).await
+    }
+
+    async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
+        let scope = self.principal.scope();
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope));
+        let (house, encoding) = (&self.wire.house, self.wire.encoding);
+        let snapshot = match &stream.lens {
+            Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
+            None => resume::snapshot(&durable, house, stream.history, why, encoding).await,
+        };
+        match snapshot {
             Ok(message) => {
                 count(&self.wire.shared.metrics.snapshots);
-                stream.sent = durable.world.head;
+                (stream.sent, stream.life) = (durable.world.head, durable.world.incarnation);
                 drop(durable);
+                let head = stream.sent;
                 self.wire.send(message).await?;
                 self.stream = Some(stream);
-                Ok(())
+                // The signed word on how far the log goes, at once.
+                if self.passes_on() { self.batch(head, head, Vec::new(), self.wire.house.lag()).await } else { Ok(()) }
             }
             Err(words) => self.wire.problem(ProblemCode::Unavailable, None, words).await,
         }
     }
 
     async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
+        let passes_on = self.passes_on();
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        let Some(publication) = publication else {
-            // Too slow: the queue is gone. A new one first, so that nothing falls between it and the snapshot.
-            let Some(old) = self.stream.take() else { return Ok(()) };
-            let subscription = self.wire.shared.hub.subscribe();
-            let stream = Stream { sent: subscription.head, subscription, filter: old.filter, history: old.history };
-            return self.snapshot(stream, SnapshotReason::Slow).await;
-        };
+        let Some(publication) = publication else { return self.lapsed().await };
         let claims = publication.rows.is_empty() && publication.to == stream.sent;
         if publication.to <= stream.sent && !claims {
             // The snapshot held it already.
@@ -527,18 +658,83 @@ impl Session {
             return Err(Over);
         }
         stream.sent = publication.to;
-        let Some(filter) = &stream.filter else {
+        if stream.filter.is_none() && stream.lens.is_none() && !passes_on {
             return match publication.message(self.wire.encoding) {
                 Some(message) => self.wire.send(message).await,
                 None => Err(Over),
             };
-        };
-        let events =
-            publication.rows.iter().filter(|row| matches(Some(filter), &self.wire.shared.name, &row.bytes)).map(|row| EventBytes(row.bytes.clone())).collect();
-        self.batch(publication.from, publication.to, events, publication.lag).await
+        }
+        let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows));
+        let events = stream.events(&publication.rows, &self.wire.house.name);
+        self.batch(publication.from, publication.to, events, publication.lag).await?;
+        if anew { self.see_anew().await } else { Ok(()) }
+    }
+
+    /// What marks that this one sees of this log what it sees.
+    fn epoch(&self) -> Option<Epoch> {
+        Epoch::both(self.wire.house.epoch(), self.principal.scope().epoch())
+    }
+
+    /// Too slow, or the log begins anew: the queue is gone. A new one first, so that nothing falls between it
+    /// and what is told.
+    async fn lapsed(&mut self) -> Said {
+        let Some(old) = self.stream.take() else { return Ok(()) };
+        let subscription = self.wire.house.hub.subscribe();
+        let (head, epoch) = (self.wire.house.log.head(), self.epoch());
+        let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch };
+        let from = resume::from_cursor(Some(cursor), head, subscription.head, epoch);
+        let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, ..old };
+        match (from, self.hello.role) {
+            // A server keeps the log: it is to miss nothing.
+            (Ok(from), Role::Peer) => self.catch_up(stream, from).await,
+            (Ok(_), _) => self.snapshot(stream, SnapshotReason::Slow).await,
+            (Err(why), _) => self.snapshot(stream, why).await,
+        }
+    }
+
+    /// What is seen is not what it was: the world anew, and before it all that led to it.
+    async fn see_anew(&mut self) -> Said {
+        if self.stream.is_none() {
+            return Ok(());
+        }
+        let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+        if let Some(stream) = &mut self.stream {
+            let scope = self.principal.scope();
+            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope));
+        }
+        // All of that world was published: what of it was not told yet waits in the queue.
+        while let Some(stream) = &mut self.stream
+            && stream.sent < durable.world.head
+        {
+            match stream.subscription.next().await {
+                Some(publication) if publication.to > stream.sent => {
+                    stream.sent = publication.to;
+                    let events = stream.events(&publication.rows, &self.wire.house.name);
+                    self.batch(publication.from, publication.to, events, publication.lag).await?;
+                }
+                Some(_) => {}
+                None => return self.lapsed().await,
+            }
+        }
+        match self.stream.take() {
+            Some(stream) => self.snapshot_of(stream, durable, SnapshotReason::Scope).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tell_peers(&mut self, frame: &PeersFrame) -> Said {
+        if self.hello.role != Role::Peer {
+            return self.wire.tell(frame.message(self.wire.encoding)).await;
+        }
+        let Some(known) = self.wire.shared.peers.clone() else { return Ok(()) };
+        let peers = frame.peers.iter().filter(|peer| known.may_pass_on(peer.origin)).cloned().collect();
+        self.wire.say(&ToClient::Peers(wire::Peers { peers })).await
     }
 
     async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
+        if !self.principal.scope().names_all() {
+            return self.wire.say(&ToClient::Health(lossy::health(self.principal.scope(), &frame.health))).await;
+        }
         self.wire.tell(frame.message(self.wire.encoding)).await
     }
 
@@ -546,8 +742,9 @@ impl Session {
     async fn catch_up_readings(&mut self) -> Said {
         let Some((_, known)) = &mut self.readings else { return Ok(()) };
         let since = *known;
-        let changed = self.wire.shared.core.read(move |primary| (primary.vitals.readings.version(), primary.vitals.readings.since(since))).await;
-        let Some((version, readings)) = changed else { return Ok(()) };
+        let scope = self.principal.scope().clone();
+        let seen = move |world: &World, readings| if scope.is_all() { readings } else { lossy::readings(&scope, world, readings) };
+        let Some((version, readings)) = self.wire.house.readings_since(since, seen).await else { return Ok(()) };
         *known = version;
         if readings.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Readings(readings)).await }
     }
@@ -557,7 +754,7 @@ impl Session {
         if frame.version <= *known {
             return Ok(());
         }
-        if frame.since > *known {
+        if frame.since > *known || !self.principal.scope().is_all() {
             return self.catch_up_readings().await;
         }
         *known = frame.version;
@@ -566,30 +763,17 @@ impl Session {
 
     async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
         let Some((_, known)) = &mut self.vitals else { return Ok(()) };
-        let own = if *known == frame.since { None } else { Some(self.wire.shared.hub.vitals_since(*known)) };
+        let own = if *known == frame.since { None } else { Some(self.wire.house.hub.vitals_since(*known)) };
         *known = own.as_ref().map_or(frame.version, |own| own.version);
         let frame = own.as_ref().unwrap_or(&frame);
         if frame.is_empty() {
             return Ok(());
         }
-        self.wire.tell(frame.message(self.wire.encoding)).await
-    }
-}
-
-/// Whether a reader wants this event. What cannot be read is passed on: leaving it out would hide it.
-fn matches(filter: Option<&Filter>, server: &str, bytes: &bytes::Bytes) -> bool {
-    filter.is_none_or(|filter| EventBytes(bytes.clone()).decode().map_or(true, |event| filter.matches(&OnServer { subject: &event, server })))
-}
-
-/// Waits until the key that somebody came in by is no longer theirs.
-async fn taken_away(key: &mut Option<(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>)>) {
-    match key {
-        Some((holder, keys)) => {
-            if keys.wait_for(|keys| keys.holder(&holder.key) != Some(holder)).await.is_err() {
-                std::future::pending().await
-            }
+        if !self.principal.scope().is_all() {
+            let observations = lossy::observations(self.principal.scope(), frame.observations());
+            return if observations.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Vitals(Vitals { observations })).await };
         }
-        None => std::future::pending().await,
+        self.wire.tell(frame.message(self.wire.encoding)).await
     }
 }
 

@@ -9,8 +9,10 @@ use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 
 use super::asks::send;
+use super::rights::shown;
 use super::session::{Over, Wire};
 use crate::model::filter::{Filter, FilterError};
+use crate::model::grant::Lens;
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::store::{Extent, Log, Page, Scale, Sift, Sifted, StoreError, Test};
@@ -25,7 +27,7 @@ const MINUTE: i64 = 60_000_000;
 
 #[derive(Default)]
 pub(super) struct Sifts {
-    waiting: VecDeque<(u64, Sift)>,
+    waiting: VecDeque<(u64, Sift, Option<Arc<Lens>>)>,
     looking: Option<BoxFuture<'static, (u64, Result<Sifted, StoreError>)>>,
     counting: Option<BoxFuture<'static, (Counting, Result<Counts, StoreError>)>>,
 }
@@ -36,6 +38,8 @@ pub(super) struct Counting {
     scale: Option<Scale>,
     filter: Option<Filter>,
     test: Test,
+    /// Not all that there is counts: no index can answer.
+    partly: bool,
     extent: Option<Extent>,
     counts: Vec<[u64; 6]>,
     /// Where the next part begins; nothing: all has been gone through.
@@ -51,7 +55,7 @@ pub(super) enum Come {
 type Said = Result<(), Over>;
 
 impl Sifts {
-    pub(super) async fn history(&mut self, wire: &mut Wire, ask: &HistoryAsk) -> Said {
+    pub(super) async fn history(&mut self, wire: &mut Wire, ask: &HistoryAsk, lens: Option<Arc<Lens>>) -> Said {
         let filter = match compile(wire, ask.filter.as_deref()) {
             Ok(filter) => filter,
             Err(error) => return wire.problem(ProblemCode::Invalid, Some(ask.id), format!("the filter: {error}")).await,
@@ -67,12 +71,13 @@ impl Sifts {
             Paging::After(after) => Page::After(place(after)),
         };
         let most = usize::try_from(ask.limit).unwrap_or(usize::MAX).clamp(1, ROWS);
-        self.waiting.push_back((ask.id, Sift { page, since, most, look: LOOK, test: test(wire, filter), scale: None }));
+        let test = test(wire, filter, lens.clone());
+        self.waiting.push_back((ask.id, Sift { page, since, most, look: LOOK, test, scale: None }, lens));
         self.go_on(wire);
         Ok(())
     }
 
-    pub(super) async fn count(&mut self, wire: &mut Wire, ask: &CountAsk) -> Said {
+    pub(super) async fn count(&mut self, wire: &mut Wire, ask: &CountAsk, lens: Option<Arc<Lens>>) -> Said {
         let filter = match compile(wire, ask.filter.as_deref()) {
             Ok(filter) => filter,
             Err(error) => return wire.problem(ProblemCode::Invalid, Some(ask.id), format!("the filter: {error}")).await,
@@ -85,19 +90,26 @@ impl Sifts {
             step: Span::from_mins(ask.step.micros().saturating_add(MINUTE - 1).div_euclid(MINUTE).clamp(1, 60 * 24 * 366 * 1_000)),
             buckets: usize::try_from(ask.buckets).unwrap_or(0),
         });
-        let test = test(wire, filter.clone());
+        let partly = lens.is_some();
+        let test = test(wire, filter.clone(), lens);
         let filter = Some(filter).filter(|filter| !filter.is_all());
-        let counting = Counting { id: ask.id, scale, filter, test, extent: None, counts: Vec::new(), next: None };
-        self.counting = Some(Box::pin(step(wire.shared.log.clone(), counting)));
+        let counting = Counting { id: ask.id, scale, filter, test, partly, extent: None, counts: Vec::new(), next: None };
+        self.counting = Some(Box::pin(step(wire.house.log.clone(), counting)));
         Ok(())
     }
 
     fn go_on(&mut self, wire: &Wire) {
         if self.looking.is_none()
-            && let Some((id, sift)) = self.waiting.pop_front()
+            && let Some((id, sift, lens)) = self.waiting.pop_front()
         {
-            let rows = wire.shared.log.sift(sift);
-            self.looking = Some(Box::pin(async move { (id, rows.await) }));
+            let rows = wire.house.log.sift(sift);
+            let as_shown = move |mut found: Sifted| {
+                if let Some(lens) = &lens {
+                    found.rows = shown::rows(lens, std::mem::take(&mut found.rows));
+                }
+                found
+            };
+            self.looking = Some(Box::pin(async move { (id, rows.await.map(as_shown)) }));
         }
     }
 
@@ -139,7 +151,7 @@ impl Sifts {
                 match counts {
                     Ok(counts) => {
                         if !counts.last {
-                            self.counting = Some(Box::pin(step(wire.shared.log.clone(), *counting)));
+                            self.counting = Some(Box::pin(step(wire.house.log.clone(), *counting)));
                         }
                         wire.say(&ToClient::Counts(counts)).await
                     }
@@ -155,8 +167,11 @@ fn compile(wire: &Wire, text: Option<&str>) -> Result<Filter, FilterError> {
 }
 
 /// What cannot be read matches nothing here: a filter's answer names its hits.
-fn test(wire: &Wire, filter: Filter) -> Test {
-    let name = wire.shared.name.clone();
+fn test(wire: &Wire, filter: Filter, lens: Option<Arc<Lens>>) -> Test {
+    let name = wire.house.name.clone();
+    if let Some(lens) = lens {
+        return shown::test(lens, Some(filter), name);
+    }
     let only = filter.severities();
     Arc::new(move |severity, bytes| match only {
         Some((least, worst)) => least <= severity && severity <= worst,
@@ -186,7 +201,7 @@ async fn part(log: &dyn Log, counting: &mut Counting) -> Result<(), StoreError> 
         counting.extent = Some(log.extent().await?);
         let Some(scale) = counting.scale else { return Ok(()) };
         let severities = counting.filter.as_ref().map_or(Some((Severity::Debug, Severity::Critical)), Filter::severities);
-        if let Some((least, worst)) = severities {
+        if let Some((least, worst)) = severities.filter(|_| !counting.partly) {
             counting.counts = log.density(scale).await?;
             for cell in &mut counting.counts {
                 for (severity, count) in Severity::ALL.into_iter().zip(cell) {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::words::Words;
-use super::{Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, spacing};
+use super::{Anew, Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, spacing};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -33,10 +33,14 @@ struct State {
     fail: Option<StoreError>,
     shut: Option<StoreError>,
     restored: Option<(Incarnation, Sequence)>,
+    /// It is another server's: rows may be missing.
+    holes: bool,
 }
 
 struct Waiting {
     rows: Vec<Row>,
+    /// Where the log stands once they are in it.
+    to: Sequence,
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -51,6 +55,7 @@ impl MemoryLog {
             fail: None,
             shut: None,
             restored: None,
+            holes: false,
         };
         let head = Head { origin, incarnation, sequence: Sequence(0), base: Sequence(1) };
         MemoryLog { state: Arc::new(Mutex::new(state)), head: Arc::new(watch::Sender::new(head)) }
@@ -88,9 +93,9 @@ impl MemoryLog {
                 let mut answers = Vec::with_capacity(waiting.len());
                 let mut last = None;
                 let mut count = 0_usize;
-                for Waiting { rows, answer } in waiting {
+                for Waiting { rows, to, answer } in waiting {
+                    last = Some(to);
                     for row in rows {
-                        last = Some(row.sequence);
                         count = count.saturating_add(1);
                         state.timeline.insert((row.at, row.sequence.0), ());
                         state.rows.insert(row.sequence.0, row);
@@ -144,6 +149,27 @@ impl MemoryLog {
         });
     }
 
+    /// Rows on their way to the disk, if they go on from what waits before them.
+    fn put(&self, rows: Vec<Row>, to: Sequence, fits: impl FnOnce(Sequence, &[Row]) -> Result<(), StoreError>) -> Answer<()> {
+        let (sender, receiver) = oneshot::channel();
+        let held = {
+            let mut state = self.state();
+            if let Some(error) = &state.shut {
+                return ready(Err(error.clone()));
+            }
+            let last = state.waiting.last().map_or_else(|| self.head().sequence, |waiting| waiting.to);
+            if let Err(error) = fits(last, &rows) {
+                return ready(Err(error));
+            }
+            state.waiting.push(Waiting { rows, to, answer: sender });
+            state.held
+        };
+        if !held {
+            self.commit();
+        }
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(super::gone("the log in memory"))) })
+    }
+
     fn row(&self, words: &Words, row: &Row) -> bool {
         words.is_empty() || words.within_event(&row.bytes)
     }
@@ -172,23 +198,41 @@ impl Log for MemoryLog {
     }
 
     fn append(&self, expected: Sequence, rows: Vec<Row>) -> Answer<()> {
-        let (sender, receiver) = oneshot::channel();
-        let held = {
-            let mut state = self.state();
-            if let Some(error) = &state.shut {
-                return ready(Err(error.clone()));
-            }
-            let last = state.waiting.iter().rev().find_map(|waiting| waiting.rows.last()).map_or_else(|| self.head().sequence, |row| row.sequence);
-            if let Err(error) = super::goes_on(last, expected, &rows) {
-                return ready(Err(error));
-            }
-            state.waiting.push(Waiting { rows, answer: sender });
-            state.held
-        };
-        if !held {
-            self.commit();
+        let to = rows.last().map_or(expected, |row| row.sequence);
+        self.put(rows, to, |last, rows| super::goes_on(last, expected, rows))
+    }
+
+    fn claim(&self, expected: Sequence, to: Sequence, rows: Vec<Row>) -> Answer<()> {
+        self.state().holes = true;
+        self.put(rows, to, |last, rows| super::claims(last, expected, to, rows))
+    }
+
+    fn seals(&self, from: Sequence, to: Sequence) -> Answer<Vec<(Sequence, Bytes)>> {
+        let state = self.state();
+        let sealed = if from <= to { Some(state.rows.range(from.0..=to.0)) } else { None };
+        ready(Ok(sealed.into_iter().flatten().filter_map(|(_, row)| Some((row.sequence, row.seal.clone()?))).collect()))
+    }
+
+    fn rebase(&self, anew: Anew) -> Answer<u64> {
+        self.commit();
+        let mut state = self.state();
+        if let Some(error) = &state.shut {
+            return ready(Err(error.clone()));
         }
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(super::gone("the log in memory"))) })
+        state.holes = true;
+        let gone = anew.cut.map(|cut| state.rows.split_off(&cut.0.saturating_add(1))).unwrap_or_default();
+        for row in gone.values() {
+            state.timeline.remove(&(row.at, row.sequence.0));
+        }
+        for row in anew.rows.into_iter().filter(|row| row.sequence <= anew.at) {
+            if !state.rows.contains_key(&row.sequence.0) {
+                state.timeline.insert((row.at, row.sequence.0), ());
+                state.rows.insert(row.sequence.0, row);
+            }
+        }
+        state.checkpoints = vec![(anew.at, anew.world)];
+        self.head.send_modify(|head| *head = Head { incarnation: anew.incarnation, sequence: anew.at, base: anew.at.next(), ..*head });
+        ready(Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX)))
     }
 
     fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {
@@ -328,7 +372,12 @@ impl Log for MemoryLog {
             state.rows.remove(&key.1);
             state.timeline.remove(key);
         }
-        let first = state.rows.keys().next().map_or_else(|| self.head().sequence.next(), |first| Sequence(*first));
+        let first = if state.holes {
+            let last = gone.iter().map(|key| key.1).max().unwrap_or(0);
+            self.head().base.max(Sequence(last).next())
+        } else {
+            state.rows.keys().next().map_or_else(|| self.head().sequence.next(), |first| Sequence(*first))
+        };
         self.head.send_if_modified(|head| std::mem::replace(&mut head.base, first) != first);
         ready(Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX)))
     }

@@ -5,6 +5,8 @@
 //! one for simulations. Both run behind the same trait, so that a whole network runs without a disk. Beside
 //! the log, `whole` replaces small files.
 
+#[cfg(test)]
+mod holes;
 pub mod memory;
 mod retention;
 #[cfg(test)]
@@ -40,6 +42,8 @@ pub struct Row {
     pub kind: Arc<str>,
     pub system: Option<SystemId>,
     pub bytes: Bytes,
+    /// Of another server's log: that server's signature, for those that it is passed on to.
+    pub seal: Option<Bytes>,
 }
 
 /// Where a log stands.
@@ -111,6 +115,20 @@ pub enum Page {
     After(Option<(Time, Sequence)>),
 }
 
+/// From what another server's log begins anew: what lies between is not known.
+#[derive(Clone, Debug)]
+pub struct Anew {
+    /// The life of the log that goes on from there.
+    pub incarnation: Incarnation,
+    /// Of which event on all is known that may be seen, and the world there.
+    pub at: Sequence,
+    pub world: Bytes,
+    /// Events up to there that are told all the same, oldest first.
+    pub rows: Vec<Row>,
+    /// What is held after this is in that server's log no more: it was restored from a backup, or cut back.
+    pub cut: Option<Sequence>,
+}
+
 pub trait Log: Send + Sync + 'static {
     fn head(&self) -> Head;
 
@@ -121,6 +139,16 @@ pub trait Log: Send + Sync + 'static {
     /// May be called again before the first is answered: appends are committed in the order of the calls,
     /// as many in one commit as have gathered. After one fails, all that were queued behind it fail too.
     fn append(&self, expected: Sequence, rows: Vec<Row>) -> Answer<()>;
+
+    /// Of another server's log, as far as it was told here: rows after `expected`, with holes where there is
+    /// what may not be seen, and the claim that up to `to` nothing else may be. Both are durable together.
+    fn claim(&self, expected: Sequence, to: Sequence, rows: Vec<Row>) -> Answer<()>;
+
+    /// Of another server's log: its signatures of the events `from..=to`, as far as there are any.
+    fn seals(&self, from: Sequence, to: Sequence) -> Answer<Vec<(Sequence, Bytes)>>;
+
+    /// Begins another server's log anew from a world of it; says how many rows went that are in it no more.
+    fn rebase(&self, anew: Anew) -> Answer<u64>;
 
     /// Rows `from..=to` by sequence, at most `most` of them and some `bytes`; always at least one, if there is one.
     fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>>;
@@ -190,6 +218,21 @@ fn goes_on(last: Sequence, expected: Sequence, rows: &[Row]) -> Result<(), Store
         next = next.next();
     }
     Ok(())
+}
+
+/// Whether a claim goes on from where the log stands, and its rows lie in it, in order.
+fn claims(last: Sequence, expected: Sequence, to: Sequence, rows: &[Row]) -> Result<(), StoreError> {
+    if expected != last {
+        return Err(StoreError::Moved { expected: expected.0, actual: last.0 });
+    }
+    let mut known = expected;
+    for row in rows {
+        if row.sequence <= known || row.sequence > to {
+            return Err(StoreError::Moved { expected: row.sequence.0, actual: known.0 });
+        }
+        known = row.sequence;
+    }
+    if to < expected { Err(StoreError::Moved { expected: to.0, actual: last.0 }) } else { Ok(()) }
 }
 
 /// The log has been stopped, or its writer died: an append may or may not have been kept.

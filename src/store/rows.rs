@@ -37,6 +37,7 @@ pub fn of(event: &Event) -> Row {
         kind: event.kind.name().into(),
         system: event.system.clone(),
         bytes: rmp_serde::to_vec_named(event).unwrap().into(),
+        seal: None,
     }
 }
 

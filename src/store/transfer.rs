@@ -131,6 +131,7 @@ pub fn row(event: &Event) -> Result<Row, rmp_serde::encode::Error> {
         kind: event.kind.name().into(),
         system: event.system.clone(),
         bytes: rmp_serde::to_vec_named(event)?.into(),
+        seal: None,
     })
 }
 

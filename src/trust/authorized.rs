@@ -1,11 +1,16 @@
 //! Whose keys a server lets in: OpenSSH's `authorized_keys`, one key a line, with the name that goes with
-//! it. It stands in for grants until there are such: a key opens what the token of its kind opens.
+//! it, and what it may do.
 //!
 //! ```text
 //! ssh-ed25519 AAAA… kim                     a person; the comment is the name
 //! name="Kim Lee" ssh-ed25519 AAAA… laptop   the same, with a name of its own
 //! agent="web-1" ssh-ed25519 AAAA…           an agent, and what it may speak for
+//! peer="infra",rights="read,federate" ssh-ed25519 AAAA…   another server, that may pass on what it reads
+//! systems="shop/**,lab",rights="read,respond",expires="2026-12-01T00:00:00Z" ssh-ed25519 AAAA… robin
 //! ```
+//!
+//! Without `systems` it is all of them, without `rights` everything (an agent: to observe; a peer: to read), without
+//! `expires` until the line goes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +18,8 @@ use std::sync::Arc;
 
 use super::private::{KeyError, read_own};
 use super::public::PublicKey;
+use crate::model::grant::{Pattern, Right, Rights, Scope};
+use crate::model::time::Time;
 use crate::wire::Role;
 
 /// Who holds a key.
@@ -20,8 +27,10 @@ use crate::wire::Role;
 pub struct Holder {
     pub key: PublicKey,
     pub role: Role,
-    /// The person's or the agent's name, which stands beside all that they do.
+    /// The person's, agent's or server's name, which stands beside all that they do.
     pub name: Arc<str>,
+    /// What they may do.
+    pub scope: Scope,
 }
 
 /// The keys of one file, as it was read.
@@ -75,7 +84,7 @@ fn holder(line: &str) -> Result<Holder, String> {
     let bare = ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind));
     let (options, rest) = if bare { ("", line) } else { split_options(line)? };
     let (key, comment) = PublicKey::read(rest).map_err(|why| why.to_string())?;
-    let (mut person, mut agent) = (None, None);
+    let (mut person, mut agent, mut peer, mut systems, mut rights, mut expires) = (None, None, None, None, None, None);
     let mut left = options;
     while !left.is_empty() {
         // `name="…"`, and a comma before the next one.
@@ -89,17 +98,22 @@ fn holder(line: &str) -> Result<Holder, String> {
         let slot = match name {
             "name" => &mut person,
             "agent" => &mut agent,
+            "peer" => &mut peer,
+            "systems" => &mut systems,
+            "rights" => &mut rights,
+            "expires" => &mut expires,
             other => return Err(unknown(other)),
         };
         if slot.replace(value).is_some() {
             return Err(format!("`{name}` is said twice"));
         }
     }
-    let (role, name) = match (person, agent) {
-        (Some(_), Some(_)) => return Err("one key is a person's or an agent's, not both's".into()),
-        (None, Some(agent)) => (Role::Agent, agent),
-        (Some(person), None) => (Role::Console, person),
-        (None, None) => (Role::Console, comment.as_str()),
+    let (role, name) = match (person, agent, peer) {
+        (None, Some(agent), None) => (Role::Agent, agent),
+        (None, None, Some(peer)) => (Role::Peer, peer),
+        (Some(person), None, None) => (Role::Console, person),
+        (None, None, None) => (Role::Console, comment.as_str()),
+        (_, _, _) => return Err("one key is a person's, an agent's or a server's, not both's".into()),
     };
     if !is_name(name) {
         return Err(format!(
@@ -107,13 +121,21 @@ fn holder(line: &str) -> Result<Holder, String> {
             crate::model::clean::clean_line(name)
         ));
     }
-    Ok(Holder { key, role, name: name.into() })
+    let default = match role {
+        Role::Agent => Rights::of([Right::Observe]),
+        Role::Peer => Rights::of([Right::Read]),
+        Role::Console => Rights::ALL,
+    };
+    let systems: Vec<Pattern> = systems.unwrap_or("**").split(',').map(|text| text.trim().parse()).collect::<Result<_, _>>()?;
+    let rights = rights.map(Rights::parse).transpose()?.unwrap_or(default);
+    let expires = expires.map(str::parse::<Time>).transpose().map_err(|why| why.to_string())?;
+    Ok(Holder { key, role, name: name.into(), scope: Scope::new(systems, rights, expires) })
 }
 
 /// A restriction that is not understood is not passed over.
 fn unknown(option: &str) -> String {
     let word: String = option.split(['=', ',', '"']).next().unwrap_or_default().chars().take(40).collect();
-    format!("`{}` is no option here: name and agent are", crate::model::clean::clean_line(&word))
+    format!("`{}` is no option here: name, agent, peer, systems, rights and expires are", crate::model::clean::clean_line(&word))
 }
 
 /// Options end at the first space that is not within quotation marks.
@@ -165,12 +187,19 @@ mod tests {
             (format!("cert-authority {} kim", line(1)), "`cert-authority` is no option"),
             (format!("name=\"kim\",expiry-time=\"20200101\" {} kim", line(1)), "`expiry-time` is no option"),
             (format!("name=\"kim\",name=\"root\" {}", line(1)), "said twice"),
+            (format!("systems=\"sh*p\" {} kim", line(1)), "names no systems"),
+            (format!("systems=\"\" {} kim", line(1)), "names no systems"),
+            (format!("rights=\"\" {} kim", line(1)), "is no right"),
+            (format!("rights=\"raed\" {} kim", line(1)), "did you mean `read`?"),
+            (format!("expires=\"tomorrow\" {} kim", line(1)), "is not a time"),
+            (format!("expires=\"1795000000\" {} kim", line(1)), "is not a time"),
             (format!("name=\"kim\",agent=\"web-1\" {}", line(1)), "not both"),
             (format!("name=\"kim\"x {}", line(1)), "comma"),
             (format!("name=\"kim {}", line(1)), "no public key"),
             (format!("name=\"kim,root\" {}", line(1)), "is no name"),
             (format!("name=\"kim:root\" {}", line(1)), "is no name"),
             (format!("name=\"\" {}", line(1)), "is no name"),
+            (format!("agent=\"web-1\",peer=\"infra\" {}", line(1)), "not both"),
             (format!("{} kim,root", line(1)), "is no name"),
             (format!("{} kim\u{202e}toor", line(1)), "is no name"),
             (line(1), "is no name"),
@@ -181,6 +210,21 @@ mod tests {
             assert_eq!((who(&keys, 1), keys.len(), keys.mistakes.len()), (None, 1, 1), "{text}");
             assert!(keys.mistakes[0].starts_with("line 1: ") && keys.mistakes[0].contains(words), "{text}: {:?}", keys.mistakes);
         }
+    }
+
+    #[test]
+    fn a_line_may_say_what_its_key_may_do() {
+        let scope = |line: &str| {
+            let keys = AuthorizedKeys::parse(line);
+            assert_eq!(keys.mistakes, [""; 0], "{line}");
+            keys.holder(&Signer::from_seed([1; 32]).public()).unwrap().scope.words()
+        };
+        let key = line(1);
+        assert_eq!(scope(&format!("{key} kim")), "everything on all systems");
+        assert_eq!(scope(&format!("peer=\"infra\" {key}")), "read on all systems");
+        assert_eq!(scope(&format!("agent=\"web-1\",systems=\"shop/**\" {key}")), "observe on shop/**");
+        let options = "rights=\"read,respond\",expires=\"2026-12-01T00:00:00Z\",systems=\"shop/**,shop/db,lab\"";
+        assert_eq!(scope(&format!("{options} {key} kim")), "read, respond on lab, shop/**, until 2026-12-01T00:00:00Z");
     }
 
     #[test]

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use sha2::{Digest, Sha256};
 
 use super::openssh::{KeyFile, fresh};
 use super::private::{KeyError, read_private, write_private};
-use super::public::PublicKey;
+use super::public::{PublicKey, origin_of};
 use super::signer::Signer;
 use crate::model::id::Origin;
 
@@ -62,10 +61,7 @@ impl ServerKey {
 
     /// The first 16 bytes of the SHA-256 of the public key.
     pub fn origin(&self) -> Origin {
-        let digest = Sha256::digest(self.signing.verifying_key().to_bytes());
-        let mut out = [0_u8; 16];
-        out.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
-        Origin(out)
+        origin_of(&self.signing.verifying_key().to_bytes())
     }
 }
 

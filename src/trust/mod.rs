@@ -9,6 +9,7 @@ pub mod openssh;
 mod private;
 pub mod proving;
 pub mod public;
+pub mod seal;
 pub mod signer;
 pub mod ssh_agent;
 mod sshsig;

@@ -10,6 +10,7 @@ use ssh_key::public::{Ed25519PublicKey, KeyData};
 use super::private::{KeyError, read_own};
 use super::sshsig;
 use super::words;
+use crate::model::id::Origin;
 
 /// An Ed25519 public key that can be one: a point of the curve, and none of the few weak ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +65,11 @@ impl PublicKey {
         PublicKey::from_bytes(key.0)
     }
 
+    /// The identity of a server that has this key.
+    pub fn origin(&self) -> Origin {
+        origin_of(&self.0)
+    }
+
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -103,6 +109,14 @@ impl PublicKey {
         let key = ssh_key::PublicKey::from(KeyData::Ed25519(Ed25519PublicKey(self.0)));
         key.to_openssh().unwrap_or_default()
     }
+}
+
+/// The first 16 bytes of the SHA-256 of a server's public key.
+pub(super) fn origin_of(key: &[u8; 32]) -> Origin {
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    let mut out = [0_u8; 16];
+    out.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    Origin(out)
 }
 
 impl fmt::Display for PublicKey {

@@ -137,10 +137,19 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
     match message {
         ToClient::Handshake(raw) => ToClient::Handshake(raw),
         ToClient::Welcome(welcome) => ToClient::Welcome(welcome),
-        ToClient::Snapshot(s) => {
-            ToClient::Snapshot(Snapshot { incarnation: s.incarnation, head: s.head, base: s.base, why: s.why, world: s.world, events: events(s.events) })
+        ToClient::Snapshot(s) => ToClient::Snapshot(Snapshot {
+            incarnation: s.incarnation,
+            head: s.head,
+            base: s.base,
+            why: s.why,
+            world: s.world,
+            events: events(s.events),
+            lag: s.lag,
+        }),
+        ToClient::Batch(b) => {
+            let (seals, claim) = (b.seals, b.claim);
+            ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag, seals, claim })
         }
-        ToClient::Batch(b) => ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag }),
         ToClient::Page(p) => {
             ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete, filtered: p.filtered, reached: p.reached })
         }
@@ -150,6 +159,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Ack(ack) => ToClient::Ack(ack),
         ToClient::Health(health) => ToClient::Health(health),
         ToClient::Readings(readings) => ToClient::Readings(readings),
+        ToClient::Peers(peers) => ToClient::Peers(peers),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Pong(pong) => ToClient::Pong(pong),
         ToClient::MarksKept(kept) => ToClient::MarksKept(kept),

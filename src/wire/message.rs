@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::event_bytes::EventBytes;
 use super::raw::Raw;
+use crate::model::grant::Epoch;
 use crate::model::health::Health;
 use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
 use crate::model::intent::{Refusal, Request};
 use crate::model::mark::Marks;
 use crate::model::observation::{AgentHello, Observation};
+use crate::model::peer::PeerState;
 use crate::model::reading::Readings;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -75,6 +77,9 @@ pub struct Hello {
     /// Whether binary frames may come compressed with zstd.
     #[serde(default)]
     pub zstd: bool,
+    /// Whose log is wanted; the server's own unless named. Another is that of a server behind this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// How far a reader has come in a server's log.
@@ -84,6 +89,9 @@ pub struct Cursor {
     pub incarnation: Incarnation,
     /// The last event that it has.
     pub sequence: Sequence,
+    /// Of what was seen of that log ([`World::epoch`]): under another scope it is told anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -106,6 +114,9 @@ pub struct Subscribe {
     /// Whether the latest numbers behind open alerts are wanted ([`Readings`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub readings: bool,
+    /// Whether the server shall say whose logs it receives ([`Peers`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub peers: bool,
 }
 
 /// Which way to page through the timeline, in the order of (`at`, sequence).
@@ -237,6 +248,8 @@ pub enum ToClient<E = EventBytes> {
     Health(Health),
     /// The numbers behind alerts, those that changed: likewise.
     Readings(Readings),
+    /// Whose logs the server receives from its peers: likewise.
+    Peers(Peers),
     Pong(Pong),
     Problem(Problem),
 }
@@ -263,6 +276,9 @@ pub struct Welcome {
     /// Whether it keeps read marks: older versions do not, and are not asked to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_marks: bool,
+    /// To a peer: whether it may pass on what it is told here. Nothing is passed on of which that is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub onward: bool,
 }
 
 /// The whole world as of `head`; the stream goes on from there.
@@ -276,6 +292,14 @@ pub struct Snapshot<E = EventBytes> {
     pub world: Arc<World>,
     /// The newest events, as many as were asked for, oldest first.
     pub events: Vec<E>,
+    /// How old, at most, what this tells was when it was sent: more than nothing where the log is that of a
+    /// server behind this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lag: Span,
+}
+
+fn is_zero(span: &Span) -> bool {
+    *span == Span::ZERO
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -293,6 +317,8 @@ pub enum SnapshotReason {
     TooOld,
     /// The reader was too slow.
     Slow,
+    /// What the reader may see is not what it was.
+    Scope,
 }
 
 /// Everything that the reader may see in (`from`, `to`]. Without events it is a claim: nothing happened.
@@ -304,6 +330,24 @@ pub struct Batch<E = EventBytes> {
     pub events: Vec<E>,
     /// How old, at most, what is claimed was when this was sent.
     pub lag: Span,
+    /// To a peer that may pass them on: for each event the signature of the server whose log this is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seals: Vec<Raw>,
+    /// Likewise: how far that log goes, signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+}
+
+/// "My log goes as far as that", signed by the server whose log it is: whoever passes on what it tells can
+/// neither make it longer than it is nor younger.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// The server's public key, of which its identity is the hash.
+    pub key: Raw,
+    pub to: Sequence,
+    /// By that server's clock.
+    pub at: Time,
+    pub signature: Raw,
 }
 
 /// A part of the answer to [`HistoryAsk`] or [`SearchAsk`].
@@ -394,6 +438,13 @@ pub struct Ack {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Vitals {
     pub observations: Vec<Observation>,
+}
+
+/// Whose logs the server receives, and how new each is: all of them, each time. A link for each can be opened
+/// ([`Hello::origin`]).
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Peers {
+    pub peers: Vec<PeerState>,
 }
 
 /// Something about the connection is wrong. The words are for people.

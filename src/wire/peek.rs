@@ -3,7 +3,7 @@
 
 use super::codec::WireError;
 use super::depth::{self, number, skip};
-use crate::model::id::Sequence;
+use crate::model::id::{EventId, Sequence};
 use crate::model::severity::Severity;
 use crate::model::time::Time;
 
@@ -18,18 +18,7 @@ pub struct Header {
 
 /// Reads `id`, `at`, `recorded` and `severity`, wherever they stand. Without `recorded`: `at`.
 pub fn peek(bytes: &[u8]) -> Result<Header, WireError> {
-    let mut at = 0;
-    let fields = match bytes.first().copied().unwrap_or(0xc0) {
-        marker @ 0x80..=0x8f => {
-            at += 1;
-            u64::from(marker & 0x0f)
-        }
-        0xde => {
-            at += 1;
-            number(bytes, &mut at, 2)?
-        }
-        _ => return Err(wrong("an event is a map")),
-    };
+    let (mut at, fields) = start(bytes)?;
     let (mut sequence, mut when, mut recorded, mut severity) = (None, None, None, Severity::Info);
     for _ in 0..fields {
         let (key, value) = text(bytes, at)?;
@@ -77,6 +66,33 @@ pub fn peek(bytes: &[u8]) -> Result<Header, WireError> {
     }
 }
 
+/// Reads an event's `id` alone, whatever stands beside it.
+pub fn id(bytes: &[u8]) -> Result<EventId, WireError> {
+    let (mut at, fields) = start(bytes)?;
+    for _ in 0..fields {
+        let (key, value) = text(bytes, at)?;
+        at = skip(bytes, value, depth::EVENT)?;
+        if key == b"id" {
+            let bytes = bytes.get(value..at).unwrap_or_default();
+            return rmp_serde::from_slice(bytes).map_err(|error| WireError::Malformed(error.to_string()));
+        }
+    }
+    Err(wrong("an event without id"))
+}
+
+/// Where the first field of an event begins, and how many there are.
+fn start(bytes: &[u8]) -> Result<(usize, u64), WireError> {
+    match bytes.first().copied().unwrap_or(0xc0) {
+        marker @ 0x80..=0x8f => Ok((1, u64::from(marker & 0x0f))),
+        0xde => {
+            let mut at = 1;
+            let fields = number(bytes, &mut at, 2)?;
+            Ok((at, fields))
+        }
+        _ => Err(wrong("an event is a map")),
+    }
+}
+
 /// What an event is searched by, as it stands in its bytes. Text is not checked to be UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
@@ -91,14 +107,7 @@ pub struct Fields<'a> {
 pub fn fields(bytes: &[u8]) -> Result<Fields<'_>, WireError> {
     let header = peek(bytes)?;
     let mut found = Fields { header, kind: b"", system: None, title: b"", text: b"" };
-    let (mut at, fields) = match bytes.first().copied().unwrap_or(0xc0) {
-        marker @ 0x80..=0x8f => (1, u64::from(marker & 0x0f)),
-        _ => {
-            let mut at = 1;
-            let fields = number(bytes, &mut at, 2)?;
-            (at, fields)
-        }
-    };
+    let (mut at, fields) = start(bytes)?;
     for _ in 0..fields {
         let (key, value) = text(bytes, at)?;
         at = match key {

@@ -33,10 +33,19 @@ fn both_ways(message: &ToClient) {
 fn batches_and_snapshots_survive_all_encodings() {
     let events: Vec<EventBytes> = (1..200).map(|s| EventBytes::of(&event(s)).unwrap()).collect();
     let incarnation = Incarnation(1_790_000_000_000);
-    both_ways(&ToClient::Batch(Batch { incarnation, from: Sequence(0), to: Sequence(199), events: events.clone(), lag: Span::from_millis(3) }));
+    both_ways(&ToClient::Batch(Batch {
+        incarnation,
+        from: Sequence(0),
+        to: Sequence(199),
+        events: events.clone(),
+        lag: Span::from_millis(3),
+        seals: Vec::new(),
+        claim: None,
+    }));
     let mut world = World::new(Origin([1; 16]), incarnation);
     (1..200).for_each(|s| crate::model::fold::fold(&mut world, &event(s)));
-    let snapshot = Snapshot { incarnation, head: Sequence(199), base: Sequence(1), why: SnapshotReason::First, world: Arc::new(world), events };
+    let snapshot =
+        Snapshot { incarnation, head: Sequence(199), base: Sequence(1), why: SnapshotReason::First, world: Arc::new(world), events, lag: Span::ZERO };
     both_ways(&ToClient::Snapshot(snapshot));
 }
 

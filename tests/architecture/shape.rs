@@ -6,7 +6,8 @@ use super::source::{folders, root, sources};
 const LONGEST: usize = 700;
 
 /// Longer ones, each with its reason.
-const LONGER: &[(&str, &str)] = &[];
+const LONGER: &[(&str, &str)] =
+    &[("src/server/session.rs", "what it is told as a log goes on wants a file of its own, once those who change it now are through")];
 
 #[test]
 fn every_folder_is_on_the_map() {

@@ -13,6 +13,7 @@ mod backfill;
 mod console;
 mod daemon;
 mod demo;
+mod federation;
 mod looked;
 mod plugins;
 mod proxied;

@@ -28,9 +28,18 @@ impl Serve {
         serve
     }
 
+    /// Where its configuration stands, once there is one.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.join("server.toml")
+    }
+
     pub async fn again(&mut self) {
         let listen = format!("127.0.0.1:{}", self.port);
-        let child = Command::new(env!("CARGO_BIN_EXE_midwatch"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_midwatch"));
+        if self.config_file().exists() {
+            command.arg("--config").arg(self.config_file());
+        }
+        let child = command
             .args(["serve", "--listen", &listen, "--data"])
             .arg(&self.folder)
             .env("HOME", &self.folder)
@@ -86,7 +95,7 @@ struct Console {
 
 impl Console {
     fn of(configs: &[ServerConfig]) -> Console {
-        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false };
+        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(configs, &wishes, &random).unwrap();
         Console { servers, replicas: vec![Replica::default(); configs.len()], events: vec![Vec::new(); configs.len()] }

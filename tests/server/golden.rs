@@ -12,6 +12,7 @@ use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, 
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
+use midwatch::model::peer::{Line, PeerState, Relay};
 use midwatch::model::reading::{Reading, Readings};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
@@ -44,7 +45,7 @@ fn past() -> ToClient {
     let told = SourcePast { source: "prom".into(), filled };
     let told = Draft::new(at(), source, told, "the past of prom is filled in").severity(Severity::Debug).stamp(id(44), at());
     let events = [episode, told].iter().map(|event| EventBytes::of(event).unwrap()).collect();
-    ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(44), events, lag: Span::ZERO })
+    ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(44), events, lag: Span::ZERO, seals: Vec::new(), claim: None })
 }
 
 fn observation() -> Observation {
@@ -98,6 +99,27 @@ fn health() -> Health {
     Health { at: at(), wrong: vec![wrong], numbers }
 }
 
+fn peer() -> PeerState {
+    PeerState {
+        origin: Origin([0x12; 16]),
+        name: "customer-b".into(),
+        through: vec![Relay { origin: Origin([0x13; 16]), name: "infra".into() }],
+        line: Line::Lost,
+        since: at(),
+        why: Some("nobody listens there".into()),
+        lag: Span::from_millis(40),
+        heard: Some(at()),
+        skew: Some(-3_000_000),
+        incarnation: LIFE,
+        head: Sequence(900),
+        version: "0.1.0".into(),
+        set_aside: 1,
+        key: Some("SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8".into()),
+        grant: Some("reads shop/**".into()),
+        until: Some("2026-11-28T00:00:00Z".parse().unwrap()),
+    }
+}
+
 fn marks() -> Marks {
     let mark = |sequence, count| Mark { incarnation: LIFE, sequence: Sequence(sequence), looked: Stamp { at: at(), count } };
     [(ORIGIN, mark(42, 0)), (Origin([0x12; 16]), mark(7, 1))].into_iter().collect()
@@ -107,6 +129,10 @@ fn readings() -> Readings {
     let rule = Reading::of_rule(Fingerprint([0x22; 16]), "prometheus".into(), at(), 0.087);
     let check = Reading::of_check(Fingerprint([0x44; 16]), &observation());
     Readings { readings: vec![rule, check], told: [("prometheus".into(), at())].into() }
+}
+
+fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
+    Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin }
 }
 
 fn to_server() -> Vec<(&'static str, ToServer)> {
@@ -121,19 +147,17 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
     };
     let intent = Intent::Acknowledge { alert: Fingerprint([0x22; 16]), episode: id(40), note: "looking at it".into() };
     vec![
-        (
-            "hello",
-            ToServer::Hello(Hello { protocol: 1, role: Role::Console, name: "kim".into(), token: Some("secret".into()), version: "0.1.0".into(), zstd: true }),
-        ),
+        ("hello", ToServer::Hello(hello_of(Some("secret".into()), None))),
         (
             "subscribe",
             ToServer::Subscribe(Subscribe {
-                cursor: Some(Cursor { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(41) }),
+                cursor: Some(Cursor { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(41), epoch: None }),
                 filter: Some("severity:warning+".into()),
                 history: 500,
                 vitals: true,
                 health: false,
                 readings: false,
+                peers: false,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
@@ -168,6 +192,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 head: Sequence(42),
                 base: Sequence(1),
                 keeps_marks: false,
+                onward: false,
             }),
         ),
         (
@@ -179,9 +204,21 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 why: SnapshotReason::First,
                 world: Arc::new(World { head: Sequence(42), ..World::new(ORIGIN, LIFE) }),
                 events: vec![event()],
+                lag: Span::ZERO,
             }),
         ),
-        ("batch", ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(41), to: Sequence(42), events: vec![event()], lag: Span::from_millis(12) })),
+        (
+            "batch",
+            ToClient::Batch(Batch {
+                incarnation: LIFE,
+                from: Sequence(41),
+                to: Sequence(42),
+                events: vec![event()],
+                lag: Span::from_millis(12),
+                seals: Vec::new(),
+                claim: None,
+            }),
+        ),
         ("page", ToClient::Page(Page { id: 7, events: vec![event()], last: true, complete: false, filtered: false, reached: None })),
         (
             "counts",
@@ -214,6 +251,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
         ("health", ToClient::Health(health())),
         ("readings", ToClient::Readings(readings())),
+        ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
@@ -282,6 +320,33 @@ fn a_server_says_that_it_keeps_read_marks() {
     let (_, welcome) = to_client().swap_remove(0);
     let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     holds("welcome-marks", &ToClient::Welcome(Welcome { keeps_marks: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_peer_is_told_whether_it_may_pass_on_what_it_hears() {
+    let (_, welcome) = to_client().swap_remove(0);
+    let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
+    holds("welcome-onward", &ToClient::Welcome(Welcome { onward: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_batch_for_one_who_passes_it_on_is_signed_by_the_server_whose_log_it_is() {
+    let claim = Claim { key: Raw(vec![7; 32]), to: Sequence(42), at: at(), signature: Raw(vec![8; 64]) };
+    let batch = Batch {
+        incarnation: LIFE,
+        from: Sequence(41),
+        to: Sequence(42),
+        events: vec![event()],
+        lag: Span::ZERO,
+        seals: vec![Raw(vec![9; 64])],
+        claim: Some(claim),
+    };
+    holds("batch-sealed", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_hello_may_name_the_log_of_a_server_behind_this_one() {
+    holds("hello-origin", &ToServer::Hello(hello_of(None, Some(Origin([0x12; 16])))), |frame| decode_to_server(frame).unwrap());
 }
 
 #[test]

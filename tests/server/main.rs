@@ -1,6 +1,8 @@
 //! Servers in this process, over real sockets, as consoles, agents and strangers meet them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod federation;
+mod federation_sim;
 mod golden;
 mod health;
 mod history;

@@ -83,7 +83,7 @@ pub struct Console {
 impl Console {
     pub fn to(address: Address, outbox: Option<&Path>) -> Console {
         let config = ServerConfig { token: Some(CONSOLE.into()), outbox: outbox.map(Path::to_owned), ..ServerConfig::new("shop", address) };
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: true };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: true, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Console::over(Servers::connect(&[config], &wishes, &random).unwrap())
     }

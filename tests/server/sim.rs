@@ -44,6 +44,8 @@ pub struct Line {
     pub door: Door,
     pub state: Arc<AtomicU8>,
     pub random: Arc<SeededRandom>,
+    /// Who comes over it has to prove a key.
+    pub stranger: bool,
 }
 
 impl Dial for Line {
@@ -57,7 +59,8 @@ impl Dial for Line {
             }
             let (near, near_end) = tokio::io::duplex(4 << 10);
             let (far, far_end) = tokio::io::duplex(4 << 10);
-            door.send((Box::new(far), Via::Owner)).await.map_err(|_| refused())?;
+            let via = if self.stranger { Via::Tcp(([127, 0, 0, 1], 4_000).into()) } else { Via::Owner };
+            door.send((Box::new(far), via)).await.map_err(|_| refused())?;
             let (near_in, near_out) = tokio::io::split(near_end);
             let (far_in, far_out) = tokio::io::split(far_end);
             let (state, random) = (self.state.clone(), self.random.clone());
@@ -113,11 +116,11 @@ struct Watcher {
 impl Watcher {
     /// A console that begins with what is kept in this folder.
     fn new(door: &Door, random: &Arc<SeededRandom>, folder: PathBuf) -> Watcher {
-        let line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone() };
+        let line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone(), stranger: false };
         let kept = keep::load(&folder.join("heard"));
         let cursor = kept.as_ref().map(Kept::cursor);
         let config = ServerConfig { outbox: Some(folder.join("outbox")), cursor, ..ServerConfig::new("shop", Address::Unix("/nowhere".into())) };
-        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true };
+        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, peers: false };
         let handed: Arc<dyn Random> = random.clone();
         let servers = Servers::connect_by(&[config], vec![Arc::new(line.clone())], &wishes, &handed).unwrap();
         let to = kept.as_ref().map(|kept| kept.world.head);
@@ -190,11 +193,11 @@ async fn start(door: &Door, log: &MemoryLog, clock: &Arc<dyn Clock>) -> Running 
 }
 
 /// An agent whose one check goes bad and well again.
-async fn agent(line: Line, clock: Arc<dyn Clock>, random: Arc<SeededRandom>, until: Instant) {
-    let uplink = RemoteUplink::new(Arc::new(line), clock.clone(), "web-1".into(), None);
+pub async fn agent(name: &str, line: Line, clock: Arc<dyn Clock>, random: Arc<SeededRandom>, until: Instant) {
+    let uplink = RemoteUplink::new(Arc::new(line), clock.clone(), name.into(), None);
     let hello = AgentHello {
-        agent: "web-1".into(),
-        system: "shop/web-1".parse().unwrap(),
+        agent: name.into(),
+        system: format!("shop/{name}").parse().unwrap(),
         version: "1".into(),
         keepalive: Span::from_secs(5),
         checks: vec!["disk".into()],
@@ -209,9 +212,9 @@ async fn agent(line: Line, clock: Arc<dyn Clock>, random: Arc<SeededRandom>, unt
         }
         let status = if random.below(3) == 0 { Status::Critical } else { Status::Ok };
         let observation = Observation {
-            agent: "web-1".into(),
+            agent: name.into(),
             check: "disk".into(),
-            system: "shop/web-1".parse().unwrap(),
+            system: format!("shop/{name}").parse().unwrap(),
             at: clock.now(),
             status,
             text: format!("disk {}", random.below(100)).into(),
@@ -237,9 +240,9 @@ async fn one_night(seed: u64) -> (usize, usize) {
     let mut server = Some(start(&door, &log, &handed).await);
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut watchers = [Watcher::new(&door, &random, folder.path().join("a")), Watcher::new(&door, &random, folder.path().join("b"))];
-    let agent_line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone() };
+    let agent_line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone(), stranger: false };
     let end = Instant::now() + Duration::from_secs(120);
-    let agent = tokio::spawn(agent(agent_line.clone(), handed.clone(), random.clone(), end));
+    let agent = tokio::spawn(agent("web-1", agent_line.clone(), handed.clone(), random.clone(), end));
     let mut asked = BTreeMap::new();
     let mut restarts = 0;
     while Instant::now() < end {

@@ -34,6 +34,7 @@ pub fn row(sequence: u64) -> Row {
         kind: event.kind.name().into(),
         system: event.system.clone(),
         bytes: rmp_serde::to_vec_named(&event).unwrap().into(),
+        seal: None,
     }
 }
 

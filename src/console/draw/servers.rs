@@ -9,6 +9,7 @@ use crate::console::state::State;
 use crate::console::theme::Role;
 use crate::model::health::Health;
 use crate::model::history::coarse;
+use crate::model::peer::{Line, PeerState};
 use crate::model::time::{Span, Time};
 
 use super::Spot;
@@ -51,6 +52,9 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
 /// How the link stands, in words.
 pub fn words(state: &State, link: &Link) -> (String, Role) {
     let age = link.age(state.mono).map(coarse);
+    if link.superseded {
+        return ("reached itself, elsewhere in this list".to_owned(), Role::Muted);
+    }
     match (&link.state, age) {
         (LinkState::Up, Some(_)) if link.is_live(state.mono) => ("answers".to_owned(), Role::Fine),
         (LinkState::Up, Some(age)) => (format!("silent for {age}"), Role::FreshnessLate),
@@ -103,6 +107,16 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
     }
     if let Some(health) = &link.health {
         lines.extend(well(canvas, health, room));
+    }
+    if let Some(through) = link.through.and_then(|through| state.links.get(through)) {
+        let origin = state.sky.server(place).map(|seen| seen.world.origin);
+        let told = through.peers.iter().find(|peer| Some(peer.origin) == origin);
+        lines.extend(passed_on(state, through, told));
+    }
+    for peer in link.peers.iter().filter(|peer| peer.line != Line::Up) {
+        let since = clock(state, peer.since);
+        let why = peer.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        lines.push(vec![label("peer"), (format!("{}  ", peer.name), Role::Strong), (format!("{} since {since}{why}", peer.line.word()), Role::MessageBad)]);
     }
     if let Some(environment) = &link.environment {
         let role = if environment.starts_with("prod") { Role::BarEnvironment } else { Role::Text };
@@ -186,6 +200,35 @@ fn detail(state: &State, canvas: &mut Canvas<'_>, place: usize, link: &Link, are
     for (line, y) in lines.iter().skip(top).zip(area.y + 1..area.bottom()) {
         canvas.words(x, y, room, line);
     }
+}
+
+/// How a log comes through another server: through whom, how new, and what was granted.
+fn passed_on(state: &State, through: &Link, told: Option<&PeerState>) -> Vec<Words> {
+    let label = |text: &str| (format!("{text:<16}"), Role::Muted);
+    let Some(told) = told else { return vec![vec![label("through"), (through.name.to_string(), Role::Strong)]] };
+    let way: Vec<&str> = told.through.iter().rev().map(|relay| &*relay.name).chain([&*through.name]).collect();
+    let mut out: Vec<Words> = vec![vec![label("through"), (way.join(", then "), Role::Strong)]];
+    let (words, role) = match (told.line, &told.why) {
+        (Line::Up, _) => (format!("up since {}, {} behind when last heard", clock(state, told.since), told.lag), Role::Text),
+        (Line::Gone, _) => ("no peer of it any more: what it told is history".to_owned(), Role::FreshnessStale),
+        (line, why) => {
+            let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            (format!("{} since {}{why}", line.word(), clock(state, told.since)), Role::FreshnessStale)
+        }
+    };
+    out.push(vec![label("its line there"), (words, role)]);
+    if let Some(skew) = told.skew.filter(|skew| skew.saturating_abs() >= Span::from_secs(2).micros()) {
+        let ahead = if skew > 0 { "ahead of" } else { "behind" };
+        out.push(vec![label("its clock"), (format!("{} {ahead} {}'s", Span::from_micros(skew.saturating_abs()), through.name), Role::SeverityWarning)]);
+    }
+    if let Some(grant) = &told.grant {
+        let until = told.until.map_or_else(String::new, |until| format!(", until {}", clock(state, until)));
+        out.push(vec![label("grant"), (format!("{grant}{until}"), Role::Text)]);
+    }
+    if told.set_aside > 0 {
+        out.push(vec![label("set aside"), (counted(told.set_aside, "event"), Role::SeverityWarning)]);
+    }
+    out
 }
 
 /// How the server itself is: what is wrong and what to do, then the numbers.

@@ -36,6 +36,13 @@ pub(super) struct Shelf {
     servers: Vec<Option<Place>>,
 }
 
+impl Shelf {
+    /// One server more, of which nothing is kept here: the one that passes it on keeps it.
+    pub(super) fn add(&mut self) {
+        self.servers.push(None);
+    }
+}
+
 #[derive(Debug)]
 struct Place {
     path: PathBuf,

@@ -24,6 +24,17 @@ impl Runtime {
         }
         let news = match update {
             Update::Connecting { .. } => vec![News::Connecting],
+            Update::Found { config, through, peer } => {
+                while self.incarnations.len() <= server {
+                    self.incarnations.push(Default::default());
+                    self.shelf.add();
+                }
+                let through = through.0;
+                let by = self.state.links.get(through).map(|link| link.name.clone()).unwrap_or_default();
+                vec![News::Behind { name: config.name.clone(), address: format!("{} through {by}", peer.origin.short()).into(), through }]
+            }
+            Update::Superseded { by } => vec![News::Superseded { by: by.0 }],
+            Update::Peers(peers) => vec![News::Peers(peers)],
             Update::Connected(welcome) => {
                 if let Some(incarnation) = self.incarnations.get_mut(server) {
                     *incarnation = welcome.incarnation;
@@ -36,13 +47,16 @@ impl Runtime {
                 let wait = Span::from(retry_at.saturating_duration_since(Instant::now()));
                 vec![News::Lost { why: why.into(), retry: Some(wall().plus(wait)) }]
             }
-            Update::Snapshot { world, why, events, broken, base, .. } => {
+            Update::Snapshot { world, why, events, broken, base, fresh } => {
                 if let Some(incarnation) = self.incarnations.get_mut(server) {
                     *incarnation = world.incarnation;
                 }
                 let complete = events.first().is_some_and(|first| first.id.sequence <= base) || world.head.0 == 0;
                 let entries = events.iter().map(Entry::known).collect();
                 let mut news = vec![News::Snapshot { world, why: reason(why) }, News::Older { entries, complete }];
+                if fresh.lag > Span::ZERO {
+                    news.push(News::Claim { lag: fresh.lag });
+                }
                 news.extend(unreadable(broken));
                 news
             }
@@ -169,6 +183,7 @@ fn reason(why: SnapshotReason) -> Option<Arc<str>> {
         SnapshotReason::OtherIncarnation => "its log was restored or begun anew; what was known beyond that is not in it",
         SnapshotReason::Beyond => "its log ends before what we had seen of it: it went back in time",
         SnapshotReason::TooOld => "much happened meanwhile; here is how things stand now",
+        SnapshotReason::Scope => "what you may see here is not what it was; here is how things stand now",
         SnapshotReason::Slow => "this line was too slow to follow; here is how things stand now",
     };
     Some(words.into())

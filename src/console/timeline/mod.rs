@@ -152,6 +152,17 @@ impl Timeline {
         }
     }
 
+    /// One server more, in the next place.
+    pub fn add_server(&mut self, name: Arc<str>) {
+        self.names.push(name);
+        self.origins.push(Origin::default());
+        self.shifts.push(0);
+        self.live.grow();
+        if let Some(past) = &mut self.past {
+            past.grow();
+        }
+    }
+
     /// Another bound on what is held.
     pub fn hold_at_most(&mut self, most: usize) {
         self.most = most;

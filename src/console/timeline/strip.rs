@@ -90,6 +90,11 @@ impl Strip {
         Strip { servers: vec![Known::default(); servers], ..Strip::default() }
     }
 
+    /// One server more, in the next place.
+    pub fn add_server(&mut self) {
+        self.servers.push(Known::default());
+    }
+
     /// What is to be asked now, for a strip of so many cells.
     pub fn wanting(&mut self, now: Time, cursor: Option<Time>, cells: u32, filter: Option<Arc<str>>, connected: impl Fn(usize) -> bool) -> Vec<CountAsk> {
         let mut out = Vec::new();

@@ -60,6 +60,11 @@ impl Window {
         Window { chunks: Vec::new(), starts: vec![0], reach: vec![Reach::default(); servers], held: 0, sparse: false }
     }
 
+    /// One server more.
+    pub fn grow(&mut self) {
+        self.reach.push(Reach::default());
+    }
+
     /// Events that are held.
     pub fn held(&self) -> usize {
         self.held

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::console::effect::Effect;
 use crate::console::message::{News, PastRefusal};
-use crate::console::sight::LinkState;
+use crate::console::sight::{Link, LinkState};
 use crate::console::state::{State, Tone};
 use crate::console::timeline::Paged;
 use crate::console::travel::Then;
@@ -14,6 +14,7 @@ use crate::model::intent::Refusal;
 use crate::model::reading::Readings;
 use crate::model::skew::Skew;
 use crate::model::time::Span;
+use crate::model::view::{Freshness, Seen};
 use crate::model::world::Alert;
 
 impl State {
@@ -34,9 +35,32 @@ impl State {
 
     pub(super) fn news(&mut self, server: usize, news: News) -> Vec<Effect> {
         let mono = self.mono;
+        if let News::Behind { name, address, through } = &news {
+            self.behind(server, name, address, *through);
+        }
         let Some(link) = self.links.get_mut(server) else { return Vec::new() };
         let name = link.name.clone();
         match news {
+            News::Behind { .. } => {}
+            News::Superseded { by } => {
+                link.superseded = true;
+                link.known = false;
+                link.heard = None;
+                let by = self.links.get(by).map(|link| link.name.clone()).unwrap_or_default();
+                if let Some(seen) = self.live_mut().servers.get_mut(server) {
+                    seen.world = Arc::default();
+                }
+                self.timeline.forget(server);
+                self.strip.forget(server);
+                self.past.forget(server);
+                self.dirty = true;
+                self.say(Tone::Plain, format!("{name} is {by}, which answers itself"));
+                return self.wanted();
+            }
+            News::Peers(peers) => {
+                link.peers = peers;
+                self.dirty = true;
+            }
             News::Connecting => {
                 if link.state == LinkState::Up {
                     link.state = LinkState::Connecting;
@@ -169,6 +193,25 @@ impl State {
             News::Problem(words) => self.say(Tone::Wrong, format!("{name}: {words}")),
         }
         Vec::new()
+    }
+
+    /// A server that another one passes on has the next place.
+    fn behind(&mut self, server: usize, name: &Arc<str>, address: &Arc<str>, through: usize) {
+        if server != self.links.len() {
+            return;
+        }
+        let environment = self.links.get(through).and_then(|link| link.environment.clone());
+        let mut name = name.clone();
+        if self.links.iter().any(|link| link.name == name) {
+            let by = self.links.get(through).map(|link| link.name.clone()).unwrap_or_default();
+            name = format!("{name}-{by}").into();
+        }
+        self.links.push(Link { through: Some(through), ..Link::new(name.clone(), address.clone(), environment) });
+        self.live_mut().servers.push(Seen { name: name.clone(), world: Arc::default(), freshness: Freshness::Never });
+        self.timeline.add_server(name);
+        self.strip.add_server();
+        self.one_more_then();
+        self.dirty = true;
     }
 
     fn events(&mut self, server: usize, events: &[Arc<Event>], lag: Span) -> Vec<Effect> {

@@ -7,6 +7,7 @@
 pub mod configure;
 pub mod observe;
 pub mod past;
+pub mod permit;
 pub mod report;
 pub mod request;
 pub mod tick;

@@ -46,6 +46,9 @@ pub(super) fn declared(world: &mut World, event: &Event, change: &Change) {
 
 /// The newest commit that was told of a repository: where its branch stands.
 pub(super) fn stands(world: &mut World, repository: &Arc<str>, commit: &Arc<str>) {
+    if world.epoch.is_some() {
+        return;
+    }
     if world.commits.len() < World::REPOSITORIES || world.commits.contains_key(repository) {
         let known = world.commits.entry(repository.clone()).or_default();
         if known.back() != Some(commit) {

@@ -10,6 +10,7 @@ mod backup_tests;
 mod density;
 mod error;
 mod folder;
+mod holes;
 mod index;
 mod prune;
 mod reader;
@@ -36,7 +37,7 @@ use folder::{EVENTS, INDEX};
 use reader::{Reader, Task};
 use writer::{Job, Writer};
 
-use super::{Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, gone};
+use super::{Anew, Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, gone};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -354,6 +355,18 @@ impl Log for SqliteLog {
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);
         }
         self.job(|answer| Job::Append { expected, rows, answer })
+    }
+
+    fn claim(&self, expected: Sequence, to: Sequence, rows: Vec<Row>) -> Answer<()> {
+        self.job(|answer| Job::Claim { expected, to, rows, answer })
+    }
+
+    fn seals(&self, from: Sequence, to: Sequence) -> Answer<Vec<(Sequence, Bytes)>> {
+        self.ask(&self.pages, move |reader, _| reader.seals(from, to))
+    }
+
+    fn rebase(&self, anew: Anew) -> Answer<u64> {
+        self.job(|answer| Job::Rebase { anew, answer })
     }
 
     fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::schema::{number, set_number};
+use super::schema::{CLAIMED, FLOOR, number, set_number};
 use super::writer::Answered;
 use crate::model::time::Time;
 use crate::store::{Retention, StoreError};
@@ -37,7 +37,7 @@ impl Pruning {
         let Some(shortest) = self.retention.shortest() else { return Ok(true) };
         let began = Instant::now();
         let (mut cursor, mut young, mut gone) = (self.cursor, self.young, 0_u64);
-        let mut done = false;
+        let (mut done, mut last) = (false, 0);
         conn.execute_batch("BEGIN IMMEDIATE")?;
         let until: Option<i64> = conn.query_row("SELECT max(at) FROM checkpoints", [], |row| row.get(0))?;
         let until = until.unwrap_or(0);
@@ -59,12 +59,19 @@ impl Pruning {
             done = seen < LOOK || young >= YOUNG;
             let mut delete = conn.prepare_cached("DELETE FROM events WHERE seq = ?1")?;
             for seq in drop {
+                last = seq;
                 gone = gone.saturating_add(u64::try_from(delete.execute([seq])?).unwrap_or(0));
             }
         }
         if gone > 0 {
             let before = number(conn, "pruned")?.unwrap_or(0);
             set_number(conn, "pruned", Some(before.saturating_add(super::to_sql(gone))))?;
+            if number(conn, CLAIMED)?.is_some() {
+                set_number(conn, FLOOR, Some(number(conn, FLOOR)?.unwrap_or(0).max(last)))?;
+                if super::holes::has_seals(conn)? {
+                    conn.execute("DELETE FROM seals WHERE seq <= ?1", [last])?;
+                }
+            }
         }
         conn.execute_batch("COMMIT")?;
         self.cursor = cursor;

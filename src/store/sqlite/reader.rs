@@ -72,6 +72,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         kind: row.get_ref(4)?.as_str()?.into(),
         system: row.get_ref(5)?.as_str_or_null()?.map(SystemId::lenient),
         bytes: Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?),
+        seal: None,
     })
 }
 
@@ -102,6 +103,7 @@ impl Gathered {
             kind,
             system,
             bytes: Bytes::new(),
+            seal: None,
         };
         self.rows.push((row, bytes.len()));
         Ok(())
@@ -147,10 +149,7 @@ impl Reader {
     pub(super) fn range(&mut self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
         let from = from.max(Sequence(1));
         self.snapshot(|conn| {
-            let base: i64 = conn
-                .prepare_cached("SELECT coalesce((SELECT min(seq) FROM events), (SELECT max(at) + 1 FROM checkpoints), 1)")?
-                .query_row([], |row| row.get(0))?;
-            let base = Sequence(from_sql(base));
+            let base = schema::base(conn)?;
             if from < base {
                 return Ok(Err(pruned(from, base)));
             }
@@ -201,7 +200,7 @@ impl Reader {
     pub(super) fn checkpointed(&mut self) -> Result<Option<(Sequence, Bytes)>, StoreError> {
         let path = self.shared.file.display().to_string();
         self.snapshot(|conn| {
-            let base: Option<i64> = conn.query_row("SELECT min(seq) FROM events", [], |row| row.get(0))?;
+            let base = to_sql(schema::base(conn)?.0);
             let mut select = conn.prepare_cached("SELECT at, crc, world FROM checkpoints ORDER BY at DESC")?;
             let mut rows = select.query([])?;
             let mut damaged = None;
@@ -210,7 +209,7 @@ impl Reader {
                 let world = found.get_ref(2)?.as_blob()?;
                 if schema::crc32(world) != crc {
                     damaged = damaged.or(Some(at));
-                } else if damaged.is_none() || base.is_some_and(|base| base <= at.saturating_add(1)) {
+                } else if damaged.is_none() || base <= at.saturating_add(1) {
                     return Ok(Ok(Some((Sequence(from_sql(at)), Bytes::copy_from_slice(world)))));
                 }
             }
@@ -224,10 +223,10 @@ impl Reader {
     /// The places of the checkpoints from which the log goes on, oldest first.
     pub(super) fn checkpoints(&mut self) -> Result<Vec<Sequence>, StoreError> {
         self.snapshot(|conn| {
-            let base: Option<i64> = conn.query_row("SELECT min(seq) FROM events", [], |row| row.get(0))?;
+            let base = to_sql(schema::base(conn)?.0);
             let mut select = conn.prepare_cached("SELECT at FROM checkpoints ORDER BY at")?;
             let places: Vec<i64> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            Ok(Ok(places.into_iter().filter(|at| base.is_none_or(|base| base <= at.saturating_add(1))).map(|at| Sequence(from_sql(at))).collect()))
+            Ok(Ok(places.into_iter().filter(|at| base <= at.saturating_add(1)).map(|at| Sequence(from_sql(at))).collect()))
         })
     }
 

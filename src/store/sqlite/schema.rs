@@ -144,17 +144,31 @@ pub(super) fn head(conn: &Connection, file: &Path) -> Result<Head, StoreError> {
     let damaged = |why: &str| StoreError::Damaged { path: file.display().to_string(), why: why.into(), hint: DAMAGED_HINT.into() };
     let read = || -> rusqlite::Result<_> {
         let ends = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-        let (first, last) = (ends("SELECT min(seq) FROM events")?, ends("SELECT max(seq) FROM events")?);
-        let checkpoint = ends("SELECT max(at) FROM checkpoints")?;
-        Ok((origin_of(conn)?, number(conn, "incarnation")?, first, last, checkpoint))
+        let (last, checkpoint) = (ends("SELECT max(seq) FROM events")?, ends("SELECT max(at) FROM checkpoints")?);
+        let sequence = last.unwrap_or(0).max(checkpoint.unwrap_or(0)).max(number(conn, CLAIMED)?.unwrap_or(0));
+        Ok((origin_of(conn)?, number(conn, "incarnation")?, sequence, base(conn)?))
     };
-    let (origin, incarnation, first, last, checkpoint) = read().map_err(|e| reading(file, &e))?;
+    let (origin, incarnation, sequence, base) = read().map_err(|e| reading(file, &e))?;
     let (Some(origin), Some(incarnation)) = (origin, incarnation) else {
         return Err(damaged("it does not say whose log it is"));
     };
-    let sequence = Sequence(super::from_sql(last.unwrap_or(0).max(checkpoint.unwrap_or(0))));
-    let base = first.map_or(sequence.next(), |first| Sequence(super::from_sql(first)));
-    Ok(Head { origin, incarnation: Incarnation(super::from_sql(incarnation)), sequence, base })
+    Ok(Head { origin, incarnation: Incarnation(super::from_sql(incarnation)), sequence: Sequence(super::from_sql(sequence)), base })
+}
+
+/// Of another server's log: up to where all is held that may be seen, and the event before the first from
+/// which on that is so.
+pub(super) const CLAIMED: &str = "claimed";
+pub(super) const FLOOR: &str = "floor";
+
+/// The first event that is still held; where rows may be missing: from which on all is held that there is.
+pub(super) fn base(conn: &Connection) -> rusqlite::Result<Sequence> {
+    let base = match number(conn, CLAIMED)? {
+        Some(_) => number(conn, FLOOR)?.unwrap_or(0).saturating_add(1),
+        None => {
+            conn.prepare_cached("SELECT coalesce((SELECT min(seq) FROM events), (SELECT max(at) + 1 FROM checkpoints), 1)")?.query_row([], |row| row.get(0))?
+        }
+    };
+    Ok(Sequence(super::from_sql(base)))
 }
 
 /// Rows at the end that are looked at one by one when a log is opened.
@@ -173,6 +187,9 @@ pub(super) fn check_lightly(conn: &Connection, file: &Path) -> Result<(), StoreE
     }
     let after = checkpoint.map_or(0, |(at, ..)| at);
     let read = || -> rusqlite::Result<Option<i64>> {
+        if number(conn, CLAIMED)?.is_some() {
+            return Ok(None);
+        }
         conn.query_row("SELECT length(bytes) FROM events ORDER BY seq LIMIT 1", [], |_| Ok(())).optional()?;
         let mut rows = conn.prepare("SELECT seq, length(bytes) FROM events WHERE seq > ?1 ORDER BY seq DESC LIMIT ?2")?;
         let mut next: Option<i64> = None;

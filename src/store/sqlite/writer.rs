@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, Statement};
 use tokio::sync::oneshot;
 
 use super::error::writing;
@@ -18,7 +18,7 @@ use super::prune::Pruning;
 use super::{Shared, schema, to_sql};
 use crate::model::id::Sequence;
 use crate::model::time::Time;
-use crate::store::{Retention, Row, StoreError, goes_on, spacing};
+use crate::store::{Anew, Retention, Row, StoreError, goes_on, spacing};
 
 pub(super) type Answered<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -27,6 +27,17 @@ pub(super) enum Job {
         expected: Sequence,
         rows: Vec<Row>,
         answer: Answered<()>,
+    },
+    /// Of another server's log (`holes`).
+    Claim {
+        expected: Sequence,
+        to: Sequence,
+        rows: Vec<Row>,
+        answer: Answered<()>,
+    },
+    Rebase {
+        anew: Anew,
+        answer: Answered<u64>,
     },
     Checkpoint {
         at: Sequence,
@@ -56,9 +67,17 @@ const PRUNE_EVERY: Duration = Duration::from_millis(20);
 /// How often it is tried whether there is room again.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
+pub(super) const INSERT: &str = "INSERT INTO events (seq, at, recorded, severity, kind, system, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+pub(super) fn put(insert: &mut Statement<'_>, row: &Row) -> rusqlite::Result<()> {
+    let system = row.system.as_ref().map(|system| system.as_str());
+    let place = (to_sql(row.sequence.0), row.at.micros(), row.recorded.micros());
+    insert.execute((place.0, place.1, place.2, row.severity.rank(), &*row.kind, system, &*row.bytes)).map(|_| ())
+}
+
 pub(super) struct Writer {
-    conn: Connection,
-    shared: Arc<Shared>,
+    pub(super) conn: Connection,
+    pub(super) shared: Arc<Shared>,
     jobs: Receiver<Job>,
     /// Taken from the channel and not begun.
     waiting: VecDeque<Job>,
@@ -87,6 +106,8 @@ impl Writer {
         loop {
             match self.next() {
                 Some(Job::Append { expected, rows, answer }) => self.group(expected, rows, answer),
+                Some(Job::Claim { expected, to, rows, answer }) => self.answer(answer, |w| w.claim(expected, to, &rows)),
+                Some(Job::Rebase { anew, answer }) => self.answer(answer, |w| w.rebase(&anew)),
                 Some(Job::Checkpoint { at, world, answer }) => self.answer(answer, |w| w.checkpoint(at, &world)),
                 Some(Job::Prune { retention, now, answer }) => self.pruning.push_back(Pruning::new(retention, now, answer)),
                 Some(Job::Note { numbers, answer }) => self.answer(answer, |w| w.note(&numbers)),
@@ -122,7 +143,7 @@ impl Writer {
         Some(self.jobs.recv().unwrap_or(Job::Stop))
     }
 
-    fn answer(&mut self, answer: Answered<()>, work: impl FnOnce(&mut Writer) -> Result<(), StoreError>) {
+    fn answer<T>(&mut self, answer: Answered<T>, work: impl FnOnce(&mut Writer) -> Result<T, StoreError>) {
         let outcome = match self.shared.shut() {
             Some(error) => Err(error),
             None => work(self),
@@ -194,15 +215,12 @@ impl Writer {
         let mut verdicts = Vec::with_capacity(group.len());
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         {
-            let mut insert =
-                self.conn.prepare_cached("INSERT INTO events (seq, at, recorded, severity, kind, system, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+            let mut insert = self.conn.prepare_cached(INSERT)?;
             for (expected, rows, _) in group {
                 let verdict = goes_on(last, *expected, rows);
                 if verdict.is_ok() {
                     for row in rows {
-                        let system = row.system.as_ref().map(|system| system.as_str());
-                        let place = (to_sql(row.sequence.0), row.at.micros(), row.recorded.micros());
-                        insert.execute((place.0, place.1, place.2, row.severity.rank(), &*row.kind, system, &*row.bytes))?;
+                        put(&mut insert, row)?;
                         last = row.sequence;
                     }
                 }
@@ -250,7 +268,7 @@ impl Writer {
     }
 
     /// Says what a failed write means, takes it back, and makes sure that the log stands where it stood.
-    fn failed(&self, error: &rusqlite::Error) -> StoreError {
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
         let mut meaning = writing(&self.shared.file, error);
         let known = (self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok())
             && schema::head(&self.conn, &self.shared.file).is_ok_and(|head| head.sequence == self.shared.head().sequence);

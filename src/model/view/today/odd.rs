@@ -27,6 +27,14 @@ pub(super) fn unusual_hour(alert: &Alert, began: Time, zone: &TimeZone) -> bool 
 pub(super) fn is_odd(event: &Event) -> bool {
     matches!(
         event.kind,
-        Kind::Unwatched(_) | Kind::LogRestored(_) | Kind::AgentSilent(_) | Kind::AgentReturned(_) | Kind::SourceFailed(_) | Kind::SourceRecovered(_)
+        Kind::Unwatched(_)
+            | Kind::LogRestored(_)
+            | Kind::PeerRestored(_)
+            | Kind::PeerMissed(_)
+            | Kind::PeerMalformed(_)
+            | Kind::AgentSilent(_)
+            | Kind::AgentReturned(_)
+            | Kind::SourceFailed(_)
+            | Kind::SourceRecovered(_)
     )
 }

@@ -1,0 +1,234 @@
+//! What of each event one reader is shown, as the log goes on.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::Scope;
+use crate::model::event::{
+    Actor, AgentJoined, AlertCleared, AlertOpened, AlertPast, CheckChanged, CheckRemoved, ClearReason, Condition, Event, Kind, ServerStarted, SystemDeclared,
+};
+use crate::model::id::{AgentId, CheckId, Sequence, SystemId};
+use crate::model::labels::Labels;
+use crate::model::system::SystemSpec;
+use crate::model::world::World;
+
+/// What the outline of an alert has in place of its check.
+pub(super) const OUTLINE: &str = "outline";
+
+/// The kinds of which outlines are made.
+const OUTLINED: [&str; 4] = ["alert.opened", "alert.changed", "alert.cleared", "alert.past"];
+
+/// What is known of an event by its system and kind alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Glance {
+    /// It is shown as it is.
+    Whole,
+    /// It has to be looked into: [`Lens::project`] says.
+    Perhaps,
+    Nothing,
+}
+
+/// A scope applied to a world: remembers of it what one event alone does not say.
+#[derive(Clone, Debug)]
+pub struct Lens {
+    scope: Arc<Scope>,
+    /// The last event of that world.
+    head: Sequence,
+    /// As the server calls itself: its systems' addresses may name it.
+    name: Arc<str>,
+    /// What each system that is seen uses on its own server.
+    uses: BTreeMap<SystemId, BTreeSet<Arc<str>>>,
+    used: BTreeSet<Arc<str>>,
+    /// The agents that are known, and whether they are seen; of those, the checks that are.
+    agents: BTreeMap<AgentId, bool>,
+    checks: BTreeSet<(AgentId, CheckId)>,
+}
+
+/// What of an event is shown to whoever has this scope, in this world.
+pub fn project<'e>(world: &World, scope: &Scope, event: &'e Event) -> Option<Cow<'e, Event>> {
+    if scope.is_all() { Some(Cow::Borrowed(event)) } else { Lens::of(world, scope).project(event) }
+}
+
+impl Lens {
+    pub fn of(world: &World, scope: &Scope) -> Lens {
+        let mut lens = Lens {
+            scope: Arc::new(scope.clone()),
+            head: world.head,
+            name: world.name.clone(),
+            uses: BTreeMap::new(),
+            used: BTreeSet::new(),
+            agents: BTreeMap::new(),
+            checks: BTreeSet::new(),
+        };
+        for system in world.systems.values().filter(|system| lens.scope.names(system.spec.id.as_str())) {
+            let used = lens.used_by(&system.spec);
+            if !used.is_empty() {
+                lens.uses.insert(system.spec.id.clone(), used);
+            }
+        }
+        lens.used = lens.uses.values().flatten().cloned().collect();
+        for (id, agent) in &world.agents {
+            let seen = lens.sees(&agent.system);
+            lens.agents.insert(id.clone(), seen);
+            if seen {
+                let checks = agent.checks.iter().filter(|(_, check)| lens.scope.names(check.system.as_str()));
+                lens.checks.extend(checks.map(|(check, _)| (id.clone(), check.clone())));
+            }
+        }
+        lens
+    }
+
+    pub fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// Whether what concerns this system is seen.
+    pub(super) fn sees(&self, system: &SystemId) -> bool {
+        self.scope.sees(Some(system), "")
+    }
+
+    fn used_by(&self, spec: &SystemSpec) -> BTreeSet<Arc<str>> {
+        let here = |server: &Option<Arc<str>>| server.as_ref().is_none_or(|server| *server == self.name);
+        spec.uses.iter().filter(|address| here(&address.server)).map(|address| Arc::from(address.id.as_str())).collect()
+    }
+
+    /// Whether a system is used by one that is seen, or stands beneath such a one by name.
+    pub(crate) fn outlines(&self, system: &str) -> bool {
+        fn above<'n>(name: &&'n str) -> Option<&'n str> {
+            name.rsplit_once('/').map(|(above, _)| above)
+        }
+        self.scope.rights.has(super::Right::Read) && !self.used.is_empty() && std::iter::successors(Some(system), above).any(|name| self.used.contains(name))
+    }
+
+    /// What can be said of an event without looking into it.
+    pub fn glance(&self, system: Option<&str>, kind: &str) -> Glance {
+        // Its data say which system it declares; whole events are looked at by their envelope alone (F3).
+        let declares = kind == "system.declared";
+        match system {
+            _ if self.scope.sees_named(system, kind) => {
+                if declares {
+                    Glance::Perhaps
+                } else {
+                    Glance::Whole
+                }
+            }
+            Some(system) if OUTLINED.contains(&kind) && self.outlines(system) => Glance::Perhaps,
+            Some(_) | None => Glance::Nothing,
+        }
+    }
+
+    /// What of an event is shown: all of it, its outline, or nothing.
+    pub fn project<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+        match self.glance(event.system.as_ref().map(SystemId::as_str), event.kind.name()) {
+            Glance::Whole => Some(Cow::Borrowed(event)),
+            Glance::Perhaps => match &event.kind {
+                Kind::SystemDeclared(SystemDeclared { spec }) => (event.system.as_ref() == Some(&spec.id)).then_some(Cow::Borrowed(event)),
+                _ => outline(event).map(Cow::Owned),
+            },
+            Glance::Nothing => None,
+        }
+    }
+
+    /// Whether events of this kind may change what else is seen.
+    pub fn watches(kind: &str) -> bool {
+        matches!(kind, "server.started" | "system.declared" | "system.removed" | "agent.joined" | "check.changed" | "check.removed")
+    }
+
+    /// Takes note of the next event of the log, shown or not. True: it changes what is seen of what was
+    /// before, so that the reader needs the world anew. Of events that were in its world already, it says
+    /// whether they might have.
+    pub fn moves(&mut self, event: &Event) -> bool {
+        if event.id.sequence <= self.head {
+            return self.unsettled_by(event);
+        }
+        let seen = event.system.as_ref().is_some_and(|system| self.sees(system));
+        match &event.kind {
+            Kind::ServerStarted(ServerStarted { name, .. }) => std::mem::replace(&mut self.name, name.clone()) != *name,
+            Kind::SystemDeclared(SystemDeclared { spec }) if seen => {
+                let used = self.used_by(spec);
+                self.now_uses(&spec.id, used)
+            }
+            Kind::SystemRemoved(_) if seen => event.system.as_ref().is_some_and(|system| self.now_uses(system, BTreeSet::new())),
+            Kind::AgentJoined(AgentJoined { agent, .. }) if event.system.is_some() => {
+                let moved = self.agents.insert(agent.clone(), seen).is_some_and(|was| was != seen);
+                if moved {
+                    self.checks.retain(|(of, _)| of != agent);
+                }
+                moved
+            }
+            Kind::CheckChanged(CheckChanged { agent, check, .. }) => {
+                let check = (agent.clone(), check.clone());
+                if !self.agents.get(agent).is_some_and(|seen| *seen) {
+                    return false;
+                }
+                if seen {
+                    self.checks.insert(check);
+                    return false;
+                }
+                self.checks.remove(&check)
+            }
+            Kind::CheckRemoved(CheckRemoved { agent, check }) => self.checks.remove(&(agent.clone(), check.clone())) && !seen,
+            _ => false,
+        }
+    }
+
+    /// Whether an event from before this lens was made may have changed what is seen of what was before that.
+    fn unsettled_by(&self, event: &Event) -> bool {
+        let seen = event.system.as_ref().is_some_and(|system| self.sees(system));
+        match &event.kind {
+            Kind::SystemDeclared(_) | Kind::SystemRemoved(_) => seen,
+            Kind::AgentJoined(_) => true,
+            Kind::CheckChanged(CheckChanged { agent, .. }) | Kind::CheckRemoved(CheckRemoved { agent, .. }) => {
+                !seen && self.agents.get(agent).is_some_and(|seen| *seen)
+            }
+            _ => false,
+        }
+    }
+
+    /// True: that is not what it used before.
+    fn now_uses(&mut self, system: &SystemId, used: BTreeSet<Arc<str>>) -> bool {
+        let before = if used.is_empty() { self.uses.remove(system) } else { self.uses.insert(system.clone(), used.clone()) };
+        if before.unwrap_or_default() == used {
+            return false;
+        }
+        let used: BTreeSet<Arc<str>> = self.uses.values().flatten().cloned().collect();
+        std::mem::replace(&mut self.used, used) != self.used
+    }
+}
+
+/// The alert's own event without anything but the trouble: same id, same kind.
+fn outline(event: &Event) -> Option<Event> {
+    let kind = match &event.kind {
+        Kind::AlertOpened(opened) => {
+            AlertOpened { alert: opened.alert, check: OUTLINE.into(), by: Actor::Server, condition: Condition::Problem, expr: None }.into()
+        }
+        Kind::AlertChanged(changed) => changed.clone().into(),
+        Kind::AlertCleared(cleared) => AlertCleared { alert: cleared.alert, reason: plain(cleared.reason) }.into(),
+        Kind::AlertPast(past) => AlertPast { alert: past.alert, check: OUTLINE.into(), until: past.until }.into(),
+        _ => return None,
+    };
+    Some(Event {
+        id: event.id,
+        at: event.at,
+        recorded: event.recorded,
+        severity: event.severity,
+        system: event.system.clone(),
+        actor: Actor::Server,
+        title: event.title.clone(),
+        text: "".into(),
+        labels: Labels::default(),
+        links: Vec::new(),
+        request: None,
+        kind,
+        extra: BTreeMap::new(),
+    })
+}
+
+/// That somebody had a hand in it is not part of an outline.
+pub(super) const fn plain(reason: ClearReason) -> ClearReason {
+    match reason {
+        ClearReason::Resolved => ClearReason::Recovered,
+        reason => reason,
+    }
+}

@@ -1,0 +1,428 @@
+//! One link to a peer, and the log that comes through it: taken event by event, made durable, folded, told on.
+//!
+//! The link goes on from where this server's copy of the log stands. When the copy cannot take what came (a
+//! full disk, say), the link ends and begins again from there: nothing is told that is not kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::shelf::Known;
+use super::take::{Place, Sealed, take};
+use super::{CHECKPOINT_EVENTS, Neighbour, Peers, SAY_MALFORMED, keep_checkpoint, state};
+use crate::link::{self, LinkConfig, LinkError, LinkEvent, LinkHandle};
+use crate::model::event::{PeerMalformed, PeerMissed, PeerRestored};
+use crate::model::id::{Origin, Sequence};
+use crate::model::peer::{Line, Relay};
+use crate::model::severity::Severity;
+use crate::model::time::{Span, Time};
+use crate::model::words::counted;
+use crate::server::house::House;
+use crate::server::hub::Publication;
+use crate::server::peer::Replica;
+use crate::server::prime;
+use crate::store::{Anew, Row};
+use crate::trust::seal;
+use crate::wire::{Batch, Cursor, Hello, PROTOCOL, Role, Snapshot, Subscribe, ToClient, Welcome};
+
+/// Newest events that are asked for when a log begins.
+const HISTORY: u32 = 10_000;
+/// How long until a link whose log could not be kept begins again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// And one to which something is wrong that time does not mend.
+const LATER: Duration = Duration::from_secs(60);
+
+/// To which log, and through whom.
+#[derive(Clone)]
+pub(super) struct Route {
+    pub(super) neighbour: Neighbour,
+    /// None: the peer's own.
+    pub(super) origin: Option<Origin>,
+    pub(super) through: Vec<Relay>,
+}
+
+impl Route {
+    pub(super) fn to(neighbour: &Neighbour) -> Route {
+        Route { neighbour: neighbour.clone(), origin: None, through: Vec::new() }
+    }
+
+    /// Under what name its outbox is kept.
+    fn key(&self) -> String {
+        match self.origin {
+            Some(origin) => format!("{}-{origin}", self.neighbour.name),
+            None => self.neighbour.name.to_string(),
+        }
+    }
+}
+
+/// Why a link ended.
+struct Ended {
+    why: String,
+    again: Duration,
+}
+
+fn soon(why: impl ToString) -> Ended {
+    Ended { why: why.to_string(), again: AGAIN }
+}
+
+fn later(why: impl Into<String>) -> Ended {
+    Ended { why: why.into(), again: LATER }
+}
+
+/// Follows a log until it is told to end.
+pub(super) async fn follow(peers: Arc<Peers>, route: Route, ends: CancellationToken) {
+    while !ends.is_cancelled() {
+        let mut follower = Follower { peers: peers.clone(), route: route.clone(), house: None, handle: None, turn: None, unsaved: 0 };
+        let Ended { why, again } = match follower.run(&ends).await {
+            Err(ended) => ended,
+            Ok(()) => soon("the link ended"),
+        };
+        let origin = follower.origin();
+        if ends.is_cancelled() {
+            if let Some(replica) = follower.replica() {
+                replica.reached_by(None);
+            }
+            return;
+        }
+        drop(follower);
+        tracing::warn!(peer = &*route.neighbour.name, why, "the link to a peer ends, and begins again");
+        peers.line(&route, origin, Line::Lost, Some(why.into()));
+        tokio::select! {
+            () = ends.cancelled() => {}
+            () = tokio::time::sleep(again) => {}
+        }
+    }
+}
+
+struct Follower {
+    peers: Arc<Peers>,
+    route: Route,
+    /// Where what comes is kept, once it is known whose log it is.
+    house: Option<Arc<House>>,
+    handle: Option<LinkHandle>,
+    /// One link at a time feeds a log.
+    turn: Option<tokio::sync::OwnedMutexGuard<()>>,
+    /// Rows since the last checkpoint.
+    unsaved: u64,
+}
+
+impl Follower {
+    fn origin(&self) -> Option<Origin> {
+        self.house.as_ref().map(|house| house.log.head().origin).or(self.route.origin)
+    }
+
+    fn replica(&self) -> Option<&Arc<Replica>> {
+        self.house.as_ref()?.replica()
+    }
+
+    /// What is known of the log from before, if it came by the same way.
+    fn known(&self) -> Option<Known> {
+        let book = self.peers.book();
+        let same = |known: &&Known| known.peer == self.route.neighbour.name && known.through == self.route.through;
+        book.known.values().filter(same).find(|known| self.route.origin.is_none_or(|origin| origin == known.origin)).cloned()
+    }
+
+    async fn run(&mut self, ends: &CancellationToken) -> Result<(), Ended> {
+        let known = self.known();
+        self.house = known.as_ref().and_then(|known| self.peers.house(known.origin));
+        let cursor = self.house.as_ref().map(|house| house.log.head()).filter(|head| head.sequence > Sequence(0));
+        let epoch = self.house.as_ref().and_then(|house| house.epoch());
+        let cursor = cursor.map(|head| Cursor { origin: head.origin, incarnation: head.incarnation, sequence: head.sequence, epoch });
+        let hello = Hello {
+            protocol: PROTOCOL,
+            role: Role::Peer,
+            name: self.peers.around.name.clone(),
+            token: None,
+            version: env!("CARGO_PKG_VERSION").into(),
+            zstd: true,
+            origin: self.route.origin,
+        };
+        let direct = self.route.origin.is_none();
+        let subscribe = Subscribe { cursor, history: HISTORY, vitals: true, readings: true, peers: direct, ..Subscribe::default() };
+        let parts = &self.peers.parts;
+        let config = LinkConfig {
+            subscribe: Some(subscribe),
+            proving: self.route.neighbour.proving.clone(),
+            first_wait: parts.first_wait,
+            longest_wait: parts.longest_wait,
+            ..LinkConfig::new(hello)
+        };
+        let outbox = parts.shelf.outbox(&self.route.key()).map_err(soon)?;
+        let (handle, mut events) = link::spawn(config, self.route.neighbour.dial.clone(), parts.random.clone(), outbox);
+        if let Some(replica) = self.replica() {
+            // What is asked meanwhile waits in the outbox.
+            replica.reached_by(Some(handle.clone()));
+        }
+        self.handle = Some(handle);
+        self.hear(&mut events, ends).await
+    }
+
+    async fn hear(&mut self, events: &mut mpsc::Receiver<LinkEvent>, ends: &CancellationToken) -> Result<(), Ended> {
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = ends.cancelled() => None,
+            };
+            let Some(event) = event else { return Ok(()) };
+            match event {
+                LinkEvent::Connecting { .. } => self.peers.line(&self.route, self.origin(), Line::Connecting, None),
+                LinkEvent::Up(welcome) => self.meet(&welcome).await?,
+                LinkEvent::Down { why, .. } => self.down(&why),
+                LinkEvent::Clock { theirs, delay, .. } => {
+                    let half = Span::from_micros(Span::from(delay).micros() / 2);
+                    let ahead = theirs.plus(half).micros().saturating_sub(self.now().micros());
+                    self.stands(|state| state.skew = Some(ahead));
+                }
+                LinkEvent::Message(message) => self.take(message).await?,
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.peers.around.clock.now()
+    }
+
+    fn stands(&self, change: impl FnOnce(&mut crate::model::peer::PeerState)) {
+        if let Some(origin) = self.origin() {
+            self.peers.stands(origin, change);
+        }
+    }
+
+    fn down(&self, why: &LinkError) {
+        self.peers.line(&self.route, self.origin(), Line::Lost, Some(why.to_string().into()));
+    }
+
+    /// Who answers, and where what they tell is kept.
+    async fn meet(&mut self, welcome: &Welcome) -> Result<(), Ended> {
+        let peers = self.peers.clone();
+        if welcome.origin == peers.around.own {
+            return Err(later("that is this server itself; take it out of its peers"));
+        }
+        if let Some(house) = &self.house
+            && house.log.head().origin != welcome.origin
+        {
+            return Err(later(format!("another server answers there ({}) than the one that was known", welcome.origin.short())));
+        }
+        let known = Known {
+            origin: welcome.origin,
+            name: welcome.name.clone(),
+            peer: self.route.neighbour.name.clone(),
+            through: self.route.through.clone(),
+            env: welcome.env.clone(),
+            claim_every: welcome.claim_every,
+            onward: welcome.onward,
+        };
+        {
+            let mut book = peers.book();
+            let other = book.known.get(&welcome.origin).filter(|other| other.through.is_empty() && other.peer != known.peer);
+            if let Some(other) = other.filter(|other| peers.parts.neighbours.iter().any(|neighbour| neighbour.name == other.peer)) {
+                return Err(later(format!("it is the same server as the peer {}", other.peer)));
+            }
+            if known.through.is_empty() {
+                // From now on it comes from its own server.
+                book.relays.remove(&welcome.origin);
+            }
+        }
+        let house = match self.house.clone().or_else(|| peers.house(welcome.origin)) {
+            Some(house) => house,
+            None => {
+                let log = peers.parts.shelf.open(welcome.origin, welcome.incarnation).map_err(soon)?;
+                peers.settle(&known, log).await.map_err(soon)?
+            }
+        };
+        let Some(replica) = house.replica().cloned() else { return Err(later("that is this server's own log")) };
+        if self.turn.is_none() {
+            self.turn = Some(replica.turn().await);
+        }
+        replica.reached_by(self.handle.clone());
+        peers.parts.shelf.note(&known).map_err(soon)?;
+        {
+            let mut book = peers.book();
+            let head = house.log.head();
+            let now = peers.around.clock.now();
+            let state = book.states.entry(welcome.origin).or_insert_with(|| state(&known, Line::Connecting, now, head.incarnation, head.sequence));
+            (state.name, state.through, state.version) = (known.name.clone(), known.through.clone(), welcome.version.clone());
+            book.known.insert(welcome.origin, known);
+        }
+        self.house = Some(house);
+        peers.line(&self.route, Some(welcome.origin), Line::Up, None);
+        peers.choose_ways();
+        Ok(())
+    }
+
+    async fn take(&mut self, message: ToClient) -> Result<(), Ended> {
+        let Some(house) = self.house.clone() else { return Ok(()) };
+        let Some(replica) = house.replica() else { return Ok(()) };
+        match message {
+            ToClient::Snapshot(snapshot) => self.begin_anew(&house, replica, snapshot).await,
+            ToClient::Batch(batch) => self.batch(&house, replica, batch).await,
+            ToClient::Answer(answer) => {
+                replica.answered(answer.id, &answer.result);
+                Ok(())
+            }
+            ToClient::Vitals(vitals) => {
+                house.hub.observed(&vitals.observations);
+                house.hub.send_vitals();
+                Ok(())
+            }
+            ToClient::Readings(readings) => {
+                replica.take_readings(readings, &house.hub);
+                Ok(())
+            }
+            ToClient::Peers(told) => {
+                if self.route.origin.is_none() {
+                    self.peers.passes_on(&self.route.neighbour.name, told.peers);
+                }
+                Ok(())
+            }
+            ToClient::Problem(problem) => {
+                let why: Arc<str> = problem.words.chars().take(300).collect::<String>().into();
+                tracing::warn!(peer = &*self.route.neighbour.name, %why, "a peer says that something is wrong");
+                self.stands(|state| state.why = Some(why));
+                Ok(())
+            }
+            ToClient::Handshake(_)
+            | ToClient::Welcome(_)
+            | ToClient::Page(_)
+            | ToClient::WorldThen(_)
+            | ToClient::Counts(_)
+            | ToClient::MarksKept(_)
+            | ToClient::Ack(_)
+            | ToClient::Health(_)
+            | ToClient::Pong(_) => Ok(()),
+        }
+    }
+
+    /// Everything that may be seen in (`from`, `to`]: durable here before it is told on.
+    async fn batch(&mut self, house: &House, replica: &Replica, batch: Batch) -> Result<(), Ended> {
+        let head = house.log.head();
+        if (batch.incarnation, batch.from) != (head.incarnation, head.sequence) {
+            return Err(soon(format!("events after {} came where those after {} follow", batch.from.0, head.sequence.0)));
+        }
+        let place = Place { origin: head.origin, incarnation: Some(batch.incarnation), after: batch.from, to: batch.to };
+        let key = batch.claim.as_ref().and_then(|claim| seal::claimed(claim, head.origin, head.incarnation));
+        let (sealed, mut lag) = match (&key, &batch.claim) {
+            _ if self.route.through.is_empty() => (Sealed::Perhaps(key.as_ref(), &batch.seals), batch.lag),
+            // Passed on: no longer, and no younger, than its own server says.
+            (Some(key), Some(claim)) if batch.to <= claim.to => (Sealed::Must(key, &batch.seals), batch.lag),
+            (Some(_), Some(claim)) => {
+                self.malformed(house, &[format!("a claim up to event {} of a log that goes to {}", batch.to.0, claim.to.0)]);
+                return Err(later("what is passed on goes further than its own server says"));
+            }
+            // The relay was started anew, and has not heard from it yet.
+            _ if batch.from == batch.to && batch.claim.is_none() => return Ok(()),
+            _ => {
+                self.malformed(house, &["a part of a log without its own server's word".to_owned()]);
+                return Err(later("what is passed on does not bear its own server's word"));
+            }
+        };
+        if let (Some(_), Some(claim)) = (&key, &batch.claim) {
+            let age = replica.claims(claim);
+            if !self.route.through.is_empty() {
+                lag = lag.max(age);
+            }
+        }
+        let taken = take(place, &batch.events, sealed);
+        self.malformed(house, &taken.refused);
+        if batch.to > batch.from {
+            house.log.claim(batch.from, batch.to, taken.rows.clone()).await.map_err(soon)?;
+            replica.follows(&taken.rows, batch.to);
+        }
+        self.unsaved = self.unsaved.saturating_add(u64::try_from(taken.rows.len()).unwrap_or(u64::MAX));
+        replica.hears(lag);
+        let now = self.now();
+        self.stands(|state| (state.lag, state.heard, state.head) = (lag, Some(now), batch.to));
+        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, taken.rows, lag));
+        if self.unsaved >= CHECKPOINT_EVENTS {
+            self.unsaved = 0;
+            keep_checkpoint(&*house.log, replica).await;
+        }
+        Ok(())
+    }
+
+    /// A world as it is now takes the place of what was known; what of that is in its log no more is said.
+    async fn begin_anew(&mut self, house: &House, replica: &Replica, snapshot: Snapshot) -> Result<(), Ended> {
+        let head = house.log.head();
+        let world = snapshot.world;
+        if (world.origin, world.incarnation, world.head) != (head.origin, snapshot.incarnation, snapshot.head) {
+            self.malformed(house, &[format!("a world of {} where one of {} was promised", world.origin.short(), head.origin.short())]);
+            return Err(later("what it says of its world does not fit together"));
+        }
+        let had = head.sequence;
+        let goes_on = snapshot.incarnation == head.incarnation && snapshot.head >= had;
+        let cut = if goes_on || had == Sequence(0) {
+            None
+        } else {
+            // Where our life of the log ended, and every one since.
+            let lives = world.lives.iter().skip_while(|(life, _)| *life != head.incarnation).map(|(_, at)| *at);
+            let common = if snapshot.incarnation == head.incarnation { Some(snapshot.head) } else { lives.min() };
+            Some(common.unwrap_or(Sequence(0)).min(snapshot.head))
+        };
+        if let Some(cut) = cut {
+            let gone = house.log.range(cut.next().max(head.base), had, usize::MAX, usize::MAX).await.map_err(soon)?;
+            self.peers.parts.shelf.set_aside(head.origin, head.incarnation, &gone).map_err(soon)?;
+        }
+        let mut rows: BTreeMap<Sequence, Row> = BTreeMap::new();
+        let place = Place { origin: head.origin, incarnation: None, after: Sequence(0), to: snapshot.head };
+        // History that is passed on bears no signatures: it is not taken.
+        for event in snapshot.events.iter().filter(|_| self.route.through.is_empty()) {
+            // History comes in the order of a timeline.
+            let taken = take(place, std::slice::from_ref(event), Sealed::Perhaps(None, &[]));
+            self.malformed(house, &taken.refused);
+            rows.extend(taken.rows.into_iter().map(|row| (row.sequence, row)));
+        }
+        let first = rows.keys().next().copied();
+        let bytes = prime::checkpoint(&world).map_err(soon)?;
+        let anew = Anew { incarnation: snapshot.incarnation, at: snapshot.head, world: bytes, rows: rows.into_values().collect(), cut };
+        let gone = house.log.rebase(anew).await.map_err(soon)?;
+        replica.begins_anew((*world).clone());
+        if self.route.through.is_empty() {
+            replica.hears(snapshot.lag);
+        }
+        house.hub.begin_anew(snapshot.head);
+        self.unsaved = 0;
+        let now = self.now();
+        self.stands(|state| {
+            (state.incarnation, state.head, state.heard, state.lag) = (snapshot.incarnation, snapshot.head, Some(now), snapshot.lag);
+        });
+        self.peers.tell();
+        let (peer, name) = (head.origin, house.name.clone());
+        if cut.is_some() {
+            let title = format!(
+                "The log of {name} went back in time, to event {}: {} that had come from it {} in it no more",
+                snapshot.head.0,
+                counted(gone, "event"),
+                if gone == 1 { "is" } else { "are" }
+            );
+            let restored = PeerRestored { peer, name, before: head.incarnation, had, now: snapshot.incarnation, head: snapshot.head, gone };
+            self.peers.say(restored, Severity::Warning, title);
+        } else if had > Sequence(0) && snapshot.head > had && first.is_none_or(|first| first > had.next()) {
+            let until = first.map_or(snapshot.head, |first| Sequence(first.0.saturating_sub(1)));
+            let title = format!("What {name} told after event {} and before {} was not received; how things stand is known", had.0, until.next().0);
+            self.peers.say(PeerMissed { peer, name, after: had, until }, Severity::Warning, title);
+        }
+        Ok(())
+    }
+
+    /// Counted, and said now and then: a peer that sends nonsense all day is one event an hour.
+    fn malformed(&self, house: &House, refused: &[String]) {
+        let Some(first) = refused.first() else { return };
+        let count = u64::try_from(refused.len()).unwrap_or(u64::MAX);
+        self.stands(|state| state.set_aside = state.set_aside.saturating_add(count));
+        let origin = house.log.head().origin;
+        let now = self.now();
+        {
+            let mut book = self.peers.book();
+            if book.malformed_said.get(&origin).is_some_and(|said| now.since(*said) < SAY_MALFORMED && now >= *said) {
+                return;
+            }
+            book.malformed_said.insert(origin, now);
+        }
+        let name = house.name.clone();
+        let title = format!("Something that came from {name} was set aside: {first}");
+        self.peers.say(PeerMalformed { peer: origin, name, why: first.as_str().into() }, Severity::Warning, title);
+    }
+}

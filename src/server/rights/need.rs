@@ -1,0 +1,49 @@
+//! What each message takes: the one table. A new message has no right to anything until it stands here.
+
+use crate::model::grant::Right;
+use crate::wire::{Role, ToServer};
+
+/// What somebody needs who sends a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    /// Nothing: it tells nothing, and changes nothing.
+    Nothing,
+    /// It is never in its place once a session has begun.
+    Never(&'static str),
+    /// One of these roles, and this right somewhere. On which systems, whoever answers it looks at: each
+    /// event, alert and number by itself.
+    Right(&'static [Role], Right),
+    /// One of these roles; the right depends on what is asked, and is looked at where it is decided.
+    Asked(&'static [Role]),
+}
+
+/// Readers.
+const READERS: &[Role] = &[Role::Console, Role::Peer];
+const CONSOLES: &[Role] = &[Role::Console];
+const AGENTS: &[Role] = &[Role::Agent];
+
+pub const fn need(message: &ToServer) -> Need {
+    match message {
+        ToServer::Handshake(_) => Need::Never("the handshake is over"),
+        ToServer::Hello(_) => Need::Never("hello was said already"),
+        ToServer::Ping(_) => Need::Nothing,
+        ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
+        ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
+        ToServer::Do(_) => Need::Asked(READERS),
+        ToServer::Agent(_) | ToServer::Observe(_) | ToServer::Keepalive(_) => Need::Right(AGENTS, Right::Observe),
+    }
+}
+
+/// The number of an ask, by which its refusal is known.
+pub const fn ask_of(message: &ToServer) -> Option<u64> {
+    match message {
+        ToServer::History(ask) => Some(ask.id),
+        ToServer::Count(ask) => Some(ask.id),
+        ToServer::Search(ask) => Some(ask.id),
+        ToServer::WorldAt(ask) => Some(ask.id),
+        ToServer::Agent(said) => Some(said.id),
+        ToServer::Observe(said) => Some(said.id),
+        ToServer::Keepalive(said) => Some(said.id),
+        ToServer::Handshake(_) | ToServer::Hello(_) | ToServer::Subscribe(_) | ToServer::Do(_) | ToServer::ReadMarks(_) | ToServer::Ping(_) => None,
+    }
+}
