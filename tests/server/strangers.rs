@@ -242,7 +242,8 @@ async fn a_key_has_so_many_connections_and_its_messages_count_together() {
         lines.push(Conversation::open(&shop.from(from), &console, Some(&robin), PATIENCE).await.unwrap());
     }
     let mut third = Conversation::open(&shop.from("192.0.2.9:1"), &console, Some(&robin), PATIENCE).await.unwrap();
-    let Ok(midwatch::wire::ToClient::Problem(problem)) = third.next().await else { panic!("it is told why") };
+    let said = tokio::time::timeout(PATIENCE, third.next()).await.expect("it is told why");
+    let Ok(midwatch::wire::ToClient::Problem(problem)) = said else { panic!("{said:?}") };
     assert!(problem.words.contains("2 connections already"), "{}", problem.words);
     Conversation::open(&shop.from(OUTSIDE), &console, Some(&sam), PATIENCE).await.unwrap();
     // Each says less than the key may, both together more.
@@ -262,10 +263,16 @@ async fn a_key_has_so_many_connections_and_its_messages_count_together() {
     assert!(metrics.contains("midwatch_keys_turned_away_total 1") && !metrics.contains("midwatch_messages_throttled_total 0"), "{metrics}");
     lines.pop();
     tokio::time::timeout(PATIENCE, async {
-        while Conversation::open(&shop.from(OUTSIDE), &console, Some(&robin), PATIENCE).await.unwrap().next().await.is_ok() {}
+        loop {
+            let mut line = Conversation::open(&shop.from(OUTSIDE), &console, Some(&robin), PATIENCE).await.unwrap();
+            line.send(&midwatch::wire::ToServer::Ping(midwatch::wire::Ping { id: 1 })).await.unwrap();
+            if let Ok(midwatch::wire::ToClient::Pong(_)) = line.next().await {
+                return;
+            }
+        }
     })
     .await
-    .ok();
+    .expect("there is room again");
 }
 
 /// A frame of this kind and length, masked with zeros.
