@@ -128,6 +128,7 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
         configs.push(match (settings.servers.get(name), Address::parse(name)) {
             (Some(entry), _) => entry.config(name)?,
             (None, Ok(_)) => ServerEntry { url: name.clone(), ..ServerEntry::default() }.config(name)?,
+            (None, Err(error)) if name.contains([':', '/']) => return Err(Failure::usage(error.to_string(), "")),
             (None, Err(_)) => {
                 let near = crate::model::nearest::nearest(name, settings.servers.keys().map(String::as_str));
                 let hint = near.map_or_else(|| "`midwatch server list` shows those that are".to_owned(), |near| format!("Did you mean `{near}`?"));

@@ -76,7 +76,10 @@ async fn serve(config: Config, embedded: Option<Span>) -> Result<(), Failure> {
     let name = config.name();
     match server.address() {
         Some(Listen::Unix(path)) => output::tell(&format!("midwatch {name}: listening on {}", path.display())),
-        Some(Listen::Tcp(address)) => output::tell(&format!("midwatch {name}: listening on {address}; its tokens are in {}", data.display())),
+        Some(Listen::Tcp(address)) => {
+            let key = server.key().filter(|_| server.encrypts()).map(|key| format!(", encrypted; its key is {key}"));
+            output::tell(&format!("midwatch {name}: listening on {address}{}; its tokens are in {}", key.unwrap_or_default(), data.display()));
+        }
         None => {}
     }
     // The embedded server's own agent, which watches this machine through the socket as any other would.

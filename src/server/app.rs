@@ -2,6 +2,7 @@
 //! tests all use this one.
 
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +31,7 @@ use crate::model::id::Incarnation;
 use crate::store::{Log, SqliteLog, StoreError, whole};
 use crate::trust::tls::OwnCertificate;
 use crate::trust::token::read_token;
-use crate::trust::{KeyError, KnownServers, Proving, ServerKey, Token, TokenKind, Tokens};
+use crate::trust::{KeyError, KnownServers, Proving, PublicKey, ServerKey, Signer, Token, TokenKind, Tokens};
 
 /// Why a server does not start, with what to do about it.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -259,6 +260,16 @@ impl Server {
         self.address.as_ref()
     }
 
+    /// Whether what is said to it is encrypted.
+    pub fn encrypts(&self) -> bool {
+        self.front.tls.is_some()
+    }
+
+    /// The key that it proves itself by.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.shared.gate.signer().map(Signer::public)
+    }
+
     /// Its numbers about itself.
     pub fn metrics(&self) -> Arc<Metrics> {
         self.shared.metrics.clone()
@@ -370,7 +381,9 @@ fn tls_of(tls: &TlsConfig, config: &Config, key: &ServerKey, data: &Path) -> Res
         (None, None) => {
             let own = OwnCertificate::new(key, &tls.names(&config.listen))?;
             let path = data.join("server.crt");
+            // For everybody: it holds no secret.
             whole::replace_with(&path, own.pem.as_bytes())
+                .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)))
                 .map_err(|error| failed(format!("{}: {error}", path.display()), "The data folder must be writable, and have room"))?;
             Certificates::own(&own)
         }

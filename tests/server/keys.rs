@@ -219,7 +219,7 @@ async fn n5_an_impostor_that_speaks_the_older_protocol_hears_nothing() {
     assert!(turned_away(&mut console).await.contains("Nothing was told it"));
 }
 
-fn machine(name: &str) -> AgentHello {
+pub fn machine(name: &str) -> AgentHello {
     AgentHello {
         agent: name.into(),
         system: format!("lab/{name}").parse().unwrap(),

@@ -54,6 +54,30 @@ async fn n1_a_head_that_trickles_in_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn n1_who_says_nothing_or_goes_on_for_ever_is_not_waited_for() {
+    let server = serve(Arc::new(scene::memory()), |parts| parts.intakes = vec![midwatch::server::intake::Token::new("", scene::INTAKE)]).await;
+    let head = format!("POST /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 1000\r\n\r\n", scene::INTAKE);
+    // Nothing at all; nothing after an answer; a body that trickles in, of somebody who may push.
+    for (begun, least, most) in [("", 5, 20), ("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 5, 20), (head.as_str(), 30, 80)] {
+        let mut stream = TcpStream::connect(port(&server)).await.unwrap();
+        let clock = tokio::time::Instant::now();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let (mut from, mut to) = stream.into_split();
+        let trickle = tokio::spawn(async move {
+            while least == 30 && to.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(200), from.read_to_end(&mut answer)).await.expect("the server gives up");
+        trickle.abort();
+        let took = clock.elapsed().as_secs();
+        assert!((least..most).contains(&took), "{begun:?}: {took} s, {}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_says_no_hello_is_sent_away() {
     let server = serve(Arc::new(scene::memory()), |_| {}).await;
     let mut socket = plain(&port(&server), &[]).await.unwrap();

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use midwatch::agent::remote::RemoteUplink;
+use midwatch::agent::uplink::Uplink;
 use midwatch::client::{Address, TlsTrust, Update};
-use midwatch::link::Io;
+use midwatch::link::{Io, SystemClock, way};
 use midwatch::model::event::Actor;
 use midwatch::server::line::{Certificates, Tls};
 use midwatch::server::{Parts, Running};
@@ -21,7 +23,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::keys::{SERVER, Yard, actor, key, person, turned_away};
+use crate::keys::{SERVER, Yard, actor, key, machine, person, turned_away};
 use crate::scene::{self, CONSOLE, INTAKE, port};
 
 /// TLS by a server's own key.
@@ -175,6 +177,19 @@ async fn a_renewed_certificate_is_shown_to_the_next_and_disturbs_nobody() {
     .await
     .expect("the new certificate is shown");
     assert_eq!((actor(&mut first).await, first.disconnects), (robin(), 0));
+}
+
+#[tokio::test]
+async fn an_agent_tells_over_tls_by_its_key() {
+    let yard = Yard::new();
+    let server = serve(&yard, own(SERVER), |_| {}).await;
+    yard.authorize(&[format!("agent=\"web-1\" {}", key(3).public().line())]);
+    let proving = yard.proving(3);
+    let dial = way(&Address::Tls(port(&server)), Some(&proving), &TlsTrust::default());
+    let uplink = RemoteUplink::new(dial, Arc::new(SystemClock), "web-1".into(), None).proving(proving);
+    uplink.hello(&machine("web-1")).await.unwrap();
+    uplink.keepalive().await.unwrap();
+    assert_eq!(yard.known().find("shop").unwrap().unwrap().key, key(SERVER).public());
 }
 
 /// What a raw connection is answered with.

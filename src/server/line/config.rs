@@ -55,7 +55,7 @@ pub struct LimitsConfig {
 
 impl Default for LimitsConfig {
     fn default() -> LimitsConfig {
-        LimitsConfig { connections: 10_000, strangers: 64, per_key: 64, messages: 2_000, attempts: 60, handshake: Span::from_secs(10) }
+        LimitsConfig { connections: 10_000, strangers: 256, per_key: 64, messages: 2_000, attempts: 60, handshake: Span::from_secs(10) }
     }
 }
 
