@@ -104,7 +104,8 @@ impl Way {
         let address = if line == Line::Tls { Address::Tls(address.into()) } else { Address::Tcp(address.into()) };
         let dial = way(&address, proving.as_ref(), &TlsTrust::default());
         let token = (line == Line::Plain).then(|| TOKEN.into());
-        let hello = Hello { protocol: PROTOCOL, role: Role::Console, name: "kim".into(), token, version: "bench".into(), zstd: false, origin: None };
+        let hello =
+            Hello { protocol: PROTOCOL, role: Role::Console, name: "kim".into(), token, version: "bench".into(), zstd: false, origin: None, redeem: None };
         Way { _folder: folder, proving, dial, hello }
     }
 

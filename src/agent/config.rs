@@ -157,16 +157,20 @@ impl Config {
 
     /// What is worth watching on any machine, with nothing configured.
     pub fn this_machine() -> Config {
-        let agent = AgentConfig::default();
+        // A test holds that this text is right.
+        let checks = Config::parse(Path::new("built in"), &Config::this_machine_text()).map(|config| config.checks).unwrap_or_default();
+        Config { agent: AgentConfig::default(), checks }
+    }
+
+    /// The same, as a file says it.
+    pub fn this_machine_text() -> String {
         let mut text = String::from(
             "[[check]]\nkind = \"load\"\n[[check]]\nkind = \"memory\"\n[[check]]\nkind = \"disk\"\n[[check]]\nkind = \"inodes\"\ninterval = \"5m\"\n",
         );
         if systemd::is_here() {
             text.push_str("[[check]]\nname = \"failed units\"\nkind = \"systemd\"\n");
         }
-        // A test holds that this text is right.
-        let checks = Config::parse(Path::new("built in"), &text).map(|config| config.checks).unwrap_or_default();
-        Config { agent, checks }
+        text
     }
 }
 

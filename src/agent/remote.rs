@@ -89,6 +89,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Vitals(_)
             | ToClient::Health(_)
             | ToClient::Readings(_)
+            | ToClient::Holding(_)
             | ToClient::Peers(_)
             | ToClient::Pong(_) => {}
         }
@@ -107,6 +108,7 @@ impl Uplink for RemoteUplink {
                     token: self.token.clone(),
                     version: env!("CARGO_PKG_VERSION").into(),
                     zstd: true,
+                    redeem: None,
                     origin: None,
                 };
                 let opened = Conversation::open(&*self.dial, &greeting, self.proving.as_ref(), self.patience).await;

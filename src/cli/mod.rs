@@ -20,7 +20,10 @@ mod events;
 pub mod events_file;
 mod export;
 mod failure;
+mod grants;
 mod import;
+mod invite;
+mod join;
 mod keys;
 mod logging;
 mod man;
@@ -33,6 +36,7 @@ mod places;
 pub mod reference;
 mod reload;
 mod resolve;
+mod revoke;
 mod rows;
 mod serve;
 mod server;
@@ -121,6 +125,10 @@ pub enum Verb {
     Import(import::Args),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Invite(invite::Args),
+    Join(join::Args),
+    Grants(grants::Args),
+    Revoke(revoke::Args),
     Keys(keys::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -216,6 +224,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Verb::Import(args)) => import::run(&args),
         Some(Verb::Backup(args)) => backup::backup(&args, &context),
         Some(Verb::Restore(args)) => backup::restore(&args, &context),
+        Some(Verb::Invite(args)) => invite::run(&args, &context),
+        Some(Verb::Join(args)) => join::run(&args, &context),
+        Some(Verb::Grants(args)) => grants::run(&args, &context),
+        Some(Verb::Revoke(args)) => revoke::run(&args, &context),
         Some(Verb::Keys(args)) => keys::run(&args, &context),
         Some(Verb::Doctor(args)) => doctor::run(args, &context),
         Some(Verb::Completions(args)) => completions::run(args),

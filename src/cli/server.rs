@@ -77,6 +77,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
 }
 
+/// A server that was joined: under this name from now on, wherever it was before.
+pub(super) fn enter(path: &Path, name: &str, url: &str) -> Result<(), Failure> {
+    let mut document = document(path)?;
+    let servers = servers(&mut document, path)?;
+    match servers.get_mut(name).and_then(Item::as_table_like_mut) {
+        Some(known) if known.get("url").and_then(Item::as_str) == Some(url) => return Ok(()),
+        Some(_) => {
+            let hint = "Choose another name for this one with --as; the code was redeemed, and can be brought again";
+            return Err(Failure::failed(format!("another server is called `{name}` already"), hint));
+        }
+        None => {
+            let mut entry = Table::new();
+            entry.insert("url", value(url));
+            servers.insert(name, Item::Table(entry));
+        }
+    }
+    write(path, &document)
+}
+
+fn servers<'a>(document: &'a mut DocumentMut, path: &Path) -> Result<&'a mut Table, Failure> {
+    let servers = document.entry("servers").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    let words = || Failure::failed(format!("{}: `servers` is no table", path.display()), "Write [servers.NAME] with a url beneath it");
+    servers.as_table_mut().ok_or_else(words)
+}
+
 fn add(args: &Add, path: &Path) -> Result<(), Failure> {
     if !server_name(&args.name) {
         return Err(Failure::usage(format!("`{}` is no name for a server", args.name), "Use letters, digits, `-` and `_`"));
@@ -89,14 +118,7 @@ fn add(args: &Add, path: &Path) -> Result<(), Failure> {
         token(file)?;
     }
     let mut document = document(path)?;
-    let servers = document.entry("servers").or_insert_with(|| {
-        let mut table = Table::new();
-        table.set_implicit(true);
-        Item::Table(table)
-    });
-    let Some(servers) = servers.as_table_mut() else {
-        return Err(Failure::failed(format!("{}: `servers` is no table", path.display()), "Write [servers.NAME] with a url beneath it"));
-    };
+    let servers = servers(&mut document, path)?;
     if servers.contains_key(&args.name) {
         return Err(Failure::failed(format!("a server is called `{}` already", args.name), "Remove it first, or choose another name"));
     }

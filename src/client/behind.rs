@@ -94,6 +94,7 @@ impl Behind {
             version: env!("CARGO_PKG_VERSION").into(),
             zstd: true,
             origin,
+            redeem: None,
         };
         let subscribe = Subscribe {
             cursor: config.cursor,

@@ -185,7 +185,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Health(health) => Update::Health(Arc::new(health)),
         ToClient::Readings(readings) => Update::Readings(readings),
         ToClient::Problem(problem) => Update::Problem(problem),
-        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
+        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Holding(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
     })
 }
 

@@ -94,6 +94,9 @@ pub fn word_of(intent: &Intent) -> &'static str {
         Intent::RestoreCause { .. } => "fold again",
         Intent::NoteAlert { .. } | Intent::NoteSystem { .. } => "note",
         Intent::Change { .. } => "record a change of",
+        Intent::Invite { .. } => "invite somebody",
+        Intent::Grant { .. } => "grant something",
+        Intent::Revoke { .. } => "revoke a grant",
     }
 }
 
@@ -110,7 +113,7 @@ pub fn subject_of(intent: &Intent) -> (Option<Fingerprint>, Option<SystemId>) {
         | Intent::RestoreCause { alert, .. }
         | Intent::NoteAlert { alert, .. } => (Some(*alert), None),
         Intent::NoteSystem { system, .. } | Intent::Change { system, .. } => (None, Some(system.clone())),
-        Intent::WithdrawNote { .. } => (None, None),
+        Intent::WithdrawNote { .. } | Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. } => (None, None),
     }
 }
 

@@ -316,6 +316,7 @@ impl Link {
             | ToClient::WorldThen(_)
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
+            | ToClient::Holding(_)
             | ToClient::Vitals(_)
             | ToClient::Health(_)
             | ToClient::Readings(_)

@@ -241,6 +241,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Vitals(_) => "vitals",
         ToClient::Health(_) => "health",
         ToClient::Readings(_) => "readings",
+        ToClient::Holding(_) => "what is held",
         ToClient::Peers(_) => "a list of peers",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",

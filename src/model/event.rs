@@ -13,7 +13,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
+use super::grant::{Key, Offer, Scope, Who};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, GrantId, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::loose::Loose;
 use super::observation::Facts;
@@ -298,6 +299,51 @@ kinds! {
     /// A silence in an Alertmanager: what is muted there, by whom, until when.
     "silence.seen" SilenceSeen { source: SourceId, silence: Silence }
     "silence.gone" SilenceGone { source: SourceId, silence: Arc<str> }
+    /// Whoever brings the code that was made is let in as this, once.
+    "trust.invited" TrustInvited { invite: GrantId, offer: Offer }
+    /// A key may do this from now on; what it was given before is over.
+    "trust.granted" TrustGranted {
+        grant: GrantId,
+        key: Key,
+        name: Arc<str>,
+        who: Who,
+        role: Arc<str>,
+        scope: Scope,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invite: Option<GrantId>,
+    }
+    /// A grant, or an invite, is taken back.
+    "trust.revoked" TrustRevoked {
+        grant: GrantId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Key>,
+    }
+    /// The time of a grant, or of an invite, is over.
+    "trust.expired" TrustExpired {
+        grant: GrantId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Key>,
+    }
+    /// Somebody came in by a key. Not told again for a while, when they come and go.
+    "trust.admitted" TrustAdmitted {
+        key: Key,
+        name: Arc<str>,
+        who: Who,
+        from: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<GrantId>,
+        /// By a grant that this one handed on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed: Option<Arc<str>>,
+    }
+    /// Somebody was not let in, or not let do something: so many times since that was told last.
+    "trust.refused" TrustRefused {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Key>,
+        from: Arc<str>,
+        what: Arc<str>,
+        times: u64,
+    }
     /// A line of a log that was opened or imported.
     "log" LogLine {}
 }
@@ -420,8 +466,27 @@ impl Event {
             | Kind::SourcePast(_)
             | Kind::SilenceSeen(_)
             | Kind::SilenceGone(_)
+            | Kind::TrustInvited(_)
+            | Kind::TrustGranted(_)
+            | Kind::TrustRevoked(_)
+            | Kind::TrustExpired(_)
+            | Kind::TrustAdmitted(_)
+            | Kind::TrustRefused(_)
             | Kind::LogLine(_)
             | Kind::Other(_) => None,
+        }
+    }
+}
+
+impl Event {
+    /// The key whose rights it is about.
+    pub fn key(&self) -> Option<&Key> {
+        match &self.kind {
+            Kind::TrustGranted(TrustGranted { key, .. }) | Kind::TrustAdmitted(TrustAdmitted { key, .. }) => Some(key),
+            Kind::TrustRevoked(TrustRevoked { key, .. }) | Kind::TrustExpired(TrustExpired { key, .. }) | Kind::TrustRefused(TrustRefused { key, .. }) => {
+                key.as_ref()
+            }
+            _ => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! from where the log was cut; an earlier one is history and changes nothing.
 
 mod changes;
+mod trust;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -56,7 +57,9 @@ pub fn fold(world: &mut World, event: &Event) {
     {
         push_bounded(&mut world.requests, request, World::REQUESTS);
     }
+    // That a source failed is told by an alert too, which not everybody is shown the source of.
     if let Some(system) = &event.system
+        && !matches!(event.kind, Kind::SourceFailed(_) | Kind::SourceRecovered(_))
         && !world.systems.contains_key(system)
     {
         world.systems.insert(system.clone(), Arc::new(System { spec: SystemSpec::bare(system.clone()), declared: false }));
@@ -70,7 +73,12 @@ fn apply(world: &mut World, event: &Event) {
             world.name = started.name.clone();
             world.version = started.version.clone();
         }
-        Kind::ServerStopped(_) | Kind::LogLine(_) | Kind::PeerRestored(_) | Kind::PeerMissed(_) | Kind::PeerMalformed(_) => {}
+        Kind::ServerStopped(_) | Kind::LogLine(_) | Kind::PeerRestored(_) | Kind::PeerMissed(_) | Kind::PeerMalformed(_) | Kind::TrustRefused(_) => {}
+        Kind::TrustInvited(said) => trust::invited(world, event, said),
+        Kind::TrustGranted(said) => trust::granted(world, event, said),
+        Kind::TrustRevoked(said) => trust::revoked(world, event, said),
+        Kind::TrustExpired(said) => trust::expired(world, event, said),
+        Kind::TrustAdmitted(said) => trust::admitted(world, event, said),
         Kind::ConfigApplied(ConfigApplied { settings }) => {
             if !settings.is_empty() {
                 // The first that is known is no change.

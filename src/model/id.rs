@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 /// Sixteen bytes, written as 32 hexadecimal digits where people read, as bytes in MessagePack.
 macro_rules! hash_id {
@@ -109,6 +110,36 @@ hash_id!(
     RequestId,
     "a request's id"
 );
+
+hash_id!(
+    /// A grant, or an invite: what follows from the code's secret alone.
+    GrantId,
+    "a grant's id"
+);
+
+impl GrantId {
+    /// Made of what makes it one of its kind.
+    pub fn of(what: &str, parts: &[&[u8]]) -> GrantId {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(what.as_bytes()).chain(parts.iter().copied()) {
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part);
+        }
+        let mut out = [0; 16];
+        out.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        GrantId(out)
+    }
+
+    /// The invite that this secret opens.
+    pub fn of_code(secret: &[u8; 16]) -> GrantId {
+        GrantId::of("midwatch invite 1", &[secret])
+    }
+
+    /// Eight digits: enough for people to tell them apart.
+    pub fn short(&self) -> String {
+        self.to_string().chars().take(8).collect()
+    }
+}
 
 impl Origin {
     /// Eight digits: enough for people to tell servers apart.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::Link;
-use super::id::{AlertRef, EventId, Fingerprint, Person, RequestId, SystemId};
-use super::time::Time;
+use super::grant::{Key, Pattern, Rights};
+use super::id::{AlertRef, EventId, Fingerprint, GrantId, Person, RequestId, SystemId};
+use super::time::{Span, Time};
 
 /// One request: by whom, when it was made (not when it arrived), and what. A request with an id that
 /// was already done is answered as done and does nothing. This type is the format on the wire.
@@ -90,6 +91,41 @@ pub enum Intent {
         version: Option<Arc<str>>,
         #[serde(default)]
         links: Vec<Link>,
+    },
+    /// Whoever brings the code of this id is let in, once. What role and rights leave open, the server's
+    /// configuration of the role says.
+    Invite {
+        invite: GrantId,
+        role: Arc<str>,
+        systems: Vec<Pattern>,
+        /// Fewer than the role has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rights: Option<Rights>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Arc<str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasts: Option<Span>,
+        /// The code opens nothing after that.
+        closes: Time,
+    },
+    /// This key may do that from now on.
+    Grant {
+        key: Key,
+        name: Arc<str>,
+        role: Arc<str>,
+        systems: Vec<Pattern>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rights: Option<Rights>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A grant ends now, or an invite is taken back.
+    Revoke {
+        grant: GrantId,
+        #[serde(default)]
+        why: Arc<str>,
     },
 }
 

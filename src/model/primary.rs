@@ -5,13 +5,14 @@
 //! new `Primary` from the log.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 pub use super::decide::Rules;
 use super::decide::{self, Vitals};
 use super::event::{Draft, Event, Silence};
 use super::fold::fold;
-use super::grant::Scope;
-use super::id::{AgentId, EventId, SourceId};
+use super::grant::{Key, Scope, Who};
+use super::id::{AgentId, EventId, GrantId, SourceId};
 use super::intent::{Refusal, Request};
 use super::observation::{AgentHello, Observation};
 use super::report::{Memory, Report};
@@ -34,14 +35,20 @@ impl Primary {
 
     /// A person's or pipeline's request. The same request again: no events, no refusal.
     pub fn request(&mut self, request: &Request, now: Time) -> Result<Vec<Event>, Refusal> {
-        let drafts = decide::request::request(&self.world, request, now)?;
+        let drafts = decide::request::request(&self.world, &self.rules.roles, request, now)?;
         Ok(self.take(drafts, now))
     }
 
     /// The same, of one who may do no more than this.
     pub fn request_within(&mut self, request: &Request, scope: &Scope, now: Time) -> Result<Vec<Event>, Refusal> {
-        decide::permit::permit(&self.world, &request.intent, scope)?;
+        decide::permit::permit(&self.world, &self.rules.roles, &request.intent, scope, now)?;
         self.request(request, now)
+    }
+
+    /// One who proved a key brings a code. `names`: those that nobody may choose.
+    pub fn redeem(&mut self, code: GrantId, who: Who, key: &Key, name: &str, names: &[Arc<str>], now: Time) -> Result<Vec<Event>, Refusal> {
+        let drafts = decide::trust::redeemed(&self.world, code, who, key, name, names, now)?;
+        Ok(self.take(drafts, now))
     }
 
     pub fn observe(&mut self, observation: &Observation, now: Time) -> Vec<Event> {

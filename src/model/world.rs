@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, ClearReason, Condition, Event, Link, Silence, SilenceMatcher};
-use super::grant::Epoch;
-use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
+use super::grant::{Epoch, Grant, Invite};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, GrantId, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
 use super::severity::{Severity, Status};
@@ -68,6 +68,12 @@ pub struct World {
     /// What words mean to the team: from the server's configuration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub glossary: BTreeMap<Arc<str>, Arc<str>>,
+    /// Who was given what; those that are over for a while longer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grants: BTreeMap<GrantId, Arc<Grant>>,
+    /// Codes that nobody has brought yet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub invites: BTreeMap<GrantId, Invite>,
     /// Lives of this log that ended: where each stood when the next began.
     pub lives: Vec<(Incarnation, Sequence)>,
     /// Closed episodes that are kept, of all alerts.
@@ -94,6 +100,9 @@ impl World {
     /// Alerts that are over and still known, and closed episodes of all alerts: beyond that the oldest go.
     pub const OVER: usize = 100_000;
     pub const EPISODES: u32 = 1_000_000;
+    /// Invites that wait, and grants that are over.
+    pub const INVITES: usize = 1_000;
+    pub const GRANTS_OVER: usize = 1_000;
     /// Words of the team's glossary.
     pub const WORDS: usize = 500;
 

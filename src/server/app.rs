@@ -24,10 +24,13 @@ use super::marks::ReadMarks;
 use super::metrics::Metrics;
 use super::peer::{Around, FolderShelf, Neighbour, PeerParts, Peers};
 use super::repository::Repositories;
+use super::rights::Audit;
 use super::session::{Limits, Shared};
 use super::source::Sources;
 use crate::link::{self, Address, Clock, OsRandom, Random, SystemClock, TlsTrust};
+use crate::model::grant::Roles;
 use crate::model::id::Incarnation;
+use crate::model::primary::Rules;
 use crate::store::{Log, SqliteLog, StoreError, whole};
 use crate::trust::tls::OwnCertificate;
 use crate::trust::token::read_token;
@@ -167,12 +170,13 @@ impl Server {
         let hub = Hub::new(parts.queue, metrics.clone());
         let name = config.name();
         let claim_every = parts.pace.claim.max(parts.pace.tick);
+        let (roll, held) = watch::channel(Arc::default());
         let core_parts = CoreParts {
             log: parts.log.clone(),
             clock: parts.clock.clone(),
             hub: hub.clone(),
             metrics: metrics.clone(),
-            rules: config.rules.clone(),
+            rules: Rules { roles: Roles::default().with(&config.roles), ..config.rules.clone() },
             systems: config.system.clone(),
             glossary: config.glossary.clone(),
             settings: config.settings(),
@@ -180,6 +184,7 @@ impl Server {
             pace: parts.pace,
             name: name.clone(),
             heartbeat: parts.heartbeat,
+            roll,
         };
         let (core, core_task) = core::start(core_parts).await?;
         let (stopping, stops) = watch::channel(false);
@@ -237,12 +242,15 @@ impl Server {
             core: core.clone(),
             own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named)),
             peers,
+            audit: Audit::new(parts.clock.clone()),
             clock: parts.clock,
             metrics,
             more_metrics: Box::new(move || format!("{counts}{polled}{followed}")),
             tokens: parts.tokens,
             gate,
             front: front.clone(),
+            roll: held,
+            addresses: config.addresses.clone(),
             limits: parts.limits,
             health,
             refusals,

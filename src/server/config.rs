@@ -13,6 +13,7 @@ use super::mapping::{MapRule, Mapping, MappingConfig};
 use super::peer::PeerConfig;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
+use crate::model::grant::Bundle;
 use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
@@ -29,6 +30,8 @@ pub struct Config {
     /// What kind of environment it watches: "production".
     pub env: Option<Arc<str>>,
     pub listen: Listen,
+    /// Where it can be reached from elsewhere: what invites tell, `wss://ops.example.org:7373`.
+    pub addresses: Vec<Arc<str>>,
     /// Where log, key and tokens are; beneath the user's data folder unless given.
     pub data: Option<PathBuf>,
     pub rules: Rules,
@@ -46,6 +49,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     pub proxy: ProxyConfig,
     pub limits: LimitsConfig,
+    /// Named bundles of rights, beside those that every server knows or in their place.
+    pub roles: BTreeMap<Arc<str>, Bundle>,
     /// Alertmanagers and Prometheus servers that are asked.
     pub source: Vec<SourceConfig>,
     /// Git repositories whose commits are changes.

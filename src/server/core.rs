@@ -10,17 +10,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::hub::{Hub, Publication};
 use super::metrics::{self, Metrics};
 use super::prime;
+use super::rights::Roll;
 use super::steady::SteadyNow;
 use crate::link::Clock;
 use crate::model::event::{Draft, Event, Silence};
-use crate::model::grant::Scope;
-use crate::model::id::{AgentId, EventId, Sequence, SourceId, SystemId};
+use crate::model::grant::{Key, Scope, Who};
+use crate::model::id::{AgentId, EventId, GrantId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::primary::{Primary, Rules};
@@ -37,6 +38,15 @@ pub enum Input {
     Request(Request),
     /// The same, of one who may do no more than this.
     Asked(Request, Arc<Scope>),
+    /// One who proved this key brings a code.
+    Redeem {
+        code: GrantId,
+        who: Who,
+        key: Key,
+        name: Arc<str>,
+        /// Those that nobody may choose.
+        names: Vec<Arc<str>>,
+    },
     Observe(Vec<Observation>),
     Hello(AgentHello),
     Keepalive(AgentId),
@@ -183,6 +193,8 @@ pub struct CoreParts {
     pub name: Arc<str>,
     /// A small file that says when the server last lived.
     pub heartbeat: Option<PathBuf>,
+    /// Who holds what, for those who let in.
+    pub roll: watch::Sender<Arc<Roll>>,
 }
 
 /// Appends under way at once, and commands taken into one of them.
@@ -236,6 +248,7 @@ struct Trouble {
 pub async fn start(parts: CoreParts) -> Result<(Core, tokio::task::JoinHandle<()>), StoreError> {
     let world = prime::world_of(&*parts.log).await?;
     parts.hub.begin_at(world.head);
+    parts.roll.send_replace(Arc::new(Roll::of(&world)));
     let now = SteadyNow::new(parts.clock.clone(), world.recorded);
     let (sender, commands) = mpsc::channel(QUEUE);
     let primary = Primary::new(world, parts.rules.clone(), now.peek());
@@ -359,6 +372,7 @@ impl Task {
         }
         Ok(match input {
             Input::Request(request) => self.primary.request(&request, now)?,
+            Input::Redeem { code, who, key, name, names } => self.primary.redeem(code, who, &key, &name, &names, now)?,
             Input::Asked(request, scope) => self.primary.request_within(&request, &scope, now)?,
             Input::Observe(observations) => {
                 metrics::add(&self.parts.metrics.observations, u64::try_from(observations.len()).unwrap_or(0));
@@ -421,6 +435,9 @@ impl Task {
         for (reply, ids) in replies {
             let _ = reply.send(Ok(ids));
         }
+        if rows.iter().any(|row| row.kind.starts_with("trust.")) {
+            self.parts.roll.send_replace(Arc::new(Roll::of(&self.primary.world)));
+        }
         let count = u64::try_from(rows.len()).unwrap_or(0);
         metrics::add(&self.parts.metrics.appended, count);
         self.since_checkpoint = self.since_checkpoint.saturating_add(count);
@@ -474,6 +491,7 @@ impl Task {
         let readings = std::mem::take(&mut self.primary.vitals.readings);
         self.primary = Primary::new(world, self.parts.rules.clone(), self.now.peek());
         self.primary.vitals.readings = readings;
+        self.parts.roll.send_replace(Arc::new(Roll::of(&self.primary.world)));
         self.last = None;
         if let Some(trouble) = &mut self.trouble {
             trouble.astray = false;

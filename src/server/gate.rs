@@ -52,6 +52,11 @@ impl Gate {
         self.keys.borrow().holder(key).cloned()
     }
 
+    /// The names of those who hold a key.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.keys.borrow().names().cloned().collect()
+    }
+
     /// The keys, whenever they change.
     pub fn follow(&self) -> watch::Receiver<Arc<AuthorizedKeys>> {
         self.keys.subscribe()

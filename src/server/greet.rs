@@ -8,10 +8,12 @@ use tokio::time::Instant;
 
 use super::line::Via;
 use super::metrics::count;
+use super::rights::handed::{self, Handed};
+use super::rights::redeem;
 use super::session::Wire;
-use crate::model::grant::Right;
+use crate::model::grant::{Grant, Key, Right};
 use crate::trust::handshake::{self, Peer};
-use crate::trust::{Holder, TokenKind};
+use crate::trust::{Holder, PublicKey, TokenKind};
 use crate::wire::codec::{Frame, decode_to_server, not_packed};
 use crate::wire::{Encoding, Hello, PROTOCOL, Problem, ProblemCode, Raw, Role, ToClient, ToServer, Welcome};
 
@@ -23,6 +25,10 @@ pub enum Shown {
     Token(TokenKind),
     /// It proved a key that is authorized.
     Key(Arc<Holder>),
+    /// It proved a key that was granted something.
+    Granted(PublicKey, Arc<Grant>),
+    /// It proved a key that a grant's token is bound to, or was handed on to.
+    Handed(Arc<Handed>),
     Nothing,
 }
 
@@ -31,6 +37,8 @@ impl Shown {
         match (self, role) {
             (Shown::Owner, _) | (Shown::Token(TokenKind::Console), Role::Console) | (Shown::Token(TokenKind::Agent), Role::Agent) => true,
             (Shown::Key(holder), role) => holder.role == role,
+            (Shown::Granted(_, grant), role) => grant.who == role.who(),
+            (Shown::Handed(handed), role) => handed.grant.who == role.who(),
             (Shown::Token(_) | Shown::Nothing, Role::Console | Role::Agent | Role::Peer) => false,
         }
     }
@@ -42,6 +50,8 @@ impl Shown {
         match self {
             Shown::Owner => true,
             Shown::Key(holder) => holder.scope.rights.has(Right::Federate),
+            Shown::Granted(_, grant) => grant.scope.rights.has(Right::Federate),
+            Shown::Handed(handed) => handed.scope(&handed.grant).rights.has(Right::Federate),
             Shown::Token(_) | Shown::Nothing => false,
         }
     }
@@ -63,8 +73,15 @@ pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str)
             return None;
         }
     };
+    if let Some(secret) = hello.redeem.take()
+        && let Err(words) = redeem::redeem(wire.shared.clone(), peer, &hello, &secret).await
+    {
+        refuse(wire, from, "invite", peer.map(|peer| peer.key), words).await;
+        return None;
+    }
     match letting_in(wire, shown, peer, &mut hello) {
         Ok(shown) => {
+            wire.shared.audit.admitted(&wire.shared.core, &shown, &hello, from);
             enter(wire, &hello).await?;
             welcome(wire, &hello, &shown).await?;
             // From here on: before the welcome nothing is unpacked on either side.
@@ -74,7 +91,7 @@ pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str)
             Some((hello, shown))
         }
         Err(words) => {
-            refuse(wire, from, "hello", words).await;
+            refuse(wire, from, "hello", peer.map(|peer| peer.key), words).await;
             None
         }
     }
@@ -92,7 +109,7 @@ async fn meet(wire: &mut Wire, from: &str, deadline: Instant) -> Option<Peer> {
     let (server, reply) = match answered {
         Ok(answer) => answer,
         Err(why) => {
-            refuse(wire, from, "handshake", why.to_string()).await;
+            refuse(wire, from, "handshake", None, why.to_string()).await;
             return None;
         }
     };
@@ -101,7 +118,7 @@ async fn meet(wire: &mut Wire, from: &str, deadline: Instant) -> Option<Peer> {
     match server.finish(Instant::now().into_std(), &proof) {
         Ok(peer) => Some(peer),
         Err(why) => {
-            refuse(wire, from, "handshake", why.to_string()).await;
+            refuse(wire, from, "handshake", None, why.to_string()).await;
             None
         }
     }
@@ -154,9 +171,19 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
     }
     let gate = &wire.shared.gate;
     let token = hello.token.take();
+    if let (Some(peer), Some(token)) = (peer, token.as_deref().filter(|token| handed::is_one(token))) {
+        let handed = handed::shown(&wire.shared, peer.key, token)?;
+        if handed.grant.who != hello.role.who() {
+            return Err(format!("this token is a {}'s, and not for the role `{}`", handed.grant.who, hello.role.word()));
+        }
+        hello.name = handed.name.clone();
+        return Ok(Shown::Handed(Arc::new(handed)));
+    }
     let wrong = token.is_some();
+    let granted = peer.and_then(|peer| Some(Shown::Granted(peer.key, wire.shared.roll.borrow().of_key(&Key::of(peer.key.bytes()))?.clone())));
     let shown = match (shown, peer.and_then(|peer| gate.holder(&peer.key)), token) {
         (Shown::Nothing | Shown::Token(_), Some(holder), _) => Shown::Key(holder),
+        (Shown::Nothing | Shown::Token(_), None, _) if granted.is_some() => granted.unwrap_or(Shown::Nothing),
         (Shown::Nothing, None, Some(token)) => wire.shared.tokens.kind_of(&token).map_or(Shown::Nothing, Shown::Token),
         (shown, _, _) => shown,
     };
@@ -168,7 +195,17 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
             format!("this key is the {} `{}`'s, and not one for the role `{}`", holder.role.word(), holder.name, role.word())
         }
         (Role::Agent, Shown::Key(holder), _) if holder.name != hello.name => format!("this key is agent `{}`'s, and not `{}`'s", holder.name, hello.name),
+        (role, Shown::Granted(_, grant), _) if grant.who != role.who() => {
+            format!("this key was granted something as the {} `{}`, and not for the role `{}`", grant.who, grant.name, role.word())
+        }
+        (Role::Agent, Shown::Granted(_, grant), _) if grant.name != hello.name => format!("this key is agent `{}`'s, and not `{}`'s", grant.name, hello.name),
+        (_, Shown::Granted(_, grant), _) if grant.scope.is_over(wire.shared.clock.now()) => {
+            format!("what this key was granted here is over since {}", grant.scope.expires.map(|expires| expires.to_string()).unwrap_or_default())
+        }
         (role, shown, _) if shown.opens(role) => {
+            if let Shown::Granted(_, grant) = shown {
+                hello.name = grant.name.clone();
+            }
             if let Shown::Key(holder) = shown {
                 if holder.scope.is_over(wire.shared.clock.now()) {
                     let since = holder.scope.expires.map(|expires| expires.to_string()).unwrap_or_default();
@@ -210,8 +247,9 @@ async fn enter(wire: &mut Wire, hello: &Hello) -> Option<()> {
 }
 
 /// Says why, here and there.
-async fn refuse(wire: &mut Wire, from: &str, route: &str, words: String) {
+async fn refuse(wire: &mut Wire, from: &str, route: &str, key: Option<PublicKey>, words: String) {
     wire.failed();
+    wire.shared.audit.refused(&wire.shared.core, key, from, route, &words);
     wire.shared.refusals.say(wire.shared.clock.now(), from, route, StatusCode::UNAUTHORIZED, &words);
     let _ = wire.say(&ToClient::Problem(Problem { code: ProblemCode::Unauthorized, words, id: None })).await;
 }
@@ -231,6 +269,8 @@ async fn welcome(wire: &mut Wire, hello: &Hello, shown: &Shown) -> Option<()> {
         head: head.sequence,
         base: head.base,
         keeps_marks: true,
+        key: wire.shared.gate.signer().map(|signer| Key::of(signer.public().bytes())),
+        addresses: wire.shared.addresses.clone(),
         onward: hello.role == Role::Peer && shown.may_pass_on(),
     };
     wire.say(&ToClient::Welcome(welcome)).await.ok()

@@ -11,8 +11,8 @@ use super::past::Past;
 use super::peer::{Known, Replica};
 use crate::link::Clock;
 use crate::model::decide::permit::permit;
-use crate::model::grant::{Epoch, Scope};
-use crate::model::intent::Request;
+use crate::model::grant::{Epoch, Roles, Scope};
+use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::primary::Primary;
 use crate::model::reading::Readings;
 use crate::model::time::Span;
@@ -78,8 +78,12 @@ impl House {
                 Ok(events) => Outcome::Done(events),
                 Err(refusal) => Outcome::Refused(refusal),
             },
+            Way::Peer(_) if matches!(request.intent, Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. }) => {
+                let words = "what others may do on a server is said on that server itself, and not through another";
+                Outcome::Refused(Refusal::new(RefusalCode::Forbidden, words))
+            }
             // Within what may be asked here; what may be asked there its primary says.
-            Way::Peer(replica) => match replica.look(|world| permit(world, &request.intent, &scope)) {
+            Way::Peer(replica) => match replica.look(|world| permit(world, &Roles::default(), &request.intent, &scope, request.made)) {
                 Ok(()) => replica.request(request).await,
                 Err(refusal) => Outcome::Refused(refusal),
             },

@@ -228,7 +228,9 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap, via: Opt
             let text = shared.metrics.render(shared.own.log.head(), &shared.own.log.health()) + &(shared.more_metrics)();
             (Extension(Opened), [(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
         }
-        Ok(Shown::Key(_) | Shown::Nothing) => unauthorized("metrics need a token: any of those in the server's data folder"),
+        Ok(Shown::Key(_) | Shown::Granted(..) | Shown::Handed(_) | Shown::Nothing) => {
+            unauthorized("metrics need a token: any of those in the server's data folder")
+        }
         Err(response) => *response,
     }
 }

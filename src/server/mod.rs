@@ -15,6 +15,7 @@ pub mod house;
 pub mod http;
 pub mod hub;
 pub mod intake;
+pub mod limits;
 pub mod line;
 pub mod listen;
 pub mod mapping;

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -28,7 +27,7 @@ use super::peer::{Peers, PeersFrame};
 use super::refusals::Refusals;
 use super::resume;
 use super::rights::need::ask_of;
-use super::rights::{Need, Principal, Standing, lossy, need, shown};
+use super::rights::{Audit, Need, Principal, Roll, Standing, lossy, need, shown};
 use super::sifting::Sifts;
 use crate::link::Clock;
 use crate::link::short::TooMuch;
@@ -48,37 +47,7 @@ use crate::wire::{
     ToClient, ToServer, Vitals, WireError, WorldAsk, WorldThen, peek,
 };
 
-/// What a server lets one connection do.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// From the upgrade to the hello.
-    pub handshake: Duration,
-    /// How long one frame may take to be written.
-    pub patience: Duration,
-    /// Messages a second; more are taken later.
-    pub rate: u32,
-    /// Newest events that come with a snapshot.
-    pub history: u32,
-    /// Asks for history that wait.
-    pub asks: usize,
-    /// Requests and observations under way.
-    pub replies: usize,
-    pub observations: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            handshake: Duration::from_secs(10),
-            patience: Duration::from_secs(30),
-            rate: 2_000,
-            history: 10_000,
-            asks: 16,
-            replies: 256,
-            observations: 10_000,
-        }
-    }
-}
+pub use super::limits::Limits;
 
 /// What all sessions of a server share.
 pub struct Shared {
@@ -92,6 +61,12 @@ pub struct Shared {
     pub tokens: Tokens,
     pub gate: Arc<Gate>,
     pub front: Arc<Front>,
+    /// Tells who came in, and who did not.
+    pub audit: Audit,
+    /// Where this server can be reached from elsewhere.
+    pub addresses: Vec<Arc<str>>,
+    /// Who holds a grant.
+    pub roll: watch::Receiver<Arc<Roll>>,
     pub limits: Limits,
     /// Turns true when the server stops.
     pub stopping: watch::Receiver<bool>,
@@ -130,7 +105,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
         drop(stranger);
         slot.iter().for_each(Slot::known);
         let session = Session {
-            principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate),
+            principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll),
             wire,
             hello,
             using,
@@ -169,6 +144,8 @@ impl Wire {
     async fn known(&mut self, shown: &Shown) -> Option<KeyUse> {
         let using = match shown {
             Shown::Key(holder) => self.shared.front.keys.enter(holder.key),
+            Shown::Granted(key, _) => self.shared.front.keys.enter(*key),
+            Shown::Handed(handed) => self.shared.front.keys.enter(handed.key),
             Shown::Owner | Shown::Token(_) | Shown::Nothing => Some(KeyUse::alone()),
         };
         if using.is_none() {
@@ -363,6 +340,10 @@ impl Session {
             ToServer::Ping(Ping { id }) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
             // The table lets neither through.
             ToServer::Handshake(_) | ToServer::Hello(_) => Err(Over),
+            ToServer::Renew(ask) => {
+                let holding = self.principal.holding(ask.id, &self.wire.shared);
+                self.wire.say(&ToClient::Holding(holding)).await
+            }
             ToServer::Subscribe(subscribe) => self.subscribe(subscribe).await,
             ToServer::History(ask) => {
                 let lens = self.lens().await?;
@@ -426,7 +407,7 @@ impl Session {
         }
         let scope = self.principal.scope().clone();
         let lens = self.wire.house.look(move |world| Lens::of(world, &scope)).await;
-        lens.map(|lens| Some(Arc::new(lens))).ok_or(Over)
+        lens.map(|lens| Some(Arc::new(lens.owned(self.principal.own_key())))).ok_or(Over)
     }
 
     /// In whose name something is asked: theirs whose key it is, and not what a console says. A peer says for
@@ -457,11 +438,11 @@ impl Session {
 
     /// The world as it was: made beside everything else, in this session's own task.
     fn look_back(&mut self, WorldAsk { id, at }: WorldAsk) {
-        let (house, scope) = (self.wire.house.clone(), self.principal.scope().clone());
+        let (house, scope, own) = (self.wire.house.clone(), self.principal.scope().clone(), self.principal.own_key());
         self.replies.push(Box::pin(async move {
             match house.past.at(at).await {
                 Ok(then) => {
-                    let world = then.world.map(|world| if scope.is_all() { world } else { Arc::new(world.seen_by(&scope)) });
+                    let world = then.world.map(|world| if scope.is_all() { world } else { Arc::new(Lens::of(&world, &scope).owned(own).world(&world)) });
                     ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world })
                 }
                 Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
@@ -623,7 +604,7 @@ impl Session {
 
     async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         let scope = self.principal.scope();
-        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope));
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
             Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
@@ -700,7 +681,7 @@ impl Session {
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {
             let scope = self.principal.scope();
-            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope));
+            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream

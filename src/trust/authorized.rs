@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::private::{KeyError, read_own};
 use super::public::PublicKey;
-use crate::model::grant::{Pattern, Right, Rights, Scope};
+use crate::model::grant::{Pattern, Right, Rights, Scope, is_name};
 use crate::model::time::Time;
 use crate::wire::Role;
 
@@ -69,6 +69,10 @@ impl AuthorizedKeys {
     /// Who holds this key.
     pub fn holder(&self, key: &PublicKey) -> Option<&Arc<Holder>> {
         self.holders.get(key)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.holders.values().map(|holder| &holder.name)
     }
 
     pub fn len(&self) -> usize {
@@ -147,12 +151,6 @@ fn split_options(line: &str) -> Result<(&str, &str), String> {
     });
     let (options, rest) = end.and_then(|(at, _)| line.split_at_checked(at)).ok_or("this is no public key as OpenSSH writes them")?;
     Ok((options, rest.trim_start()))
-}
-
-/// Names stand in filters, lists and sentences: no character in them divides those (N9).
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '+' | '@');
-    !name.is_empty() && name.trim() == name && name.chars().count() <= 60 && name.chars().all(fits)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! them, the files that say whose they are, and tokens that stand in for grants.
 
 pub mod authorized;
+pub mod grant;
 pub mod handshake;
+pub mod invite;
 pub mod key;
 pub mod known_servers;
 pub mod openssh;
@@ -18,6 +20,7 @@ pub mod token;
 pub mod words;
 
 pub use authorized::{AuthorizedKeys, Holder};
+pub use invite::InviteCode;
 pub use key::ServerKey;
 pub use known_servers::KnownServers;
 pub use openssh::KeyFile;

@@ -55,6 +55,14 @@ impl Signer {
         Signer::held(signing.clone(), PublicKey::from_bytes(signing.verifying_key().to_bytes()).unwrap())
     }
 
+    /// The key itself, where this process holds it: for what signs in a way of its own.
+    pub(super) fn seed(&self) -> Option<[u8; 32]> {
+        match &self.how {
+            How::Held(signing) => Some(signing.to_bytes()),
+            How::Agent(_) => None,
+        }
+    }
+
     pub fn public(&self) -> PublicKey {
         self.public
     }

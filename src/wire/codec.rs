@@ -161,6 +161,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Readings(readings) => ToClient::Readings(readings),
         ToClient::Peers(peers) => ToClient::Peers(peers),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
+        ToClient::Holding(holding) => ToClient::Holding(holding),
         ToClient::Pong(pong) => ToClient::Pong(pong),
         ToClient::MarksKept(kept) => ToClient::MarksKept(kept),
         ToClient::Problem(problem) => ToClient::Problem(problem),

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::event_bytes::EventBytes;
 use super::raw::Raw;
-use crate::model::grant::Epoch;
+use crate::model::grant::{Epoch, Key, Scope, Who};
 use crate::model::health::Health;
-use crate::model::id::{AgentId, EventId, Incarnation, Origin, RequestId, Sequence};
+use crate::model::id::{AgentId, EventId, GrantId, Incarnation, Origin, RequestId, Sequence};
 use crate::model::intent::{Refusal, Request};
 use crate::model::mark::Marks;
 use crate::model::observation::{AgentHello, Observation};
@@ -40,6 +40,8 @@ pub enum ToServer {
     Agent(Introduction),
     Observe(Observe),
     Keepalive(Keepalive),
+    /// What may I do here, and a token that says so. Answered by [`Holding`] with the same number.
+    Renew(Renew),
     /// Answered by `pong` with the same number.
     Ping(Ping),
 }
@@ -53,6 +55,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// As what a grant has them.
+    pub const fn who(self) -> Who {
+        match self {
+            Role::Console => Who::Person,
+            Role::Agent => Who::Agent,
+            Role::Peer => Who::Peer,
+        }
+    }
+
     pub const fn word(self) -> &'static str {
         match self {
             Role::Console => "console",
@@ -77,6 +88,9 @@ pub struct Hello {
     /// Whether binary frames may come compressed with zstd.
     #[serde(default)]
     pub zstd: bool,
+    /// The secret of an invite, 32 hexadecimal digits: it is redeemed for the key that the handshake proved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeem: Option<Arc<str>>,
     /// Whose log is wanted; the server's own unless named. Another is that of a server behind this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -219,6 +233,27 @@ pub struct Ping {
     pub id: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Renew {
+    pub id: u64,
+}
+
+/// The answer to [`Renew`]: as whom one is here, and what one may do.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Holding {
+    pub id: u64,
+    pub name: Arc<str>,
+    pub scope: Scope,
+    /// The grant in the server's log, where that is how one came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Arc<str>>,
+    /// The same, signed by the server for one's key: to narrow, and to hand on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Arc<str>>,
+}
+
 /// The answer to [`Ping`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Pong {
@@ -248,6 +283,7 @@ pub enum ToClient<E = EventBytes> {
     Health(Health),
     /// The numbers behind alerts, those that changed: likewise.
     Readings(Readings),
+    Holding(Holding),
     /// Whose logs the server receives from its peers: likewise.
     Peers(Peers),
     Pong(Pong),
@@ -276,6 +312,11 @@ pub struct Welcome {
     /// Whether it keeps read marks: older versions do not, and are not asked to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keeps_marks: bool,
+    /// Its public key, and where it can be reached from elsewhere: what an invite tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Arc<str>>,
     /// To a peer: whether it may pass on what it is told here. Nothing is passed on of which that is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub onward: bool,

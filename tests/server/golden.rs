@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
+use midwatch::model::grant::{Right, Rights, Scope};
 use midwatch::model::health::{Health, Numbers, Refused, Room, SourceHealth, Wrong};
-use midwatch::model::id::{EventId, Fingerprint, Incarnation, Origin, RequestId, Sequence};
+use midwatch::model::id::{EventId, Fingerprint, GrantId, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
@@ -132,7 +133,7 @@ fn readings() -> Readings {
 }
 
 fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
-    Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin }
+    Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None }
 }
 
 fn to_server() -> Vec<(&'static str, ToServer)> {
@@ -172,6 +173,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
         ("agent", ToServer::Agent(Introduction { id: 1, hello })),
         ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
         ("keepalive", ToServer::Keepalive(Keepalive { id: 3, agent: "web-1".into(), at: at() })),
+        ("renew", ToServer::Renew(Renew { id: 11 })),
         ("ping", ToServer::Ping(Ping { id: 9 })),
     ]
 }
@@ -192,6 +194,8 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 head: Sequence(42),
                 base: Sequence(1),
                 keeps_marks: false,
+                key: None,
+                addresses: Vec::new(),
                 onward: false,
             }),
         ),
@@ -251,6 +255,17 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("vitals", ToClient::Vitals(Vitals { observations: vec![observation()] })),
         ("health", ToClient::Health(health())),
         ("readings", ToClient::Readings(readings())),
+        (
+            "holding",
+            ToClient::Holding(Holding {
+                id: 11,
+                name: "robin".into(),
+                scope: Scope::new(["shop/**".parse().unwrap()], Rights::of([Right::Read, Right::Respond]), Some("2026-11-21T10:39:00Z".parse().unwrap())),
+                grant: Some(GrantId([0x55; 16])),
+                role: Some("responder".into()),
+                token: Some("En0KEwoF".into()),
+            }),
+        ),
         ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),

@@ -4,11 +4,13 @@
 mod federation;
 mod federation_sim;
 mod golden;
+mod grants;
 mod health;
 mod history;
 mod keys;
 mod limits;
 mod marks;
+mod matrix;
 mod open;
 mod past;
 mod proxy;

@@ -11,6 +11,7 @@ pub mod permit;
 pub mod report;
 pub mod request;
 pub mod tick;
+pub mod trust;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -53,6 +54,9 @@ pub struct Rules {
     pub skew: Span,
     /// Labels that do not take part in an alert's identity: what Prometheus adds as external or replica labels.
     pub external_labels: Vec<Arc<str>>,
+    /// What a role allows; from `[roles]`.
+    #[serde(skip)]
+    pub roles: super::grant::Roles,
 }
 
 impl Default for Rules {
@@ -70,6 +74,7 @@ impl Default for Rules {
             flap_window: Span::from_hours(1),
             skew: Span::from_mins(5),
             external_labels: ["prometheus", "prometheus_replica", "replica", "__replica__", "receive_replica"].map(Arc::from).to_vec(),
+            roles: super::grant::Roles::default(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Whether somebody may ask what they ask: looked at where it is decided, on the world that it changes.
 
-use crate::model::grant::{Lens, Right, Scope};
+use super::trust::{by_role, may_grant};
+use crate::model::grant::{Lens, Right, Roles, Scope};
 use crate::model::id::{AlertRef, EventId, Fingerprint, SystemId};
 use crate::model::intent::{Intent, Refusal, RefusalCode};
+use crate::model::time::Time;
 use crate::model::world::World;
 
 /// Everything that may be asked takes a right on the system that it is about. What is not seen is answered
 /// as if there were none.
-pub fn permit(world: &World, intent: &Intent, scope: &Scope) -> Result<(), Refusal> {
+pub fn permit(world: &World, roles: &Roles, intent: &Intent, scope: &Scope, now: Time) -> Result<(), Refusal> {
     let asked = Asked { world, scope };
     match intent {
         Intent::Acknowledge { alert, .. }
@@ -23,6 +25,19 @@ pub fn permit(world: &World, intent: &Intent, scope: &Scope) -> Result<(), Refus
         }
         Intent::WithdrawNote { note } => asked.about_note(Right::Respond, *note),
         Intent::NoteSystem { system, .. } | Intent::Change { system, .. } => asked.may(Right::Respond, system),
+        Intent::Invite { role, systems, rights, until, lasts, .. } => {
+            let (_, given) = by_role(roles, role, systems, *rights, *until)?;
+            may_grant(scope, &given, *lasts, now)
+        }
+        Intent::Grant { role, systems, rights, until, .. } => {
+            let (_, given) = by_role(roles, role, systems, *rights, *until)?;
+            may_grant(scope, &given, None, now)
+        }
+        Intent::Revoke { .. } if scope.may(Right::Administer, None) => Ok(()),
+        Intent::Revoke { .. } => {
+            let words = format!("revoking takes the right `administer` on all systems, and what you may do here is: {scope}");
+            Err(Refusal::new(RefusalCode::Forbidden, words))
+        }
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::trust::{self, by_role};
 use crate::model::event::{
     Actor, AlertAcknowledged, AlertAssigned, AlertSnoozed, AlertUnacknowledged, AlertUnsnoozed, CauseDenied, CauseRestored, Change, ClearReason, Draft,
-    EndReason, Note, NoteWithdrawn,
+    EndReason, Note, NoteWithdrawn, TrustGranted,
 };
-use crate::model::id::{AlertRef, EventId, Fingerprint};
+use crate::model::grant::{Offer, Roles};
+use crate::model::id::{AlertRef, EventId, Fingerprint, GrantId, RequestId};
 use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::time::{Span, Time};
 use crate::model::words::first_line;
@@ -15,12 +17,12 @@ use crate::model::world::{Alert, DeedKind, World};
 /// Characters of a note or title that are taken.
 const LONGEST: usize = 20_000;
 
-pub fn request(world: &World, request: &Request, now: Time) -> Result<Vec<Draft>, Refusal> {
+pub fn request(world: &World, roles: &Roles, request: &Request, now: Time) -> Result<Vec<Draft>, Refusal> {
     if world.requests.contains(&request.id) {
         return Ok(Vec::new());
     }
     let made = request.made.min(now);
-    let mut drafts = Asked { world, actor: Actor::User(request.by.clone()), made, now }.answer(&request.intent)?;
+    let mut drafts = Asked { world, roles, id: request.id, actor: Actor::User(request.by.clone()), made, now }.answer(&request.intent)?;
     for draft in &mut drafts {
         draft.request = Some(request.id);
     }
@@ -29,6 +31,8 @@ pub fn request(world: &World, request: &Request, now: Time) -> Result<Vec<Draft>
 
 struct Asked<'a> {
     world: &'a World,
+    roles: &'a Roles,
+    id: RequestId,
     actor: Actor,
     made: Time,
     now: Time,
@@ -130,6 +134,19 @@ impl Asked<'_> {
                 draft.links = links.iter().take(20).cloned().collect();
                 Ok(vec![draft])
             }
+            // When somebody may do something counts from when it is decided, not from when it was asked.
+            Intent::Invite { invite, role, systems, rights, name, until, lasts, closes } => {
+                let (who, scope) = by_role(self.roles, role, systems, *rights, *until)?;
+                let offer = Offer { who, role: role.clone(), name: name.clone(), scope, lasts: *lasts, closes: *closes };
+                trust::invited(self.world, &self.actor, *invite, &offer, self.now)
+            }
+            Intent::Grant { key, name, role, systems, rights, until } => {
+                let (who, scope) = by_role(self.roles, role, systems, *rights, *until)?;
+                let grant = GrantId::of("midwatch grant 2", &[&self.id.0, key.as_str().as_bytes()]);
+                let said = TrustGranted { grant, key: key.clone(), name: name.clone(), who, role: role.clone(), scope, invite: None };
+                trust::granted(self.world, &self.actor, said, self.now)
+            }
+            Intent::Revoke { grant, why } => trust::revoked(self.world, &self.actor, *grant, &bounded(why)?, self.now),
         }
     }
 

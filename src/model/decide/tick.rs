@@ -33,6 +33,7 @@ pub fn tick(world: &World, vitals: &mut Vitals, rules: &Rules, now: Time) -> Vec
         }
     }
     leases(world, vitals, rules, now, &mut out);
+    super::trust::tick(world, now, &mut out);
     // All alerts are looked at for this one: not every second, with a hundred thousand of them.
     if vitals.swept.is_none_or(|last| now < last || now.since(last) >= SWEEP) {
         vitals.swept = Some(now);

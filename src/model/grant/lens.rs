@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Scope;
+use super::{Key, Right, Scope};
 use crate::model::event::{
     Actor, AgentJoined, AlertCleared, AlertOpened, AlertPast, CheckChanged, CheckRemoved, ClearReason, Condition, Event, Kind, ServerStarted, SystemDeclared,
 };
@@ -18,6 +18,9 @@ pub(super) const OUTLINE: &str = "outline";
 
 /// The kinds of which outlines are made.
 const OUTLINED: [&str; 4] = ["alert.opened", "alert.changed", "alert.cleared", "alert.past"];
+
+/// What is told to those whose key it is about.
+const OWN: [&str; 5] = ["trust.granted", "trust.revoked", "trust.expired", "trust.admitted", "trust.refused"];
 
 /// What is known of an event by its system and kind alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +36,8 @@ pub enum Glance {
 #[derive(Clone, Debug)]
 pub struct Lens {
     scope: Arc<Scope>,
+    /// Whose it is: what concerns their key they see.
+    own: Option<Key>,
     /// The last event of that world.
     head: Sequence,
     /// As the server calls itself: its systems' addresses may name it.
@@ -54,6 +59,7 @@ impl Lens {
     pub fn of(world: &World, scope: &Scope) -> Lens {
         let mut lens = Lens {
             scope: Arc::new(scope.clone()),
+            own: None,
             head: world.head,
             name: world.name.clone(),
             uses: BTreeMap::new(),
@@ -79,6 +85,16 @@ impl Lens {
         lens
     }
 
+    /// Of one who has this key.
+    #[must_use]
+    pub fn owned(self, own: Option<Key>) -> Lens {
+        Lens { own, ..self }
+    }
+
+    pub(super) fn own(&self) -> Option<&Key> {
+        self.own.as_ref()
+    }
+
     pub fn scope(&self) -> &Arc<Scope> {
         &self.scope
     }
@@ -95,10 +111,19 @@ impl Lens {
 
     /// Whether a system is used by one that is seen, or stands beneath such a one by name.
     pub(crate) fn outlines(&self, system: &str) -> bool {
-        fn above<'n>(name: &&'n str) -> Option<&'n str> {
-            name.rsplit_once('/').map(|(above, _)| above)
+        if !self.scope.rights.has(Right::Read) || self.used.is_empty() {
+            return false;
         }
-        self.scope.rights.has(super::Right::Read) && !self.used.is_empty() && std::iter::successors(Some(system), above).any(|name| self.used.contains(name))
+        let mut name = system;
+        loop {
+            if self.used.contains(name) {
+                return true;
+            }
+            match name.rsplit_once('/') {
+                Some((above, _)) => name = above,
+                None => return false,
+            }
+        }
     }
 
     /// What can be said of an event without looking into it.
@@ -113,6 +138,7 @@ impl Lens {
                     Glance::Whole
                 }
             }
+            None if self.own.is_some() && OWN.contains(&kind) && self.scope.rights.has(Right::Read) => Glance::Perhaps,
             Some(system) if OUTLINED.contains(&kind) && self.outlines(system) => Glance::Perhaps,
             Some(_) | None => Glance::Nothing,
         }
@@ -122,6 +148,7 @@ impl Lens {
     pub fn project<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
         match self.glance(event.system.as_ref().map(SystemId::as_str), event.kind.name()) {
             Glance::Whole => Some(Cow::Borrowed(event)),
+            Glance::Perhaps if event.key().is_some() => (event.key() == self.own.as_ref()).then_some(Cow::Borrowed(event)),
             Glance::Perhaps => match &event.kind {
                 Kind::SystemDeclared(SystemDeclared { spec }) => (event.system.as_ref() == Some(&spec.id)).then_some(Cow::Borrowed(event)),
                 _ => outline(event).map(Cow::Owned),

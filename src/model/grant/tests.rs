@@ -314,6 +314,7 @@ proptest! {
             fold(&mut whole, event);
             if lens.moves(event) {
                 seen = whole.seen_by(&scope);
+                lens = Lens::of(&whole, &scope);
             } else if let Some(event) = lens.project(event) {
                 fold(&mut seen, &event);
             }

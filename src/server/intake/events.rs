@@ -204,6 +204,10 @@ fn kind(name: &str, version: &str, data: Option<Map<String, Value>>) -> Result<K
         name if Kind::NAMES.contains(&name) => {
             Err(format!("the kind `{name}` is midwatch's own; write `change`, `log` or a kind of your own, like `backup.done`"))
         }
+        // Who may do what, and how the server is, nobody says but itself.
+        name if ["trust.", "server."].iter().any(|own| name.starts_with(own)) => {
+            Err(format!("kinds that begin with `trust.` or `server.` are midwatch's own, and `{}` is none of yours", short(name)))
+        }
         name => {
             let named = name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_'));
             if !named {

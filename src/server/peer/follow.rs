@@ -139,6 +139,7 @@ impl Follower {
             version: env!("CARGO_PKG_VERSION").into(),
             zstd: true,
             origin: self.route.origin,
+            redeem: None,
         };
         let direct = self.route.origin.is_none();
         let subscribe = Subscribe { cursor, history: HISTORY, vitals: true, readings: true, peers: direct, ..Subscribe::default() };
@@ -292,6 +293,7 @@ impl Follower {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Health(_)
+            | ToClient::Holding(_)
             | ToClient::Pong(_) => Ok(()),
         }
     }

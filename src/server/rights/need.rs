@@ -26,7 +26,8 @@ pub const fn need(message: &ToServer) -> Need {
     match message {
         ToServer::Handshake(_) => Need::Never("the handshake is over"),
         ToServer::Hello(_) => Need::Never("hello was said already"),
-        ToServer::Ping(_) => Need::Nothing,
+        // It tells nobody's rights but the asker's own.
+        ToServer::Ping(_) | ToServer::Renew(_) => Need::Nothing,
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
         ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
         ToServer::Do(_) => Need::Asked(READERS),
@@ -44,6 +45,7 @@ pub const fn ask_of(message: &ToServer) -> Option<u64> {
         ToServer::Agent(said) => Some(said.id),
         ToServer::Observe(said) => Some(said.id),
         ToServer::Keepalive(said) => Some(said.id),
+        ToServer::Renew(ask) => Some(ask.id),
         ToServer::Handshake(_) | ToServer::Hello(_) | ToServer::Subscribe(_) | ToServer::Do(_) | ToServer::ReadMarks(_) | ToServer::Ping(_) => None,
     }
 }

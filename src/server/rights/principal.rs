@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::handed::{self, Handed};
+use super::roll::Roll;
 use crate::link::Clock;
-use crate::model::grant::{Right, Rights, Scope};
+use crate::model::grant::{Grant, Key, Right, Rights, Scope};
 use crate::model::time::Time;
 use crate::server::gate::Gate;
 use crate::server::greet::Shown;
+use crate::server::session::Shared;
 use crate::trust::{AuthorizedKeys, Holder, PublicKey, TokenKind};
-use crate::wire::Role;
+use crate::wire::{Holding, Role};
 
 /// The wall's clock may be set: an end that lies far ahead is looked at again after so long.
 const LOOK: Duration = Duration::from_secs(30);
@@ -33,6 +36,10 @@ enum Via {
     Fixed,
     /// A line of `authorized_keys`.
     Line(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>),
+    /// A grant in the log.
+    Granted(Arc<Grant>, watch::Receiver<Arc<Roll>>),
+    /// A part of somebody's grant, by a token.
+    Handed(Arc<Handed>, watch::Receiver<Arc<Roll>>),
 }
 
 /// What has become of somebody's rights.
@@ -45,11 +52,13 @@ pub enum Standing {
 }
 
 impl Principal {
-    pub fn new(shown: &Shown, role: Role, name: Arc<str>, gate: &Gate) -> Principal {
+    pub fn new(shown: &Shown, role: Role, name: Arc<str>, gate: &Gate, roll: &watch::Receiver<Arc<Roll>>) -> Principal {
         let (scope, key, via) = match shown {
             Shown::Owner | Shown::Token(TokenKind::Console) => (Scope::all(), None, Via::Fixed),
             Shown::Token(TokenKind::Agent) => (Scope::everywhere(Rights::of([Right::Observe])), None, Via::Fixed),
             Shown::Token(TokenKind::Intake) | Shown::Nothing => (Scope::none(), None, Via::Fixed),
+            Shown::Granted(key, grant) => (grant.scope.clone(), Some(*key), Via::Granted(grant.clone(), roll.clone())),
+            Shown::Handed(handed) => (handed.scope(&handed.grant), Some(handed.key), Via::Handed(handed.clone(), roll.clone())),
             Shown::Key(holder) => (holder.scope.clone(), Some(holder.key), Via::Line(holder.clone(), gate.follow())),
         };
         Principal { role, name, key, via, scope: Arc::new(scope) }
@@ -58,6 +67,24 @@ impl Principal {
     /// What they may do, until [`Principal::changed`] says otherwise.
     pub fn scope(&self) -> &Arc<Scope> {
         &self.scope
+    }
+
+    /// Their key, as the log names it.
+    pub fn own_key(&self) -> Option<Key> {
+        self.key.map(|key| Key::of(key.bytes()))
+    }
+
+    /// As whom they are here, and what they may do.
+    pub fn holding(&self, id: u64, shared: &Shared) -> Holding {
+        let grant = if let Via::Granted(grant, _) = &self.via { Some(grant) } else { None };
+        Holding {
+            id,
+            name: self.name.clone(),
+            scope: (*self.scope).clone(),
+            grant: grant.map(|grant| grant.id),
+            role: grant.map(|grant| grant.role.clone()),
+            token: grant.and_then(|grant| handed::minted(shared, grant, shared.clock.now())),
+        }
     }
 
     /// Why they may do nothing any more, if their time is over.
@@ -77,7 +104,8 @@ impl Principal {
             match &mut self.via {
                 Via::Fixed => std::future::pending().await,
                 Via::Line(holder, keys) => {
-                    if !in_time(left, keys.wait_for(|keys| keys.holder(&holder.key) != Some(holder))).await {
+                    let known = holder.clone();
+                    if !in_time(left, keys.wait_for(|keys| keys.holder(&known.key) != Some(&known))).await {
                         continue;
                     }
                     let held = keys.borrow_and_update().holder(&holder.key).cloned();
@@ -89,6 +117,39 @@ impl Principal {
                         }
                         Some(_) => return Standing::Ended("this key is somebody else's now in the server's authorized_keys".to_owned()),
                         None => return Standing::Ended("this key was taken out of the server's authorized_keys".to_owned()),
+                    }
+                }
+                Via::Granted(grant, roll) => {
+                    let known = grant.clone();
+                    if !in_time(left, roll.wait_for(|roll| roll.of_key(&known.key) != Some(&known))).await {
+                        continue;
+                    }
+                    let held = roll.borrow_and_update().of_key(&grant.key).cloned();
+                    match held {
+                        // When it was last used is no change of what it allows.
+                        Some(new) if new.id == grant.id && new.scope == grant.scope => *grant = new,
+                        Some(new) if (new.who, &new.name) == (grant.who, &grant.name) => {
+                            self.scope = Arc::new(new.scope.clone());
+                            *grant = new;
+                            return Standing::Changed;
+                        }
+                        Some(_) => return Standing::Ended("this key was granted something else meanwhile; connect anew".to_owned()),
+                        None => return Standing::Ended("your grant on this server was revoked, or is over".to_owned()),
+                    }
+                }
+                Via::Handed(handed, roll) => {
+                    let scope = self.scope.clone();
+                    let seen = |roll: &Roll| roll.of_key(&handed.grant.key).filter(|grant| grant.id == handed.grant.id).map(|grant| handed.scope(grant));
+                    if !in_time(left, roll.wait_for(|roll| seen(roll).as_ref() != Some(&*scope))).await {
+                        continue;
+                    }
+                    let new = seen(&roll.borrow_and_update());
+                    match new {
+                        Some(new) => {
+                            self.scope = Arc::new(new);
+                            return Standing::Changed;
+                        }
+                        None => return Standing::Ended("the grant that your token stands for was revoked, or is over".to_owned()),
                     }
                 }
             }

@@ -1,0 +1,118 @@
+//! `midwatch grants`: who may do what, and until when.
+
+mod tokens;
+
+use super::ask::{self, Ask};
+use super::output::{Output, Tone};
+use super::{Context, Failure};
+use crate::model::grant::Grant;
+use crate::model::time::Time;
+
+/// List who may do what, until when, by whom
+#[derive(clap::Args, Debug)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Example: midwatch grants\nExample: midwatch grants --all    (those that are over, too)\nExample: midwatch grants --json --server shop\n\nAll of them for administrators; for others their own. Keys in a server's authorized_keys are not among them: they are its operator's affair."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// Those that were revoked, replaced or have expired, too
+    #[arg(long)]
+    all: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Verb {
+    Token(tokens::Token),
+    Narrow(tokens::Narrow),
+    Hand(tokens::Hand),
+}
+
+pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    match &args.verb {
+        Some(Verb::Token(args)) => tokens::token(args, context),
+        Some(Verb::Narrow(args)) => tokens::narrow(args),
+        Some(Verb::Hand(args)) => tokens::hand(args, context),
+        None => list(args, context),
+    }
+}
+
+fn list(args: &Args, context: &Context) -> Result<(), Failure> {
+    ask::block_on(async {
+        let mut ask = Ask::connect(context, 0)?;
+        ask.worlds().await;
+        let now = ask::now();
+        let mut out = Output::new();
+        let mut table = Vec::new();
+        let mut none = true;
+        for asked in &ask.asked {
+            let Some(world) = &asked.replica.world else { continue };
+            let mut grants: Vec<&Grant> = world.grants.values().map(|grant| &**grant).filter(|grant| args.all || grant.holds(now)).collect();
+            grants.sort_by(|a, b| (&a.name, a.at).cmp(&(&b.name, b.at)));
+            for grant in grants {
+                none = false;
+                if args.json {
+                    out.json(&serde_json::json!({
+                        "server": asked.config.name, "grant": grant.id, "name": grant.name, "for": grant.who, "role": grant.role,
+                        "systems": grant.scope.systems, "rights": grant.scope.rights, "expires": grant.scope.expires, "state": grant.state(now),
+                        "key": grant.key, "fingerprint": grant.key.fingerprint(), "by": grant.by, "at": grant.at, "used": grant.used,
+                        "words": grant.scope.words(),
+                    }))?;
+                    continue;
+                }
+                let state = if grant.holds(now) { (Tone::Fine, left(grant, now)) } else { (Tone::Stale, grant.state(now).to_owned()) };
+                table.push(vec![
+                    (Tone::Muted, grant.id.short()),
+                    (Tone::Strong, grant.name.to_string()),
+                    (Tone::Plain, grant.role.to_string()),
+                    (Tone::Plain, allowed(grant)),
+                    state,
+                    (Tone::Muted, format!("by {}", grant.by.name())),
+                    (Tone::Muted, grant.key.fingerprint()),
+                ]);
+            }
+            for (id, invite) in &world.invites {
+                none = false;
+                let offer = &invite.offer;
+                if args.json {
+                    out.json(&serde_json::json!({
+                        "server": asked.config.name, "invite": id, "name": offer.name, "for": offer.who, "role": offer.role, "systems": offer.scope.systems,
+                        "rights": offer.scope.rights, "expires": offer.scope.expires, "lasts": offer.lasts, "good_until": offer.closes, "state": "invited",
+                        "by": invite.by, "at": invite.at,
+                    }))?;
+                    continue;
+                }
+                let systems: Vec<String> = offer.scope.systems.iter().map(ToString::to_string).collect();
+                table.push(vec![
+                    (Tone::Muted, id.short()),
+                    (Tone::Strong, offer.name.as_deref().unwrap_or("?").to_owned()),
+                    (Tone::Plain, offer.role.to_string()),
+                    (Tone::Plain, format!("{} on {}", offer.scope.rights, systems.join(", "))),
+                    (Tone::Muted, format!("invited, code good for {}", offer.closes.since(now))),
+                    (Tone::Muted, format!("by {}", invite.by.name())),
+                    (Tone::Muted, String::new()),
+                ]);
+            }
+        }
+        out.table(&table)?;
+        if none && !args.json {
+            out.line("No grants that you may see. `midwatch invite` makes one.")?;
+        }
+        out.finish()?;
+        ask.all_reached()
+    })
+}
+
+fn allowed(grant: &Grant) -> String {
+    let systems: Vec<String> = grant.scope.systems.iter().map(ToString::to_string).collect();
+    format!("{} on {}", grant.scope.rights, systems.join(", "))
+}
+
+/// "for 7h 12m", "until revoked".
+fn left(grant: &Grant, now: Time) -> String {
+    grant.scope.expires.map_or_else(|| "until revoked".to_owned(), |expires| format!("for {}", crate::model::history::coarse(expires.since(now))))
+}

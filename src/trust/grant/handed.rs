@@ -1,0 +1,81 @@
+//! Handing on: a statement of the holder for another key, beside the token. A text of fixed lines, signed as
+//! SSHSIG with a namespace of its own; it says of which token it speaks, so that it is worth nothing beside
+//! another.
+//!
+//! ```text
+//! midwatch grant handed on 1
+//! token 9f86d0…                  SHA-256 of all that stands before it
+//! to ssh-ed25519 AAAA…
+//! name robin
+//! systems shop/varnish/**
+//! rights read
+//! expires 2026-11-21T10:39:00Z
+//! ```
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use super::NoToken;
+use crate::model::grant::{Key, Pattern, Rights, Scope, is_name};
+use crate::model::time::Time;
+use crate::trust::{PublicKey, Signer, sshsig};
+
+const NAMESPACE: &str = "midwatch-grant";
+const FIRST: &str = "midwatch grant handed on 1";
+
+/// What a statement says.
+pub(super) struct Said {
+    pub(super) to: Key,
+    pub(super) name: Arc<str>,
+    pub(super) scope: Scope,
+}
+
+fn digest(before: &str) -> String {
+    Sha256::digest(before.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn hand(before: &str, holder: &Signer, to: &Key, name: &str, scope: &Scope) -> Result<String, NoToken> {
+    let expires = scope.expires.ok_or(NoToken::Endless)?;
+    let systems: Vec<String> = scope.systems.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "{FIRST}\ntoken {}\nto {to}\nname {name}\nsystems {}\nrights {}\nexpires {}\n",
+        digest(before),
+        systems.join(","),
+        scope.rights,
+        Time::from_secs(expires.secs())
+    );
+    let signature = holder.sign(NAMESPACE, text.as_bytes())?;
+    Ok(format!("{}.{}", URL_SAFE_NO_PAD.encode(text), URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// Whether `holder` handed on what stands before, and to whom. Each line is there, once, in its place.
+pub(super) fn read(before: &str, holder: &Key, statement: &str, signature: &str) -> Result<Said, NoToken> {
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| NoToken::Damaged);
+    let text = decode(statement)?;
+    let signature: [u8; 64] = decode(signature)?.try_into().map_err(|_| NoToken::Damaged)?;
+    let holder = PublicKey::from_bytes(holder.bytes()).map_err(|_| NoToken::Statement)?;
+    if !sshsig::verifies(&holder, NAMESPACE, &text, &signature) {
+        return Err(NoToken::Statement);
+    }
+    let text = String::from_utf8(text).map_err(|_| NoToken::Damaged)?;
+    let refuse = || NoToken::NotUnderstood("a statement that hands it on".into());
+    let mut lines = text.strip_suffix('\n').ok_or_else(refuse)?.split('\n');
+    if lines.next() != Some(FIRST) {
+        return Err(refuse());
+    }
+    let mut line = |name: &str| lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(' ')).ok_or_else(refuse);
+    let (token, to, name, systems, rights, expires) = (line("token")?, line("to")?, line("name")?, line("systems")?, line("rights")?, line("expires")?);
+    if lines.next().is_some() || !is_name(name) {
+        return Err(refuse());
+    }
+    if token != digest(before) {
+        return Err(NoToken::Statement);
+    }
+    let systems: Vec<Pattern> = systems.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| refuse())?;
+    let rights = Rights::parse(rights).map_err(|_| refuse())?;
+    let expires: Time = expires.parse().map_err(|_| refuse())?;
+    Ok(Said { to: to.parse().map_err(|_| refuse())?, name: name.into(), scope: Scope::new(systems, rights, Some(expires)) })
+}
