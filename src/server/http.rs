@@ -215,7 +215,7 @@ async fn upgrade(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
     let chosen = if keys { SUBPROTOCOL_KEYS } else { SUBPROTOCOL };
     let answer = upgrading.answer((!offers.is_empty()).then_some(chosen));
     tokio::spawn(async move {
-        if let Some(socket) = upgrading.socket().await {
+        if let Some(socket) = upgrading.socket(shared.front.tls.is_some()).await {
             session::run(socket, arrival, shared).await;
         }
     });

@@ -71,6 +71,7 @@ impl Authority {
         let paths = (folder.join("chain.pem"), folder.join("key.pem"));
         std::fs::write(&paths.0, certificate.pem()).unwrap();
         std::fs::write(&paths.1, key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&paths.1, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         paths
     }
 

@@ -2,6 +2,7 @@
 //! the handshake above to a connection.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -165,6 +166,13 @@ impl Files {
         let of = |path: &PathBuf, why: String| format!("{}: {why}", path.display());
         let chain = tls::certificates(&self.certificate).map_err(|error| of(&self.certificate, error.to_string()))?;
         let pem = tls::pem(&self.key).map_err(|error| of(&self.key, error.to_string()))?;
+        // A group may read it, as Debian's ssl-cert does.
+        if std::fs::metadata(&self.key).is_ok_and(|file| file.mode() & 0o007 != 0) {
+            return Err(of(
+                &self.key,
+                format!("anybody on this machine may read it; say `chmod o-rwx {}`, and consider whether somebody has", self.key.display()),
+            ));
+        }
         let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| of(&self.key, "it holds no private key as PEM, or one with a passphrase".into()))?;
         let signing = rustls::crypto::ring::sign::any_supported_type(&key)
             .map_err(|_| of(&self.key, "its kind of key is none that serves here: RSA, ECDSA (P-256, P-384) or Ed25519".into()))?;
@@ -183,6 +191,7 @@ fn ends(certified: &CertifiedKey) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use rcgen::{CertificateParams, KeyPair};
@@ -196,6 +205,7 @@ mod tests {
         let paths = (folder.join("cert.pem"), folder.join("key.pem"));
         fs::write(&paths.0, certificate.pem()).unwrap();
         fs::write(&paths.1, key.serialize_pem()).unwrap();
+        fs::set_permissions(&paths.1, fs::Permissions::from_mode(0o640)).unwrap();
         paths
     }
 
@@ -241,10 +251,13 @@ mod tests {
         let (certificate, key) = write(folder.path(), "one.example");
         let why = |certificate: &Path, key: &Path| Certificates::read(certificate.to_owned(), key.to_owned()).err().unwrap();
         assert!(why(&key, &key).contains("no certificate"));
+        fs::set_permissions(&certificate, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(why(&certificate, &certificate).contains("no private key"));
         assert!(why(&folder.path().join("none"), &key).contains("No such file"));
         let other = tempfile::tempdir().unwrap();
         let (_, others) = write(other.path(), "one.example");
         assert!(why(&certificate, &others).contains("is not the key of"));
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(why(&certificate, &key).contains("chmod o-rwx"));
     }
 }

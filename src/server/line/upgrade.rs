@@ -68,8 +68,9 @@ impl Upgrading {
         response
     }
 
-    /// Waits until the answer is sent. `None`: the connection ended before that.
-    pub async fn socket(self) -> Option<Socket> {
+    /// Waits until the answer is sent. `None`: the connection ended before that. `encrypted`: TLS beneath has
+    /// a buffer of its own, from which a small one is filled without asking the system.
+    pub async fn socket(self, encrypted: bool) -> Option<Socket> {
         let upgraded = self.on.await.map_err(|error| tracing::debug!(%error, "a connection ended before it was a WebSocket")).ok()?;
         // Without the layers of HTTP, where they can be taken off.
         let (io, ahead): (Box<dyn Io>, _) = match upgraded.downcast::<TokioIo<Patient<Box<dyn Io>>>>() {
@@ -77,7 +78,7 @@ impl Upgrading {
             Err(upgraded) => (Box::new(TokioIo::new(upgraded)), bytes::Bytes::new()),
         };
         let config = WebSocketConfig::default()
-            .read_buffer_size(4 << 10)
+            .read_buffer_size(if encrypted { 1 << 10 } else { 4 << 10 })
             .write_buffer_size(4 << 10)
             .max_message_size(Some(MAX_TO_SERVER))
             .max_frame_size(Some(MAX_TO_SERVER));
