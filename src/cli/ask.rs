@@ -146,6 +146,7 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
         configs.push(ServerConfig::new(&embedded_name(), Address::Unix(folder.join(SOCKET))));
     }
     by_key(&mut configs, context, &settings)?;
+    super::meet::all(&configs)?;
     Ok(Chosen { configs, person, embedded })
 }
 
@@ -162,7 +163,9 @@ fn by_key(configs: &mut [ServerConfig], context: &Context, settings: &Settings) 
             Some(address) if !server_name(&config.name) => address.into(),
             Some(_) | None => config.name.clone(),
         };
-        config.proving = Some(Arc::new(Proving { signer, known: context.places.known_servers(), server }));
+        let known = context.places.known_servers();
+        let known = if settings.accept_new { known } else { known.asking() };
+        config.proving = Some(Arc::new(Proving { signer, known, server }));
     }
     Ok(())
 }

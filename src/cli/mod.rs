@@ -27,6 +27,7 @@ mod join;
 mod keys;
 mod logging;
 mod man;
+mod meet;
 mod note;
 mod now;
 mod open;

@@ -44,8 +44,11 @@ pub struct Settings {
     pub stay: bool,
     /// The times of day at which shifts begin, on your clock: `["08:00", "20:00"]`. What "since the shift began" means.
     pub shifts: Vec<String>,
-    /// Open the console as it was left: pane, selection, filters, folds, order, split, theme.
+    /// Open the console as it was left: pane, selection, place on the timeline, what was open, filters, folds, order,
+    /// split, theme.
     pub restore: bool,
+    /// The key of a server that is met for the first time is remembered without asking.
+    pub accept_new: bool,
     /// Of the servers below, the one that keeps how far you have looked, for all of your consoles; the first by
     /// name unless given. The same on each of your machines.
     pub home: Option<String>,
@@ -68,6 +71,7 @@ impl Default for Settings {
             stay: false,
             shifts: Vec::new(),
             restore: true,
+            accept_new: false,
             home: None,
             servers: BTreeMap::new(),
         }

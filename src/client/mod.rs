@@ -16,7 +16,7 @@ pub use keep::Kept;
 pub use marks::ReadMarks;
 pub use page::HistoryPage;
 pub use replica::{Fresh, Replica, Update};
-pub use servers::{ServerConfig, ServerIndex, Servers, ServersHandle, Wishes};
+pub use servers::{ServerConfig, ServerIndex, Servers, ServersHandle, Wishes, meet};
 pub use writer::Writer;
 
 pub use crate::link::{Address, AddressError, TlsTrust};

@@ -3,18 +3,19 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::behind::{Behind, Links};
 use super::replica::Update;
 use crate::link::connection::LinkFull;
-use crate::link::{self, Address, Dial, LinkHandle, Random, TlsTrust};
+use crate::link::{self, Address, Conversation, Dial, LinkError, LinkHandle, Random, TlsTrust};
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
 use crate::model::time::Time;
-use crate::trust::Proving;
-use crate::wire::{CountAsk, Cursor, HistoryAsk, ReadMarks, SearchAsk, ToServer, WorldAsk};
+use crate::trust::{NotProved, Proving, PublicKey};
+use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role, SearchAsk, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -90,6 +91,31 @@ impl Servers {
             behind.open(config.clone(), dial, None)?;
         }
         Ok(Servers { handle: ServersHandle { links }, updates })
+    }
+}
+
+/// Meets a server that is not known, where somebody is to be asked: its key, which it has proved. Nothing else is
+/// told it. Nothing: it is known, or vouched for, or does not answer in time.
+pub async fn meet(config: &ServerConfig, patience: Duration) -> Option<PublicKey> {
+    let proving = config.proving.as_deref()?;
+    let dial = link::way(&config.address, Some(proving), &config.tls);
+    let hello = Hello {
+        protocol: PROTOCOL,
+        role: Role::Console,
+        name: "".into(),
+        token: None,
+        version: env!("CARGO_PKG_VERSION").into(),
+        zstd: false,
+        origin: None,
+        redeem: None,
+    };
+    match Conversation::open(&*dial, &hello, Some(proving), patience).await {
+        Err(LinkError::NotProved(NotProved::Unmet { key, .. })) => Some(key),
+        Ok(conversation) => {
+            conversation.close().await;
+            None
+        }
+        Err(_) => None,
     }
 }
 

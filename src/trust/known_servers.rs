@@ -1,5 +1,6 @@
 //! The servers whose keys are known, one line each, as ssh's `known_hosts` has them:
-//! `NAME ssh-ed25519 AAAA…`. A server is pinned when it is first met, and from then on it is this key.
+//! `NAME ssh-ed25519 AAAA…`. A server is pinned when it is first met and somebody, or the configuration, says that
+//! this is right; from then on it is this key.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,6 +14,8 @@ use super::public::PublicKey;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KnownServers {
     path: PathBuf,
+    /// Who is not known is not spoken to until somebody has said that the key is right.
+    asks: bool,
 }
 
 /// What is known of a server.
@@ -25,11 +28,20 @@ pub struct Known {
 
 impl KnownServers {
     pub fn at(path: impl Into<PathBuf>) -> KnownServers {
-        KnownServers { path: path.into() }
+        KnownServers { path: path.into(), asks: false }
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A server that is not known is not remembered by itself: somebody is asked first, as ssh asks.
+    pub fn asking(self) -> KnownServers {
+        KnownServers { asks: true, ..self }
+    }
+
+    pub fn asks(&self) -> bool {
+        self.asks
     }
 
     /// What is known of this server. A line of its that cannot be read is an error: it is not as if there

@@ -37,6 +37,11 @@ pub enum NotProved {
     #[error("{0} is an older midwatch that knows no keys: it needs a token (`token_file`)")]
     TooOld(Arc<str>),
     #[error(
+        "{name} is met for the first time, and shows the key {key}. Nobody was asked whether that is right. If its operator says so (`midwatch keys show` there, with its \
+         server.key), add this line to {file}: `{name} {line}`; or say `accept_new = true` in console.toml", line = key.line()
+    )]
+    Unmet { name: Arc<str>, key: PublicKey, file: String },
+    #[error(
         "the certificate of {name} is of the key {certificate}, and it proves the key {proved}. If a proxy that you trust ends TLS there, say `proxy = true` for \
          this server and name the authority that vouches for it in `ca`; else somebody may stand between"
     )]
@@ -55,6 +60,8 @@ pub struct Underway {
     known: Option<Known>,
     /// What the line beneath has shown.
     shown: Option<PublicKey>,
+    /// An authority has vouched for the line beneath.
+    vouched: bool,
 }
 
 impl Proving {
@@ -63,10 +70,12 @@ impl Proving {
         let known = self.known.find(&self.server)?;
         let nonce = nonce().ok_or(NotProved::Random)?;
         let (client, opening) = Client::open(self.signer.public(), role, known.map(|known| known.key), nonce, binding, deadline);
-        Ok((Underway { client, known, shown }, opening))
+        let vouched = shown.is_none() && matches!(binding, Binding::TlsExporter(_));
+        Ok((Underway { client, known, shown, vouched }, opening))
     }
 
-    /// Takes the server's reply: who it is, remembered if it was not known, and the proof to send.
+    /// Takes the server's reply: who it is, and the proof to send. Who was not known is remembered, or, where
+    /// somebody is to be asked and no authority vouches for it, refused.
     pub async fn prove(&self, underway: Underway, now: Instant, reply: &[u8]) -> Result<(PublicKey, Vec<u8>), NotProved> {
         let proved = underway.client.reply(now, reply).map_err(|why| match (why, underway.known) {
             (Refused::OtherKey { expected, got }, Some(known)) => {
@@ -80,6 +89,10 @@ impl Proving {
             return Err(NotProved::TwoKeys { name: self.server.clone(), certificate: shown, proved: proved.server });
         }
         if underway.known.is_none() {
+            if self.known.asks() && !underway.vouched {
+                let file = self.known.path().display().to_string();
+                return Err(NotProved::Unmet { name: self.server.clone(), key: proved.server, file });
+            }
             self.known.remember(&self.server, &proved.server)?;
             tracing::warn!(server = &*self.server, key = %proved.server, file = %self.known.path().display(), "met for the first time: its key is remembered");
         }

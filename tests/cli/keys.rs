@@ -124,11 +124,18 @@ fn a_person_is_known_by_their_key_and_a_server_by_its_own() {
     let home = Home::new();
     let server = Tcp::start(&home, "shop", None);
     home.ok(&["server", "add", "shop", &format!("ws://127.0.0.1:{}", server.port)]);
-    // Nobody knows us yet, and we are told what to do about it.
-    let ran = home.run(&["note", "system", "unmapped", "four bells"]);
+    // Nobody can be asked whether this is the server: it is not spoken to, and what to do is said.
+    let note = ["note", "system", "unmapped", "four bells"];
+    let ran = home.run(&note);
     assert_ne!(ran.code, 0, "{ran:?}");
-    assert!(ran.err.contains("authorized_keys") && ran.err.contains("midwatch keys show"), "{ran:?}");
     assert!(ran.err.contains("met for the first time") && ran.err.contains(&fingerprint(&server.data.join("server.key"))), "{ran:?}");
+    let known = ran.err.split_once("add this line to ").and_then(|(_, rest)| rest.split_once(": `"));
+    let (file, rest) = known.unwrap_or_else(|| panic!("{ran:?}"));
+    assert!(!std::path::Path::new(file).exists(), "nothing is remembered by itself");
+    std::fs::write(file, rest.split('`').next().unwrap()).unwrap();
+    // Nobody knows us yet, and we are told what to do about it.
+    let ran = home.run(&note);
+    assert!(ran.code != 0 && ran.err.contains("authorized_keys") && ran.err.contains("midwatch keys show"), "{ran:?}");
     server.authorize(&format!("name=\"Robin Lee\" {}", line(&home)));
     assert!(home.ok(&["servers"]).contains("answers"));
     home.ok(&["change", "--system", "shop", "deploy 4f3a2c"]);
@@ -145,6 +152,9 @@ fn a_person_is_known_by_their_key_and_a_server_by_its_own() {
     assert!(ran.err.contains("THE KEY OF shop HAS CHANGED") && ran.err.contains("known_servers:1"), "{ran:?}");
     assert!(ran.err.contains(&fingerprint(&other.data.join("server.key"))), "{ran:?}");
     home.ok(&["keys", "forget", "shop"]);
+    assert!(home.run(&["servers"]).err.contains("met for the first time"));
+    let config = home.path().join(".config/midwatch/console.toml");
+    std::fs::write(&config, "accept_new = true\n".to_owned() + &std::fs::read_to_string(&config).unwrap()).unwrap();
     assert!(home.ok(&["servers"]).contains("answers"));
     assert_eq!(home.run(&["keys", "forget", "infra"]).code, 1);
 }
@@ -183,10 +193,13 @@ fn an_ssh_agent_signs_for_a_key_that_a_passphrase_guards() {
         Command::new("ssh-add").arg("-q").arg(&path).env("SSH_AUTH_SOCK", &socket).env("SSH_ASKPASS", &ask).env("SSH_ASKPASS_REQUIRE", "force").status();
     assert!(added.expect("ssh-add").success());
     let asked = |args: &[&str]| home.command(args).env("SSH_AUTH_SOCK", &socket).output().unwrap();
+    let config = home.path().join(".config/midwatch/console.toml");
+    std::fs::write(&config, "accept_new = true\n".to_owned() + &std::fs::read_to_string(&config).unwrap()).unwrap();
     let ran = asked(&["servers", "--server", &address]);
     assert!(ran.status.success() && String::from_utf8_lossy(&ran.stdout).contains("answers"), "{ran:?}");
     // The public half alone is enough to say which key is meant.
-    std::fs::write(home.path().join(".config/midwatch/console.toml"), format!("key = \"{}\"\n", path.with_extension("pub").display())).unwrap();
+    std::fs::write(home.path().join(".config/midwatch/console.toml"), format!("accept_new = true\nkey = \"{}\"\n", path.with_extension("pub").display()))
+        .unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(asked(&["servers", "--server", &address]).status.success());
     let _ = agent.kill();
@@ -194,7 +207,7 @@ fn an_ssh_agent_signs_for_a_key_that_a_passphrase_guards() {
 }
 
 #[test]
-fn a_passphrase_is_asked_for_on_the_terminal_and_not_shown() {
+fn a_passphrase_and_who_the_server_is_are_asked_on_the_terminal() {
     use portable_pty::{CommandBuilder, PtySize, native_pty_system};
     use std::io::{Read, Write};
     let home = Home::new();
@@ -225,6 +238,12 @@ fn a_passphrase_is_asked_for_on_the_terminal_and_not_shown() {
     until("it says that this is not it", || says("That is not it."));
     until("it asks again", || seen.lock().unwrap().matches("Passphrase for ").count() == 2);
     writer.write_all(b"correct horse\r").unwrap();
+    // Then who the server is, in ssh's way: a lone y is not meant, the fingerprint is an answer.
+    let right = fingerprint(&server.data.join("server.key"));
+    until("it shows the server's key", || says("is met for the first time") && says(&right));
+    writer.write_all(b"y\r").unwrap();
+    until("it asks again", || says("Please type yes, no, or the fingerprint"));
+    writer.write_all(format!("{right}\r").as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "{}", seen.lock().unwrap());
     reading.join().unwrap();
     let shown = seen.lock().unwrap().clone();

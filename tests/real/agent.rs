@@ -43,7 +43,11 @@ impl Drop for Agent {
 /// What the server's log holds, as `midwatch export` gives it to anybody.
 fn events(serve: &Serve) -> Result<Vec<Event>, String> {
     let config = serve.folder.join("console.toml");
-    let text = format!("[servers.one]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", serve.port, serve.folder.join("console.token").display());
+    let text = format!(
+        "accept_new = true\n[servers.one]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n",
+        serve.port,
+        serve.folder.join("console.token").display()
+    );
     std::fs::write(&config, text).unwrap();
     let out = Command::new(env!("CARGO_BIN_EXE_midwatch"))
         .args(["events", "--json", "--config"])

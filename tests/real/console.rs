@@ -105,7 +105,7 @@ async fn the_screen_says_which_server_is_gone_and_shows_what_it_last_said() {
     let table = |name: &str, serve: &Serve| {
         format!("[servers.{name}]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", serve.port, serve.folder.join("console.token").display())
     };
-    std::fs::write(&config, table("shore", &first) + &table("ship", &second)).unwrap();
+    std::fs::write(&config, "accept_new = true\n".to_owned() + &table("shore", &first) + &table("ship", &second)).unwrap();
     let screen = Screen::start(&["--config", config.to_str().unwrap()], home.path());
     screen.until("both servers' alerts", |text| text.contains("the pump is hot") && text.contains("the engine is loud")).await;
     assert!(!screen.text().contains("as last heard"), "{}", screen.text());
@@ -186,6 +186,11 @@ async fn find_asks_the_servers_index_for_what_is_not_held_and_clocks_are_compare
     let table = format!("[servers.ship]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", serve.port, serve.folder.join("console.token").display());
     std::fs::write(&config, table).unwrap();
     let mut screen = Screen::start(&["--config", config.to_str().unwrap()], home.path());
+    // It is met for the first time: who it is is asked before anything is told it.
+    screen.until("the question", |text| text.contains("ship (ws://127.0.0.1:") && text.contains("is met for the first time") && text.contains("SHA256:")).await;
+    screen.press("y\r");
+    screen.until("that the word is meant", |text| text.contains("Please type yes, no, or the fingerprint")).await;
+    screen.press("yes\r");
     screen.until("that the server answers", |text| text.contains("nothing is known to be well")).await;
     screen.press("f");
     screen.until("the prompt", |text| text.contains("find")).await;

@@ -133,7 +133,11 @@ async fn three_servers_in_a_chain_are_killed_in_turn_and_nothing_that_was_kept_i
     let config = nodes[0].folder.join("console.toml");
     std::fs::write(
         &config,
-        format!("[servers.a]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n", nodes[0].port, nodes[0].folder.join("console.token").display()),
+        format!(
+            "accept_new = true\n[servers.a]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n",
+            nodes[0].port,
+            nodes[0].folder.join("console.token").display()
+        ),
     )
     .unwrap();
     let ran = std::process::Command::new(env!("CARGO_BIN_EXE_midwatch"))

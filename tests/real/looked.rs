@@ -10,7 +10,7 @@ use super::servers::Serve;
 fn machine(serve: &Serve) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let config = format!(
-        "name = \"robin\"\n[servers.shore]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n",
+        "name = \"robin\"\naccept_new = true\n[servers.shore]\nurl = \"ws://127.0.0.1:{}\"\ntoken_file = \"{}\"\n",
         serve.port,
         serve.folder.join("console.token").display()
     );

@@ -101,7 +101,7 @@ async fn through_nginx_come_consoles_by_their_keys_and_senders_by_their_tokens()
     let _serve = serve(folder.path(), inner, &format!("name=\"Kim Lee\" {}", home.key())).await;
     let _nginx = nginx(folder.path(), outer, inner).await;
     let pem = folder.path().join("proxy.pem");
-    let configured = |more: &str| home.console(&format!("[servers.shop]\nurl = \"wss://localhost:{outer}\"\nca = {pem:?}\n{more}"));
+    let configured = |more: &str| home.console(&format!("accept_new = true\n[servers.shop]\nurl = \"wss://localhost:{outer}\"\nca = {pem:?}\n{more}"));
 
     configured("proxy = true\n");
     let (fine, said) = home.said(&["note", "system", "shop/varnish", "through the proxy"]);

@@ -334,7 +334,8 @@ async fn why_a_rule_fires_is_said_with_its_value_now_beside_its_threshold() {
     midwatch.one_open("ShopSlow", &["prom"]).await;
     let config = folder.path().join("console.toml");
     let data = midwatch.token.parent().unwrap();
-    std::fs::write(&config, format!("[servers.test]\nurl = \"ws://{}\"\ntoken_file = {:?}\n", midwatch.address, data.join("console.token"))).unwrap();
+    std::fs::write(&config, format!("accept_new = true\n[servers.test]\nurl = \"ws://{}\"\ntoken_file = {:?}\n", midwatch.address, data.join("console.token")))
+        .unwrap();
     let alerts = |more: &[&str]| {
         let out = std::process::Command::new(env!("CARGO_BIN_EXE_midwatch"))
             .arg("alerts")

@@ -3,7 +3,7 @@
 use super::super::output::Output;
 use super::super::{Context, Failure};
 
-/// Forget a server's key: it is met anew, and trusted for what it shows then
+/// Forget a server's key: it is met anew, and asked about
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example: midwatch keys forget infra\n\nWhen a server's key has changed, midwatch does not speak to it. Ask its operator for the fingerprint first (`midwatch keys show` with its server.key); if the key was made anew, this makes room for it."
@@ -16,7 +16,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let known = context.places.known_servers();
     let words = if known.forget(&args.server).map_err(super::show::failed)? {
-        format!("The key of {} is forgotten; what it shows next will be remembered.", args.server)
+        format!("The key of {} is forgotten; it is met anew, and asked about.", args.server)
     } else {
         return Err(Failure::failed(format!("no key of `{}` is known", args.server), format!("{} has those that are", known.path().display())));
     };

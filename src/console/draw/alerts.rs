@@ -1,7 +1,7 @@
 //! Now and Alerts: the headline, the list, the detail below.
 
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Style;
 
 use crate::command::{Command, Pane};
 use crate::console::pane::alert_list::{AlertList, Line, LineKind};
@@ -102,8 +102,10 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
     } else if area.width >= 112 && !list.lines.is_empty() {
         let days = Columns::of(area.width, list.longest_name).strip;
         let changed = list.lines.iter().any(|line| matches!(line.what, LineKind::Alert { row, .. } if state.rows.get(row).is_some_and(|row| row.changed != 0)));
-        let underlined = if changed && area.width >= 120 { ", underlined: something changed" } else { "" };
-        right.push((format!("the last {days} days{underlined}"), Role::Faint));
+        right.push((format!("the last {days} days"), Role::Faint));
+        if changed {
+            right.push((format!(", {} changed", canvas.glyphs().change), Role::Muted));
+        }
     }
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
@@ -279,23 +281,22 @@ fn last_heard(state: &State, row: &AlertRow, room: u16) -> String {
     age.map(|age| format!("{words} {} ago", coarse(age))).filter(|long| text::width(long) <= room).unwrap_or_else(|| words.to_owned())
 }
 
-/// The last days, today at the right end; those on which something changed there are underlined.
+/// The last days, today at the right end; a mark on those on which something changed there.
 fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], changed: u32, x: u16, y: u16, room: u16) {
     let skip = days.len().saturating_sub(usize::from(room));
-    let cells: Vec<(u64, Style)> = (0..days.len())
-        .rev()
-        .zip(days)
-        .skip(skip)
-        .map(|(back, cell)| {
-            let (count, style) = match cell {
-                None => (0, canvas.style(Role::StripEmpty)),
-                Some(Cell { count, worst }) => (u64::from(*count).min(6), canvas.style(Role::of_severity(*worst))),
-            };
-            let changed = u32::try_from(back).ok().and_then(|back| changed.checked_shr(back)).is_some_and(|days| days & 1 == 1);
-            (count, if changed { style.add_modifier(Modifier::UNDERLINED) } else { style })
-        })
+    let style = |cell: &Option<Cell>, empty: Role| canvas.style(cell.map_or(empty, |cell| Role::of_severity(cell.worst)));
+    let cells: Vec<(u64, Style)> =
+        days.iter().skip(skip).map(|cell| (cell.map_or(0, |cell| u64::from(cell.count).min(6)), style(cell, Role::StripEmpty))).collect();
+    let is_changed = |back: usize| u32::try_from(back).ok().and_then(|back| changed.checked_shr(back)).is_some_and(|days| days & 1 == 1);
+    let marks: Vec<(u16, Style)> = (0_u16..)
+        .zip((0..days.len()).rev().zip(days).skip(skip))
+        .filter(|(_, (back, _))| is_changed(*back))
+        .map(|(column, (_, cell))| (column, style(cell, Role::Muted)))
         .collect();
     text::strip(canvas.buffer, x, y, &cells, 6, &canvas.theme.glyphs);
+    for (column, style) in marks {
+        canvas.styled(x + column, y, 1, canvas.theme.glyphs.change, style);
+    }
 }
 
 /// Nothing to show, which is worth a sentence: why, and whether that is good.

@@ -66,7 +66,17 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
     }
     if !known && divided.is_none() && timeline.has_more() {
         let files = state.links.iter().all(|link| link.is_file);
-        words.push((if files { ", more are being read" } else { ", older ones on the servers" }.into(), Role::Muted));
+        words.push((
+            if files && timeline.is_empty() {
+                ", more are being read"
+            } else if files {
+                ", older ones in the files"
+            } else {
+                ", older ones on the servers"
+            }
+            .into(),
+            Role::Muted,
+        ));
     }
     if timeline.is_going() {
         words.push(("   asking the servers…".into(), Role::Muted));

@@ -271,7 +271,8 @@ pub fn heading(state: &State) -> Vec<String> {
             let (held, hits) = (state.timeline.held(), state.timeline.len());
             let older = match (state.timeline.has_more(), state.links.iter().all(|link| link.is_file)) {
                 (false, _) => "",
-                (true, true) => ", more are being read",
+                (true, true) if held == 0 => ", more are being read",
+                (true, true) => ", older ones in the files",
                 (true, false) => ", older ones on the servers",
             };
             let count = if filter.is_empty() { counted(held, "event") } else { format!("{hits} of {}{filter}", counted(held, "event")) };
