@@ -58,6 +58,31 @@ async fn a_filter_leaves_out_events_and_claims_their_range() {
 }
 
 #[tokio::test]
+async fn a3_the_pattern_of_a_route_is_no_way_round_its_guard() {
+    let server = serve(Arc::new(scene::memory()), |_| {}).await;
+    let address = port(&server);
+    for path in [
+        "/api/v2/silence/{id}",
+        "/api/v2/silence/%7Bid%7D",
+        "/api/v2/silence/:id",
+        "/api/v2/silence/*",
+        "/api/v2/{x}",
+        "/api//v2/alerts",
+        "/api/v2/alerts/",
+        "/api/v2/../v2/alerts",
+        "/healthz/../metrics",
+        "/healthz/../api/v2/alerts",
+        "/-/healthy/../../api/v2/alerts",
+        "/API/v2/alerts",
+        "/metrics/",
+        "/metrics?/healthz",
+    ] {
+        let (status, body) = get(&address, path, None).await;
+        assert!(status == 401 || status == 404, "{path}: {status} {body}");
+    }
+}
+
+#[tokio::test]
 async fn n4_nothing_but_health_pages_without_a_token() {
     let server = serve(Arc::new(scene::memory()), |_| {}).await;
     let address = port(&server);

@@ -294,7 +294,7 @@ async fn a_fetch_that_hangs_is_ended_with_all_that_it_started() {
 }
 
 #[tokio::test]
-async fn what_a_repository_s_own_configuration_names_is_never_run() {
+async fn c4_what_a_repository_s_own_configuration_names_is_never_run() {
     let (work, core) = (Work::new(), Fake::new(NOW));
     work.commit("api/a", "one");
     let canary = work.path().join("canary");
