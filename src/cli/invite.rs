@@ -79,7 +79,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             Some(Until::At(at)) => (Some(at), None),
             Some(Until::Lasts(span)) => (None, Some(span)),
         };
-        let closes = ask::now().plus(args.good_for);
+        let closes = Time::from_secs(ask::now().plus(args.good_for).secs());
         let intent = Intent::Invite {
             invite: code.id(),
             role: args.role.as_str().into(),

@@ -215,6 +215,9 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
             }
             return Ok(shown.clone());
         }
+        (_, Shown::Nothing, Some(peer)) if wire.shared.roll.borrow().over(&Key::of(peer.key.bytes())).is_some() => {
+            format!("what your key was granted here was revoked, or is over; ask for a new invite (your key is {})", peer.key)
+        }
         (_, Shown::Nothing, Some(peer)) => format!(
             "your key is not in this server's authorized_keys: it is {}, and `midwatch keys show` prints the line that the operator adds there{}",
             peer.key,

@@ -13,6 +13,7 @@
 mod check;
 mod codes;
 mod first;
+mod grants;
 mod home;
 mod hostile;
 mod keys;

@@ -61,6 +61,8 @@ pub fn redeemed(world: &World, code: GrantId, who: Who, key: &Key, chosen: &str,
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };
+    // In whole seconds, as people read it; never later.
+    let expires = expires.map(|expires| Time::from_secs(expires.secs()));
     let grant = GrantId::of("midwatch grant 1", &[&code.0, key.as_str().as_bytes()]);
     let said = TrustGranted {
         grant,

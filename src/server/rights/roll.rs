@@ -6,16 +6,32 @@ use std::sync::Arc;
 use crate::model::grant::{Grant, Key};
 use crate::model::world::World;
 
-/// The grants that are not over, each key's one.
+/// The grants that are not over, each key's one; and the keys whose last one is.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Roll(BTreeMap<Key, Arc<Grant>>);
+pub struct Roll {
+    held: BTreeMap<Key, Arc<Grant>>,
+    over: BTreeMap<Key, Arc<Grant>>,
+}
 
 impl Roll {
     pub fn of(world: &World) -> Roll {
-        Roll(world.grants.values().filter(|grant| grant.ended.is_none()).map(|grant| (grant.key.clone(), grant.clone())).collect())
+        let mut roll = Roll::default();
+        for grant in world.grants.values() {
+            let of = if grant.ended.is_none() { &mut roll.held } else { &mut roll.over };
+            let known = of.entry(grant.key.clone()).or_insert_with(|| grant.clone());
+            if known.at < grant.at {
+                *known = grant.clone();
+            }
+        }
+        roll
     }
 
     pub fn of_key(&self, key: &Key) -> Option<&Arc<Grant>> {
-        self.0.get(key)
+        self.held.get(key)
+    }
+
+    /// What has become of a key's last grant, for the words to its holder.
+    pub fn over(&self, key: &Key) -> Option<&Grant> {
+        self.over.get(key).map(|grant| &**grant)
     }
 }
