@@ -460,7 +460,7 @@ impl Ask {
             return Err(Failure::unreachable("no server runs here that could do this", "Start `midwatch`, or `midwatch serve`, first"));
         }
         let id: RequestId = OsRandom.request_id();
-        let request = Request { id, by: Person::new(&self.person), made: now(), intent };
+        let request = Request { id, by: Person::new(&self.person), made: now(), intent, signed: None };
         let name = self.asked.get(server.0).map(|asked| asked.config.name.to_string()).unwrap_or_default();
         self.servers.handle.request(server, request).map_err(|_| Failure::failed(format!("{name} has too much to do"), "Try again"))?;
         let answer = async {

@@ -15,8 +15,8 @@ use super::dial::Dial;
 use super::outbox::Outbox;
 use crate::model::intent::Request;
 use crate::model::time::Time;
-use crate::trust::Proving;
-use crate::wire::{Batch, Cursor, Hello, Ping, ProblemCode, Subscribe, ToClient, ToServer, Welcome, peek};
+use crate::trust::{Proving, verb};
+use crate::wire::{Batch, Cursor, Hello, Ping, ProblemCode, Role, Subscribe, ToClient, ToServer, Welcome, peek};
 
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
@@ -192,6 +192,7 @@ impl Link {
                     None => return false,
                     Some(Order::RetryNow) => return true,
                     Some(Order::Do(request, kept)) => {
+                        let request = self.signed(request).await;
                         let _ = kept.send(self.outbox.put(&request));
                     }
                     Some(Order::Send(_)) => {}
@@ -235,6 +236,7 @@ impl Link {
                         }
                         Some(Order::Send(message)) => conversation.send(&message).await,
                         Some(Order::Do(request, kept)) => {
+                            let request = self.signed(request).await;
                             let put = self.outbox.put(&request);
                             let fine = put.is_ok();
                             let _ = kept.send(put);
@@ -261,6 +263,20 @@ impl Link {
                     return End::Finished;
                 }
             }
+        }
+    }
+
+    /// What a person asks of a server behind this one bears their own signature. Where their key cannot sign
+    /// now, whoever passes it on has to speak for them.
+    fn signed(&self, request: Request) -> impl Future<Output = Request> + Send + use<> {
+        let by_person = matches!(self.config.hello.role, Role::Console);
+        let signing = self.config.proving.as_ref().filter(|_| by_person).map(|proving| proving.signer.clone()).zip(self.config.hello.origin);
+        async move {
+            let Some((signer, origin)) = signing else { return request };
+            let (waits, asked) = (signer.may_wait(), request.clone());
+            let sign = move || verb::sign(&signer, origin, &asked).ok();
+            let signed = if waits { tokio::task::spawn_blocking(sign).await.ok().flatten() } else { sign() };
+            Request { signed: signed.map(Box::new), ..request }
         }
     }
 

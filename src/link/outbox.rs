@@ -117,7 +117,7 @@ mod tests {
 
     fn request(n: u8) -> Request {
         let intent = Intent::NoteSystem { system: "shop".parse().unwrap(), text: "looked at it".into() };
-        Request { id: RequestId([n; 16]), by: "kim".into(), made: Time::from_secs(100 - i64::from(n)), intent }
+        Request { id: RequestId([n; 16]), by: "kim".into(), made: Time::from_secs(100 - i64::from(n)), intent, signed: None }
     }
 
     #[test]

@@ -17,11 +17,26 @@ pub struct Request {
     pub by: Person,
     pub made: Time,
     pub intent: Intent,
+    /// The same, signed, where it goes through other servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Box<Signed>>,
 }
 
 /// Verbs on an alert name its episode: an acknowledgement that was queued offline never hits a later one.
 /// Its name is the key of a map of one (not a tag beside the fields: serde would read ids then as if
 /// MessagePack were text).
+/// A request as its person signed it, for a server that they reach through others: those can hold it back, and
+/// neither change nor repeat it for another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Signed {
+    /// The person's public key, base64.
+    pub key: Arc<str>,
+    /// What was asked, of which server, until when: JSON, and the exact text that was signed.
+    pub asked: Arc<str>,
+    /// SSHSIG under the namespace `midwatch-verb`, base64.
+    pub signature: Arc<str>,
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intent {

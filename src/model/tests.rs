@@ -67,7 +67,7 @@ fn see(primary: &mut Primary, secs: i64, status: Status) -> Vec<Event> {
 }
 
 fn ask(primary: &mut Primary, id: u8, secs: i64, intent: Intent) -> Result<Vec<Event>, RefusalCode> {
-    let request = Request { id: RequestId([id; 16]), by: "kim".into(), made: at(secs), intent };
+    let request = Request { id: RequestId([id; 16]), by: "kim".into(), made: at(secs), intent, signed: None };
     primary.request(&request, at(secs)).map_err(|refusal| refusal.code)
 }
 
@@ -450,7 +450,7 @@ pub(crate) fn play(origin: u8, steps: &[Step]) -> (World, Vec<Event>) {
                     7 => Intent::WithdrawNote { note: p.world.deeds.front().map(|d| d.event).unwrap_or_default() },
                     _ => Intent::Change { system: "shop".parse().unwrap(), title: "deploy".into(), text: "".into(), version: None, links: Vec::new() },
                 };
-                match p.request(&Request { id: RequestId([*id; 16]), by: "kim".into(), made: t, intent }, t) {
+                match p.request(&Request { id: RequestId([*id; 16]), by: "kim".into(), made: t, intent, signed: None }, t) {
                     Ok(events) => events,
                     Err(refusal) => {
                         assert!(!refusal.why.is_empty(), "a refusal has words");

@@ -364,7 +364,7 @@ impl Running {
 /// The peers that the configuration names. Each is met as itself: its key is remembered, and ours proved.
 fn neighbours(config: &Config, data: &Path, key: &ServerKey) -> Result<PeerParts, ServerError> {
     let signer = Arc::new(key.signer()?);
-    let known = KnownServers::at(data.join("known_servers"));
+    let known = KnownServers::at(data.join("peers").join("known_servers"));
     let mut neighbours = Vec::new();
     for peer in &config.peer {
         let refused = |why: String| ConfigError { file: "the configuration".into(), place: None, why: format!("peer {}: {why}", peer.name), hint: None };

@@ -32,15 +32,15 @@ use super::sifting::Sifts;
 use crate::link::Clock;
 use crate::link::short::TooMuch;
 use crate::model::filter::Filter;
-use crate::model::grant::{Epoch, Lens, Right};
+use crate::model::grant::{Epoch, Key, Lens, Right, Scope, Who};
 use crate::model::id::{AgentId, Incarnation, Origin, Person, Sequence, SystemId};
-use crate::model::intent::{Refusal, RefusalCode};
+use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::mark::Marks;
 use crate::model::time::Span;
 use crate::model::world::World;
 use crate::store::Row;
 use crate::trust::handshake::Binding;
-use crate::trust::{Tokens, seal};
+use crate::trust::{Tokens, seal, verb};
 use crate::wire::codec::{Frame, decode_to_server, encode};
 use crate::wire::{
     self, Ack, Answer, Batch, Cursor, Encoding, EventBytes, Hello, MarksKept, Outcome, Ping, Pong, Problem, ProblemCode, Raw, Role, SnapshotReason, Subscribe,
@@ -363,11 +363,11 @@ impl Session {
             }
             ToServer::ReadMarks(said) => self.read_marks(said.marks).await,
             ToServer::Do(mut request) => {
-                request.by = match self.speaks_for(request.by) {
-                    Ok(person) => person,
+                let scope = match self.asker(&mut request) {
+                    Ok(scope) => scope,
                     Err(refusal) => return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await,
                 };
-                let (house, scope) = (self.wire.house.clone(), self.principal.scope().clone());
+                let house = self.wire.house.clone();
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
                     let result = house.request(request, scope).await;
@@ -408,6 +408,31 @@ impl Session {
         let scope = self.principal.scope().clone();
         let lens = self.wire.house.look(move |world| Lens::of(world, &scope)).await;
         lens.map(|lens| Some(Arc::new(lens.owned(self.principal.own_key())))).ok_or(Over)
+    }
+
+    /// As whom something is asked, and what that one may do. What a person signed for this server is done as they
+    /// asked it, within their own rights here, whoever brought it.
+    fn asker(&self, request: &mut Request) -> Result<Arc<Scope>, Refusal> {
+        let shared = &self.wire.shared;
+        if let (Role::Peer, None, Some(signed)) = (self.hello.role, self.wire.house.replica(), &request.signed) {
+            let refuse = |why: &str| Refusal::new(RefusalCode::Forbidden, format!("what was signed is not done: {why}"));
+            let (key, asked) = verb::signed(signed, self.wire.house.log.head().origin, shared.clock.now()).map_err(refuse)?;
+            if asked.id != request.id {
+                return Err(refuse("it is another request"));
+            }
+            let line = shared.gate.holder(&key).filter(|holder| holder.role == Role::Console).map(|holder| (holder.name.clone(), holder.scope.clone()));
+            let granted = || {
+                let roll = shared.roll.borrow().clone();
+                let grant = roll.of_key(&Key::of(key.bytes())).filter(|grant| grant.who == Who::Person);
+                grant.map(|grant| (grant.name.clone(), grant.scope.clone()))
+            };
+            if let Some((name, scope)) = line.or_else(granted).filter(|(_, scope)| !scope.is_over(shared.clock.now())) {
+                *request = Request { by: Person::new(&name), signed: None, ..asked };
+                return Ok(Arc::new(scope));
+            }
+        }
+        request.by = self.speaks_for(request.by.clone())?;
+        Ok(self.principal.scope().clone())
     }
 
     /// In whose name something is asked: theirs whose key it is, and not what a console says. A peer says for

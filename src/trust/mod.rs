@@ -17,6 +17,7 @@ pub mod ssh_agent;
 mod sshsig;
 pub mod tls;
 pub mod token;
+pub mod verb;
 pub mod words;
 
 pub use authorized::{AuthorizedKeys, Holder};

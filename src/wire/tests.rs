@@ -58,7 +58,7 @@ fn requests_survive_both_encodings() {
         Intent::Assign { alert: Fingerprint([2; 16]), episode, to: None },
         Intent::WithdrawNote { note: episode },
     ] {
-        let message = ToServer::Do(Request { id: RequestId([9; 16]), by: "kim".into(), made: Time::from_secs(7), intent });
+        let message = ToServer::Do(Request { id: RequestId([9; 16]), by: "kim".into(), made: Time::from_secs(7), intent, signed: None });
         for encoding in [Encoding::Json, Encoding::MessagePack] {
             let frame = encode(&message, encoding).unwrap();
             assert_eq!(decode_to_server(&frame).unwrap(), message, "{encoding:?}");

@@ -102,7 +102,7 @@ impl Told {
 
     pub fn asks(&mut self, by: &str, at: Time, intent: Intent) {
         let id = RequestId(std::array::from_fn(|i| u8::try_from((self.log.len() >> (8 * (i % 4))) & 255).unwrap()));
-        let events = self.primary.request(&Request { id, by: by.into(), made: at, intent }, at).unwrap();
+        let events = self.primary.request(&Request { id, by: by.into(), made: at, intent, signed: None }, at).unwrap();
         self.log.extend(events);
     }
 

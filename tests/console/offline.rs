@@ -49,7 +49,7 @@ fn a_former_console_s_request_stands_as_unsent_until_it_is_answered_and_a_late_o
     let alert = desk.state.rows.iter().find(|row| row.name == "shop/varnish").map(|row| (row.alert.alert, row.episode)).unwrap();
     let id = RequestId([9; 16]);
     let intent = Intent::Acknowledge { alert: alert.0, episode: alert.1, note: "".into() };
-    desk.state.unsent(1, &Request { id, by: "robin".into(), made: ago(41), intent });
+    desk.state.unsent(1, &Request { id, by: "robin".into(), made: ago(41), intent, signed: None });
     desk.wait(Span::from_millis(100));
     desk.shows("1 unsent");
     desk.hear(1, vec![News::Connected { version: "0.1.0".into(), environment: None, skew: None, patience: Span::from_secs(15) }]);

@@ -121,7 +121,7 @@ async fn three_servers_in_a_chain_are_killed_in_turn_and_nothing_that_was_kept_i
     }
     assert_eq!(kept.len(), 25);
     let intent = Intent::NoteSystem { system: "shop".parse().unwrap(), text: "from two hops away".into() };
-    let request = Request { id: OsRandom.request_id(), by: "kim".into(), made: SystemClock.now(), intent };
+    let request = Request { id: OsRandom.request_id(), by: "kim".into(), made: SystemClock.now(), intent, signed: None };
     let place = glass.place(origin).unwrap();
     drop(glass.servers.handle.request(ServerIndex(place), request.clone()).unwrap());
     glass.until("it was answered", |glass| glass.answers.iter().any(|(id, _)| *id == request.id)).await;

@@ -86,7 +86,7 @@ impl Node {
         parts.pace.checkpoint_events = 40;
         parts.gate = Gate::new(self.signer.clone(), self.yard.path().join("authorized_keys"), false);
         let neighbour = |(name, line): &(&'static str, Line)| {
-            let known = KnownServers::at(self.yard.path().join("known_servers"));
+            let known = KnownServers::at(self.yard.path().join("keys/known_servers"));
             let proving = Proving { signer: Arc::new(self.signer.clone()), known, server: (*name).into() };
             Neighbour { name: (*name).into(), dial: Arc::new(line.clone()), proving: line.stranger.then(|| Arc::new(proving)) }
         };
@@ -132,7 +132,13 @@ pub struct Glass {
 
 impl Glass {
     pub fn at(sea: &Sea, lines: &[(&str, Line)]) -> Glass {
-        let configs: Vec<ServerConfig> = lines.iter().map(|(name, _)| ServerConfig::new(name, Address::Unix("/nowhere".into()))).collect();
+        Glass::of(sea, lines, None)
+    }
+
+    /// Of a person with a key.
+    pub fn of(sea: &Sea, lines: &[(&str, Line)], proving: Option<&Arc<Proving>>) -> Glass {
+        let config = |name: &str| ServerConfig { proving: proving.cloned(), ..ServerConfig::new(name, Address::Unix("/nowhere".into())) };
+        let configs: Vec<ServerConfig> = lines.iter().map(|(name, _)| config(name)).collect();
         let dials = lines.iter().map(|(_, line)| Arc::new(line.clone()) as Arc<dyn midwatch::link::Dial>).collect();
         let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, peers: true };
         let random: Arc<dyn Random> = sea.random.clone();
@@ -176,7 +182,11 @@ impl Glass {
         let deadline = Instant::now() + Duration::from_secs(300);
         while !fact(self) {
             let next = tokio::time::timeout_at(deadline, self.servers.updates.recv()).await;
-            let (server, update) = next.unwrap_or_else(|_| panic!("waited in vain until {what}")).unwrap();
+            let next = next.unwrap_or_else(|_| {
+                let heard = |replica: &Replica| (replica.world.as_ref().map(|world| world.head), replica.why.clone(), replica.peers.clone());
+                panic!("waited in vain until {what}: {:?}", self.replicas.values().map(heard).collect::<Vec<_>>())
+            });
+            let (server, update) = next.unwrap();
             self.take(server, &update);
         }
     }
@@ -200,7 +210,7 @@ impl Glass {
 
 fn note(sea: &Sea, text: &str) -> Request {
     let intent = Intent::NoteSystem { system: "shop/varnish".parse().unwrap(), text: text.into() };
-    Request { id: sea.random.request_id(), by: "kim".into(), made: sea.clock.now(), intent }
+    Request { id: sea.random.request_id(), by: "kim".into(), made: sea.clock.now(), intent, signed: None }
 }
 
 async fn rest() {
@@ -494,5 +504,47 @@ fn what_a_relay_makes_up_is_not_taken_and_is_said() {
         tokio::time::sleep(Duration::from_secs(100)).await;
         glass.drain();
         assert_eq!(glass.world(c.origin), Some(&c.world().await));
+    });
+}
+
+#[test]
+fn a_person_with_a_key_there_acts_in_their_own_name_whoever_brings_it() {
+    simulate(async {
+        let sea = Sea::new(11);
+        let (mut a, mut b) = (Node::new(1, "shop"), Node::new(2, "customer"));
+        let kim = ServerKey::from_seed([77; 32]).signer().unwrap();
+        let lines = format!(
+            "peer=\"shop\",rights=\"read\" {}\nname=\"Kim Lee\",rights=\"read,respond\",systems=\"shop/**\" {}\n",
+            a.signer.public().line(),
+            kim.public().line()
+        );
+        std::fs::write(b.yard.path().join("authorized_keys"), lines).unwrap();
+        b.start(&sea).await;
+        a.peers = vec![("b", Line { stranger: true, ..sea.line(&b) })];
+        a.start(&sea).await;
+        let known = KnownServers::at(a.yard.path().join("of_kim/known_servers"));
+        let proving = Arc::new(Proving { signer: Arc::new(kim), known, server: "shop".into() });
+        let mut glass = Glass::of(&sea, &[("shop", sea.line(&a))], Some(&proving));
+        glass.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
+        let request = note(&sea, "in my own name");
+        glass.ask(b.origin, request.clone());
+        glass.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
+        assert!(matches!(&glass.answers[&request.id], Outcome::Done(_)), "{:?}", glass.answers);
+        assert_eq!(b.said("note").await[0].actor, Actor::User("Kim Lee".into()));
+        // Within their own rights there, and not those of the server between.
+        let intent = Intent::NoteSystem { system: "lab".parse().unwrap(), text: "here, too".into() };
+        let beyond = Request { intent, ..note(&sea, "") };
+        glass.ask(b.origin, beyond.clone());
+        glass.until("it was answered", |glass| glass.answers.contains_key(&beyond.id)).await;
+        assert!(matches!(&glass.answers[&beyond.id], Outcome::Refused(_)), "{:?}", glass.answers);
+        // Nobody else is spoken for: that was not granted.
+        let mut other = Glass::at(&sea, &[("shop", sea.line(&a))]);
+        other.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
+        let request = note(&sea, "in whose name?");
+        other.ask(b.origin, request.clone());
+        other.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
+        let Outcome::Refused(refusal) = &other.answers[&request.id] else { panic!("{:?}", other.answers) };
+        assert!(refusal.why.contains("speak-for"), "{}", refusal.why);
+        assert_eq!(b.said("note").await.len(), 1);
     });
 }

@@ -109,7 +109,7 @@ impl Night {
         }
         let origin = seen[self.below(seen.len())];
         let intent = Intent::NoteSystem { system: "shop/varnish".parse().unwrap(), text: text.as_str().into() };
-        let request = Request { id: self.sea.random.request_id(), by: "kim".into(), made: self.sea.clock.now(), intent };
+        let request = Request { id: self.sea.random.request_id(), by: "kim".into(), made: self.sea.clock.now(), intent, signed: None };
         self.asked.insert(request.id, origin);
         self.glasses[which].2.ask(origin, request);
     }

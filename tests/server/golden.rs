@@ -169,7 +169,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
         ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
         ("world-at", ToServer::WorldAt(WorldAsk { id: 10, at: "2026-11-20T03:00:00Z".parse().unwrap() })),
         ("read-marks", ToServer::ReadMarks(ReadMarks { marks: marks() })),
-        ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent })),
+        ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent, signed: None })),
         ("agent", ToServer::Agent(Introduction { id: 1, hello })),
         ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
         ("keepalive", ToServer::Keepalive(Keepalive { id: 3, agent: "web-1".into(), at: at() })),

@@ -82,7 +82,7 @@ impl Yard {
     }
 
     pub async fn ask(&self, intent: Intent) -> Result<(), midwatch::model::intent::Refusal> {
-        let request = Request { id: OsRandom.request_id(), by: Person::from("op"), made: SystemClock.now(), intent };
+        let request = Request { id: OsRandom.request_id(), by: Person::from("op"), made: SystemClock.now(), intent, signed: None };
         self.server.core.write(Input::Request(request)).await.map(|_| ())
     }
 
@@ -303,6 +303,7 @@ async fn verbs_reach_as_far_as_the_grant_and_what_is_not_seen_is_not_there() {
             by: "somebody else".into(),
             made: SystemClock.now(),
             intent: Intent::Acknowledge { alert, episode, note: "".into() },
+            signed: None,
         };
         talk.send(&ToServer::Do(request)).await.unwrap();
         let answer = heard(&mut talk, |message| matches!(message, ToClient::Answer(_))).await.pop();
@@ -337,7 +338,7 @@ async fn nobody_grants_more_than_they_have_and_only_administrators_grant() {
     ] {
         let mut talk = yard.come(seed, hello(Role::Console, "x")).await.unwrap();
         let intent = Intent::Grant { key: named(99), name: "new".into(), role: role.into(), systems: vec![systems.parse().unwrap()], rights: None, until };
-        talk.send(&ToServer::Do(Request { id: OsRandom.request_id(), by: "x".into(), made: SystemClock.now(), intent })).await.unwrap();
+        talk.send(&ToServer::Do(Request { id: OsRandom.request_id(), by: "x".into(), made: SystemClock.now(), intent, signed: None })).await.unwrap();
         let answer = heard(&mut talk, |message| matches!(message, ToClient::Answer(_))).await.pop();
         let Some(ToClient::Answer(answer)) = answer else { panic!("{answer:?}") };
         assert_eq!(matches!(answer.result, Outcome::Done(_)), fine, "{seed} {role} {systems}: {answer:?}");

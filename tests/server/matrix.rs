@@ -272,7 +272,7 @@ fn messages(world: &World, name: &str) -> Vec<ToServer> {
         ToServer::Renew(Renew { id: 9 }),
         ToServer::Ping(Ping { id: 10 }),
     ];
-    let request = |intent| ToServer::Do(Request { id: OsRandom.request_id(), by: "root".into(), made: SystemClock.now(), intent });
+    let request = |intent| ToServer::Do(Request { id: OsRandom.request_id(), by: "root".into(), made: SystemClock.now(), intent, signed: None });
     out.extend(intents(world).into_iter().map(request));
     out
 }
@@ -484,7 +484,7 @@ async fn a2_asking_again_does_not_go_round_the_question_whether_one_may() {
     let yard = yard().await;
     yard.grant(21, "responder", "responder", "shop/**", None).await;
     let intent = Intent::NoteSystem { system: HERE.parse().unwrap(), text: "once".into() };
-    let request = Request { id: OsRandom.request_id(), by: "responder".into(), made: SystemClock.now(), intent };
+    let request = Request { id: OsRandom.request_id(), by: "responder".into(), made: SystemClock.now(), intent, signed: None };
     yard.server.core.write(Input::Request(request.clone())).await.unwrap();
     yard.grant(21, "responder", "reader", "shop/**", None).await;
     let mut talk = yard.come(21, hello(Role::Console, "x")).await.unwrap();

@@ -66,7 +66,7 @@ pub fn port(server: &Running) -> String {
 
 pub fn note(text: &str) -> Request {
     let intent = Intent::NoteSystem { system: "shop/varnish".parse().unwrap(), text: text.into() };
-    Request { id: OsRandom.request_id(), by: Person::from("kim"), made: SystemClock.now(), intent }
+    Request { id: OsRandom.request_id(), by: Person::from("kim"), made: SystemClock.now(), intent, signed: None }
 }
 
 /// A console that follows one server.

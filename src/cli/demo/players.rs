@@ -349,7 +349,7 @@ impl People {
             }
         };
         let intent = speak::intent(&asked.ask, &seen, |ago| ago.before(start))?;
-        let request = Request { id: OsRandom.request_id(), by: (&*asked.by).into(), made, intent };
+        let request = Request { id: OsRandom.request_id(), by: (&*asked.by).into(), made, intent, signed: None };
         let (sender, answer) = oneshot::channel();
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(request.id, sender);
         self.handle.request(self.index, request).ok()?;

@@ -91,7 +91,7 @@ fn say(primary: &mut Primary, player: &Player, line: &Line, start: Time, random:
         }
         Said::Asked(asked) => {
             let intent = speak::intent(&asked.ask, &primary.world, |ago| ago.before(start)).ok_or_else(|| format!("no such alert: {line:?}"))?;
-            let request = Request { id: random.request_id(), by: (&*asked.by).into(), made: at, intent };
+            let request = Request { id: random.request_id(), by: (&*asked.by).into(), made: at, intent, signed: None };
             primary.request(&request, start).map_err(|refusal| format!("{refusal}: {line:?}"))?
         }
     };

@@ -181,7 +181,7 @@ impl State {
                 let name = self.links.get(one.server).map_or_else(String::new, |link| link.name.to_string());
                 self.say(Tone::Plain, format!("{word} is kept until {name} answers: unsent"));
             }
-            effects.push(Effect::Send { server: one.server, request: Request { id, by: self.me.clone(), made: self.now, intent: one.intent } });
+            effects.push(Effect::Send { server: one.server, request: Request { id, by: self.me.clone(), made: self.now, intent: one.intent, signed: None } });
         }
         if !undo.intents.is_empty() || !undo.notes.is_empty() {
             if self.undo.len() >= 50 {

@@ -237,7 +237,7 @@ fn play(steps: &[Step]) -> Vec<Event> {
                     7 => Intent::DenyCause { alert, episode, cause: crate::model::id::AlertRef { origin: Origin([1; 16]), alert: other } },
                     _ => Intent::Change { system: id(*system), title: "deploy".into(), text: "".into(), version: None, links: Vec::new() },
                 };
-                p.request(&Request { id: RequestId([*number; 16]), by: "kim".into(), made: t, intent }, t).unwrap_or_default()
+                p.request(&Request { id: RequestId([*number; 16]), by: "kim".into(), made: t, intent, signed: None }, t).unwrap_or_default()
             }
             Step::Declare(s, a, b) => {
                 let mut spec = SystemSpec::bare(id(*s));

@@ -85,7 +85,7 @@ impl Told {
 
     fn ask(&mut self, server: &str, by: &str, before: i64, intent: Intent) -> Result<(), RefusalCode> {
         self.asked += 1;
-        let request = Request { id: RequestId([self.asked; 16]), by: by.into(), made: secs(before), intent };
+        let request = Request { id: RequestId([self.asked; 16]), by: by.into(), made: secs(before), intent, signed: None };
         self.primary(server).request(&request, secs(before)).map(drop).map_err(|refusal| refusal.code)
     }
 

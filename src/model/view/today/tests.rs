@@ -80,7 +80,7 @@ impl Told {
 
     fn asks(&mut self, by: &str, at: Time, intent: Intent) {
         let id = RequestId(std::array::from_fn(|i| u8::try_from((self.log.len() >> (8 * (i % 4))) & 255).unwrap()));
-        if let Ok(events) = self.primary.request(&Request { id, by: by.into(), made: at, intent }, at) {
+        if let Ok(events) = self.primary.request(&Request { id, by: by.into(), made: at, intent, signed: None }, at) {
             self.keep(events);
         }
     }
