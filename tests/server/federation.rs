@@ -9,6 +9,7 @@ use std::time::Duration;
 use midwatch::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::{Clock, Random, SeededRandom, SteadyClock};
 use midwatch::model::event::{Actor, Draft, Kind, LogLine};
+use midwatch::model::grant::Scope;
 use midwatch::model::id::{EventId, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Request};
 use midwatch::model::peer::Line as PeerLine;
@@ -110,6 +111,12 @@ impl Node {
 
     pub async fn note(&self, text: &str) {
         self.running.as_ref().unwrap().core.write(Input::Request(scene::note(text))).await.unwrap();
+    }
+
+    pub async fn note_on(&self, system: &str, text: &str) {
+        let intent = Intent::NoteSystem { system: system.parse().unwrap(), text: text.into() };
+        let request = Request { intent, ..scene::note("") };
+        self.running.as_ref().unwrap().core.write(Input::Request(request)).await.unwrap();
     }
 
     /// The events of its own log of this kind.
@@ -504,6 +511,79 @@ fn what_a_relay_makes_up_is_not_taken_and_is_said() {
         tokio::time::sleep(Duration::from_secs(100)).await;
         glass.drain();
         assert_eq!(glass.world(c.origin), Some(&c.world().await));
+    });
+}
+
+/// What a grant covers, by a rule of the test's own: the system's name, or what concerns nobody's system.
+fn covered(row: &Row, beneath: &[&str]) -> bool {
+    match &row.system {
+        Some(system) => beneath.iter().any(|above| system.as_str() == *above || system.as_str().starts_with(&format!("{above}/"))),
+        // What is said of its own key everybody is told.
+        None => ["server.", "glossary.", "trust."].iter().any(|about| row.kind.starts_with(about)),
+    }
+}
+
+#[test]
+fn a_peer_is_told_what_its_grant_covers_and_nothing_else_also_when_that_changes() {
+    simulate(async {
+        let sea = Sea::new(10);
+        let (mut a, mut b) = (Node::new(1, "shop"), Node::new(2, "customer"));
+        let key = a.signer.public().line();
+        let grant = |systems: &str| format!("peer=\"shop\",rights=\"read\",systems=\"{systems}\" {key}\n");
+        let file = b.yard.path().join("authorized_keys");
+        let scope = |systems: &str| {
+            Scope::new(systems.split(',').map(|pattern| pattern.parse().unwrap()), midwatch::model::grant::Rights::parse("read").unwrap(), None)
+        };
+        std::fs::write(&file, grant("web/front")).unwrap();
+        b.start(&sea).await;
+        let systems = ["web/front", "web/db", "lab"];
+        for system in systems {
+            b.note_on(system, "before").await;
+        }
+        a.peers = vec![("b", Line { stranger: true, ..sea.line(&b) })];
+        a.start(&sea).await;
+        let mut glass = Glass::at(&sea, &[("shop", sea.line(&a))]);
+        glass.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
+        let received = a.shelf.log(b.origin).unwrap();
+        let mut allowed: Vec<&str> = vec!["web/front"];
+        for (systems_now, beneath) in [("web/front", vec!["web/front"]), ("web/**", vec!["web"]), ("lab", vec!["lab"])] {
+            std::fs::write(&file, grant(systems_now)).unwrap();
+            rest().await;
+            let before = received.head().sequence;
+            for system in systems {
+                b.note_on(system, systems_now).await;
+            }
+            rest().await;
+            glass.drain();
+            assert_eq!(glass.world(b.origin).map(|world| &**world), Some(&b.world().await.seen_by(&scope(systems_now))), "under {systems_now}");
+            let rows = received.page(Page::After(None), 1_000).await.unwrap();
+            allowed.extend(&beneath);
+            let else_: Vec<_> = rows.iter().filter(|row| !covered(row, &allowed)).map(|row| (row.sequence, row.kind.clone(), row.system.clone())).collect();
+            assert!(else_.is_empty(), "nothing else was ever received: {else_:?}");
+            let new: Vec<&Row> = rows.iter().filter(|row| row.sequence > before).collect();
+            assert!(!new.is_empty() && new.iter().all(|row| covered(row, &beneath)), "and nothing else any more");
+        }
+        // It is taken back: what came stays, and is marked; nothing new comes.
+        std::fs::write(&file, "").unwrap();
+        rest().await;
+        let before = received.head();
+        b.note_on("lab", "not for everybody").await;
+        rest().await;
+        assert_eq!(received.head(), before);
+        glass.drain();
+        let told = &glass.replicas[&ServerIndex(0)].peers[0];
+        assert_eq!(told.line, PeerLine::Lost);
+        assert!(told.why.as_deref().unwrap_or_default().contains("authorized_keys"), "{:?}", told.why);
+        // And it may ask for nothing in anybody's name: that was never granted.
+        std::fs::write(&file, grant("lab")).unwrap();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let intent = Intent::NoteSystem { system: "lab".parse().unwrap(), text: "let me".into() };
+        let request = Request { intent, ..note(&sea, "") };
+        glass.drain();
+        glass.ask(b.origin, request.clone());
+        glass.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
+        let Outcome::Refused(refusal) = &glass.answers[&request.id] else { panic!("{:?}", glass.answers) };
+        assert!(refusal.why.contains("speak-for"), "{}", refusal.why);
     });
 }
 
