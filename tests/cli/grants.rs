@@ -13,6 +13,14 @@ fn served(operator: &Home) -> (String, std::process::Child) {
     until("the server listens", || std::net::TcpStream::connect(&listen).is_ok());
     let token = operator.path().join("srv/console.token").display().to_string();
     operator.ok(&["server", "add", "shop", &format!("ws://{listen}"), "--token-file", &token]);
+    // As whoever met it would, had there been somebody to ask.
+    let key = operator.ok(&["keys", "show", &operator.path().join("srv/server.key").display().to_string(), "--json"]);
+    let key: serde_json::Value = serde_json::from_str(&key).unwrap();
+    let known = operator.path().join(".local/share/midwatch/keys/known_servers");
+    std::fs::create_dir_all(known.parent().unwrap()).unwrap();
+    std::fs::write(&known, format!("shop {}\n", key["public_key"].as_str().unwrap())).unwrap();
+    std::fs::set_permissions(known.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(&known, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     (listen, child)
 }
 
