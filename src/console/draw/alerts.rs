@@ -101,11 +101,7 @@ fn headline(state: &State, canvas: &mut Canvas<'_>, list: &AlertList, area: Rect
         right.push((place(list.list.selected(), list.lines.len()), Role::Muted));
     } else if area.width >= 112 && !list.lines.is_empty() {
         let days = Columns::of(area.width, list.longest_name).strip;
-        let changed = list.lines.iter().any(|line| matches!(line.what, LineKind::Alert { row, .. } if state.rows.get(row).is_some_and(|row| row.changed != 0)));
         right.push((format!("the last {days} days"), Role::Faint));
-        if changed {
-            right.push((format!(", {} changed", canvas.glyphs().change), Role::Muted));
-        }
     }
     let wide: u16 = right.iter().map(|(text, _)| text::width(text)).sum();
     canvas.words(area.x + 2, y, area.width.saturating_sub(wide + 5), &words);
@@ -270,7 +266,7 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
         x += columns.history + 1;
     }
     if columns.strip > 0 {
-        strip(canvas, &row.strip, row.changed, x, y, columns.strip);
+        strip(canvas, &row.strip, x, y, columns.strip);
     }
 }
 
@@ -281,22 +277,12 @@ fn last_heard(state: &State, row: &AlertRow, room: u16) -> String {
     age.map(|age| format!("{words} {} ago", coarse(age))).filter(|long| text::width(long) <= room).unwrap_or_else(|| words.to_owned())
 }
 
-/// The last days, today at the right end; a mark on those on which something changed there.
-fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], changed: u32, x: u16, y: u16, room: u16) {
+/// The last days, today at the right end.
+fn strip(canvas: &mut Canvas<'_>, days: &[Option<Cell>], x: u16, y: u16, room: u16) {
     let skip = days.len().saturating_sub(usize::from(room));
-    let style = |cell: &Option<Cell>, empty: Role| canvas.style(cell.map_or(empty, |cell| Role::of_severity(cell.worst)));
-    let cells: Vec<(u64, Style)> =
-        days.iter().skip(skip).map(|cell| (cell.map_or(0, |cell| u64::from(cell.count).min(6)), style(cell, Role::StripEmpty))).collect();
-    let is_changed = |back: usize| u32::try_from(back).ok().and_then(|back| changed.checked_shr(back)).is_some_and(|days| days & 1 == 1);
-    let marks: Vec<(u16, Style)> = (0_u16..)
-        .zip((0..days.len()).rev().zip(days).skip(skip))
-        .filter(|(_, (back, _))| is_changed(*back))
-        .map(|(column, (_, cell))| (column, style(cell, Role::Muted)))
-        .collect();
+    let style = |cell: &Option<Cell>| canvas.style(cell.map_or(Role::StripEmpty, |cell| Role::of_severity(cell.worst)));
+    let cells: Vec<(u64, Style)> = days.iter().skip(skip).map(|cell| (cell.map_or(0, |cell| u64::from(cell.count).min(6)), style(cell))).collect();
     text::strip(canvas.buffer, x, y, &cells, 6, &canvas.theme.glyphs);
-    for (column, style) in marks {
-        canvas.styled(x + column, y, 1, canvas.theme.glyphs.change, style);
-    }
 }
 
 /// Nothing to show, which is worth a sentence: why, and whether that is good.

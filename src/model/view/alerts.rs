@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::cause::{Candidate, Cause, FRESH, LINGER, causes};
 use super::graph::{Graph, ancestors};
 use super::{Seen, Sky};
-use crate::model::episode::day;
 use crate::model::event::{Actor, Condition, Silence, SilenceMatcher};
 use crate::model::filter::{State, States, Subject};
 use crate::model::history::{Cell, History, Verdict, strip};
@@ -43,8 +42,6 @@ pub struct AlertRow {
     pub unrefreshed: Option<Time>,
     pub history: History,
     pub strip: Vec<Option<Cell>>,
-    /// The days of the strip on which its system, or one above it by name, changed: today is the lowest bit.
-    pub changed: u32,
     /// The alert that it probably comes from, and why.
     pub cause: Option<Box<Cause>>,
     /// Its server says nothing: this is how it was.
@@ -115,24 +112,10 @@ pub fn rows(sky: &Sky, now: Time) -> Vec<AlertRow> {
     candidates.extend(sky.servers.iter().flat_map(|seen| cleared(sky, seen, now)));
     let causes = causes(&Graph::of(sky), &candidates);
     drop(candidates);
-    let days: Vec<HashMap<&SystemId, u32>> = changes.iter().map(|changes| changed_days(changes, now)).collect();
     for (row, cause) in rows.iter_mut().zip(causes) {
         row.cause = cause.map(Box::new);
-        row.changed = days.get(row.server).map_or(0, |days| above(&row.system.id).fold(0, |all, id| all | days.get(&id).copied().unwrap_or(0)));
     }
     rows
-}
-
-/// The system, and those above it by name.
-fn above(system: &SystemId) -> impl Iterator<Item = SystemId> {
-    std::iter::once(system.clone()).chain(ancestors(system))
-}
-
-/// The days of a strip on which each system changed: today is the lowest bit.
-fn changed_days<'a>(changes: &HashMap<&'a SystemId, Vec<Time>>, now: Time) -> HashMap<&'a SystemId, u32> {
-    let today = day(now);
-    let bit = |at: &Time| u32::try_from(today - day(*at)).ok().and_then(|back| 1_u32.checked_shl(back)).unwrap_or(0);
-    changes.iter().map(|(system, times)| (*system, times.iter().fold(0, |all, at| all | bit(at)))).collect()
 }
 
 /// When each system changed, in order: what somebody deployed, did, committed or started again.
@@ -153,7 +136,7 @@ fn has_changed(changes: &HashMap<&SystemId, Vec<Time>>, system: &SystemId, at: T
     let before = |times: &Vec<Time>| {
         times.partition_point(|change| *change <= at).checked_sub(1).and_then(|last| times.get(last)).is_some_and(|last| last.plus(FRESH) >= at)
     };
-    !changes.is_empty() && above(system).any(|system| changes.get(&system).is_some_and(before))
+    !changes.is_empty() && std::iter::once(system.clone()).chain(ancestors(system)).any(|system| changes.get(&system).is_some_and(before))
 }
 
 fn candidate<'a>(sky: &'a Sky, changes: &[HashMap<&SystemId, Vec<Time>>], row: &AlertRow) -> Candidate<'a> {
@@ -225,7 +208,6 @@ fn row(sky: &Sky, server: usize, seen: &Seen, fingerprint: Fingerprint, alert: &
         unrefreshed: open.unrefreshed,
         history: History::of(alert, world, &sky.zone, now),
         strip: strip(alert, now, STRIP),
-        changed: 0,
         cause: None,
         fresh: seen.freshness.is_live(),
     })
