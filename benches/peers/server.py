@@ -33,7 +33,7 @@ class Server:
         """Arguments and environment of a console on this server alone."""
         config = f"{self.folder}/console.toml"
         with open(config, "w") as file:
-            file.write(f'[servers.bench]\nurl = "ws://127.0.0.1:{self.port}"\ntoken_file = "{self.folder}/console.token"\n')
+            file.write(f'accept_new = true\n[servers.bench]\nurl = "ws://127.0.0.1:{self.port}"\ntoken_file = "{self.folder}/console.token"\n')
         return [MIDWATCH, "--config", config], {"HOME": self.folder}
 
     def close(self):
