@@ -257,19 +257,24 @@ impl Keymap {
     pub fn effective(&self, layers: &[Layer]) -> Vec<Binding> {
         let mut out: Vec<Binding> = Vec::new();
         for layer in self.bindings(layers).into_iter().filter(|binding| binding.when.is_none()) {
-            let mut pressed = Pressed::default();
-            let mut last = Outcome::NotFound;
-            for key in &layer.keys {
-                last = self.press(&mut pressed, layers, *key);
-                if last != Outcome::Pending {
-                    break;
-                }
-            }
-            if last == Outcome::Matched(layer.command.clone()) && !out.iter().any(|other| other.keys == layer.keys) {
+            if self.does(layers, &layer.keys, &layer.command) && !out.iter().any(|other| other.keys == layer.keys) {
                 out.push(layer);
             }
         }
         out
+    }
+
+    /// Whether these keys, pressed one after the other, are this command, and not something else before the last.
+    fn does(&self, layers: &[Layer], keys: &[Key], command: &Command) -> bool {
+        let mut pressed = Pressed::default();
+        let mut last = Outcome::NotFound;
+        for key in keys {
+            last = self.press(&mut pressed, layers, *key);
+            if last != Outcome::Pending {
+                break;
+            }
+        }
+        matches!(last, Outcome::Matched(found) if found == *command)
     }
 
     /// All that is bound, layer by layer, whether or not another layer hides it.
@@ -285,7 +290,15 @@ impl Keymap {
 
     /// The keys of a command here, as a hint shows them: the shortest.
     pub fn key_for(&self, layers: &[Layer], command: &Command) -> Option<Vec<Key>> {
-        self.effective(layers).into_iter().filter(|binding| binding.command == *command).map(|binding| binding.keys).min_by_key(Vec::len)
+        let mut best: Option<Vec<Key>> = None;
+        for level in layers.iter().filter_map(|layer| self.layers.get(layer)) {
+            leading_to(command, &mut Vec::new(), level, &mut |keys| {
+                if best.as_ref().is_none_or(|best| keys.len() < best.len()) && self.does(layers, keys, command) {
+                    best = Some(keys.to_vec());
+                }
+            });
+        }
+        best
     }
 
     fn walk(&self, layer: Layer, keys: &[Key]) -> Option<&Node> {
@@ -362,6 +375,19 @@ fn collect(layer: Layer, keys: &mut Vec<Key>, level: &BTreeMap<Key, Node>, out: 
     for (key, node) in level {
         keys.push(*key);
         collect_node(layer, keys, node, out);
+        keys.pop();
+    }
+}
+
+/// Tells the keys that are bound to a command whatever the conditions.
+fn leading_to(command: &Command, keys: &mut Vec<Key>, level: &BTreeMap<Key, Node>, tell: &mut dyn FnMut(&[Key])) {
+    for (key, node) in level {
+        keys.push(*key);
+        match node.plain() {
+            Some(Node::Command(bound)) if bound == command => tell(keys),
+            Some(Node::Prefix(next)) => leading_to(command, keys, next, tell),
+            Some(Node::Command(_) | Node::Noop | Node::When(_)) | None => {}
+        }
         keys.pop();
     }
 }

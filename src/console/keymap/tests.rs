@@ -184,3 +184,19 @@ fn the_table_of_keys() {
         .collect();
     insta::assert_snapshot!("keys", lines.join("\n"));
 }
+
+#[test]
+fn the_key_that_a_hint_shows_is_the_shortest_that_does_it_here() {
+    let user = "[global]\nq = \"noop\"\n[now]\n\"g g\" = \"noop\"\nx = \"pane-today\"\n";
+    for keymap in SHIPPED.iter().map(|(name, _)| Keymap::named(name).unwrap()).chain([Keymap::shipped().unwrap().with(user, "keymap.toml").unwrap()]) {
+        for pane in Pane::ALL {
+            let here = layers_of(pane);
+            let effective = keymap.effective(&here);
+            let commands: BTreeSet<String> = keymap.bindings(&here).into_iter().map(|binding| binding.command.to_string()).collect();
+            for command in commands.iter().map(|text| Command::parse(text).unwrap()) {
+                let shortest = effective.iter().filter(|binding| binding.command == command).map(|binding| binding.keys.clone()).min_by_key(Vec::len);
+                assert_eq!(keymap.key_for(&here, &command), shortest, "{command}");
+            }
+        }
+    }
+}

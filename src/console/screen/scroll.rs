@@ -31,9 +31,17 @@ pub(super) fn find(shown: &Buffer, next: &Buffer) -> Option<Shift> {
         return None;
     }
     let (first, last) = (*differing.first()?, *differing.last()?);
+    let distances = likeliest(&old, &new, &differing);
+    if distances.is_empty() {
+        return None;
+    }
+    let costs = Costs {
+        plain: (first..=last).map(|y| cost(old.get(y).copied(), new.get(y).copied())).collect(),
+        blank: (first..=last).map(|y| cost(None, new.get(y).copied())).collect(),
+    };
     let mut best: Option<(i64, Shift)> = None;
-    for by in likeliest(&old, &new, first, last) {
-        if let Some((saved, shift)) = best_region(&old, &new, first, last, by)
+    for by in distances {
+        if let Some((saved, shift)) = best_region(&old, &new, first, last, by, &costs)
             && best.is_none_or(|(most, _)| saved > most)
         {
             best = Some((saved, shift));
@@ -66,26 +74,31 @@ fn equal(a: &[Cell], b: &[Cell]) -> bool {
     a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
+/// What it takes to write each row where nothing moves, and on a blank one.
+struct Costs {
+    plain: Vec<i64>,
+    blank: Vec<i64>,
+}
+
 /// The distances by which most differing rows are found again. Rows are compared by a few letters only;
 /// the selected row looks different in its new place.
-fn likeliest(old: &[&[Cell]], new: &[&[Cell]], first: usize, last: usize) -> Vec<i16> {
-    let prints = |rows: &[&[Cell]]| -> Vec<u64> { rows.iter().map(|row| fingerprint(row)).collect() };
-    let (old, new) = (prints(old), prints(new));
+fn likeliest(old: &[&[Cell]], new: &[&[Cell]], differing: &[usize]) -> Vec<i16> {
+    let (Some(first), Some(last)) = (differing.first().copied(), differing.last().copied()) else { return Vec::new() };
+    let prints: Vec<u64> = (first..=last).map(|y| old.get(y).map_or(0, |row| fingerprint(row))).collect();
     let mut votes: std::collections::BTreeMap<i16, usize> = std::collections::BTreeMap::new();
-    for y in first..=last {
-        let Some(print) = new.get(y).filter(|print| **print != 0) else { continue };
-        for from in first..=last {
-            if from != y
-                && old.get(from) == Some(print)
-                && let (Ok(a), Ok(b)) = (i16::try_from(from), i16::try_from(y))
-            {
+    for y in differing {
+        let Some(print) = new.get(*y).map(|row| fingerprint(row)).filter(|print| *print != 0) else { continue };
+        for (from, _) in (first..=last).zip(&prints).filter(|(from, old)| **old == print && from != y) {
+            if let (Ok(a), Ok(b)) = (i16::try_from(from), i16::try_from(*y)) {
                 *votes.entry(a - b).or_default() += 1;
             }
         }
     }
     let mut ranked: Vec<(usize, i16)> = votes.into_iter().map(|(by, count)| (count, by)).collect();
     ranked.sort_by_key(|(count, by)| (std::cmp::Reverse(*count), by.unsigned_abs()));
-    ranked.into_iter().take(TRIED).map(|(_, by)| by).collect()
+    // What few rows ask for is not worth trying beside what many do.
+    let most = ranked.first().map_or(0, |(count, _)| *count);
+    ranked.into_iter().take(TRIED).filter(|(count, _)| count * 4 >= most).map(|(_, by)| by).collect()
 }
 
 /// The row's text but for its first cells, where marks of selection stand; zero for a blank row.
@@ -105,20 +118,20 @@ fn fingerprint(row: &[Cell]) -> u64 {
 
 /// The rows for which moving by `by` saves most: with `saves[y]` for a row that finds its old self and
 /// `enters[y]` for one that must be written anew, the best stretch by prefix sums.
-fn best_region(old: &[&[Cell]], new: &[&[Cell]], first: usize, last: usize, by: i16) -> Option<(i64, Shift)> {
+fn best_region(old: &[&[Cell]], new: &[&[Cell]], first: usize, last: usize, by: i16, costs: &Costs) -> Option<(i64, Shift)> {
     let distance = usize::from(by.unsigned_abs());
     if last - first < distance {
         return None;
     }
-    let plain: Vec<i64> = (first..=last).map(|y| cost(old.get(y).copied(), new.get(y).copied())).collect();
     let mut kept = vec![0i64];
     let mut fresh = vec![0i64];
     for (index, y) in (first..=last).enumerate() {
-        let before = plain.get(index).copied().unwrap_or(0);
+        let before = costs.plain.get(index).copied().unwrap_or(0);
+        let entering = costs.blank.get(index).copied().unwrap_or(0);
         let from = if by > 0 { y.checked_add(distance) } else { y.checked_sub(distance) };
         let moved = from.filter(|from| (first..=last).contains(from)).map_or(0, |from| before - cost(old.get(from).copied(), new.get(y).copied()));
         kept.push(kept.last().copied().unwrap_or(0) + moved);
-        fresh.push(fresh.last().copied().unwrap_or(0) + before - cost(None, new.get(y).copied()));
+        fresh.push(fresh.last().copied().unwrap_or(0) + before - entering);
     }
     let sum = |sums: &[i64], from: usize, to: usize| sums.get(to).copied().unwrap_or(0) - sums.get(from).copied().unwrap_or(0);
     let rows = last - first + 1;
