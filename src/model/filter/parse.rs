@@ -52,7 +52,11 @@ impl FromStr for Expr {
         }
         let expr = parser.or(0)?;
         match parser.peek() {
-            None => Ok(expr),
+            // Written out with its escapes it is longer, and has to be read again from there.
+            None => match expr.to_string().len() {
+                0..=LONGEST => Ok(expr),
+                long => Err(parser.error(0, format!("the filter, written out, has {long} bytes"), format!("at most {LONGEST}"))),
+            },
             Some(_) => Err(parser.error(parser.at, "this `)` closes nothing", "a term; text with a parenthesis goes in quotes: \"a)\"")),
         }
     }

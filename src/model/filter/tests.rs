@@ -218,6 +218,8 @@ fn b5_hostile_patterns_and_lengths_are_refused() {
     assert!(refused(&"(".repeat(4_000)).to_string().contains("within each other"));
     assert!(refused(&"not ".repeat(1_000)).to_string().contains("within each other"));
     assert!(refused(&"a".repeat(LONGEST + 1)).to_string().contains("at most 4096"));
+    // What it is when it is written out counts as well: it has to be read again from there.
+    assert!(refused(&format!("/{}/", "[/]".repeat(1_300))).to_string().contains("written out"));
     assert!(refused(&"a ".repeat(MOST_TERMS + 1)).to_string().contains("too many terms"));
     assert!(refused(&"/a/ ".repeat(MOST_PATTERNS + 1)).to_string().contains("too many regular"));
     // Such a pattern would take exponential time with a backtracking engine.
