@@ -84,3 +84,31 @@ fn the_keymap_of_the_readme_works() {
         assert!(text.contains(&format!("`{word}`")), "`{word}` is not in the README");
     }
 }
+
+/// Every program that a test says is missing, with its package, is installed by `.ci/run` and by the README's command.
+#[test]
+fn what_tests_run_is_installed() {
+    let root = path().parent().unwrap().to_owned();
+    let (run, text) = (std::fs::read_to_string(root.join(".ci/run")).unwrap(), read());
+    let command = text.lines().find(|line| line.starts_with("apt-get") && line.ends_with("&& cargo test")).unwrap();
+    let installed: Vec<&str> = command.split_whitespace().collect();
+    let mut named = std::collections::BTreeSet::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                named.extend(source.split("(Debian: ").skip(1).filter_map(|rest| rest.split([')', ' ']).next()).map(str::to_owned));
+            }
+        }
+    }
+    named.retain(|package| package.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+    assert!(named.contains("openssh-client") && named.contains("git"), "{named:?}");
+    for package in &named {
+        assert!(installed.contains(&package.as_str()), "the README's command does not install {package}");
+        assert!(run.contains(package.as_str()), ".ci/run does not install {package}");
+    }
+}
