@@ -213,6 +213,22 @@ impl Glass {
     pub fn ask(&self, origin: Origin, request: Request) {
         drop(self.servers.handle.request(self.place(origin).unwrap(), request).unwrap());
     }
+
+    /// What comes of it.
+    pub async fn outcome(&mut self, origin: Origin, request: Request) -> Outcome {
+        let id = request.id;
+        self.ask(origin, request);
+        self.until("it was answered", |glass| glass.answers.contains_key(&id)).await;
+        self.answers[&id].clone()
+    }
+
+    /// Why it is not done.
+    pub async fn refused(&mut self, origin: Origin, request: Request) -> String {
+        match self.outcome(origin, request).await {
+            Outcome::Refused(refusal) => refusal.why,
+            done => panic!("it was done: {done:?}"),
+        }
+    }
 }
 
 fn note(sea: &Sea, text: &str) -> Request {
@@ -460,11 +476,8 @@ fn what_a_peer_told_stays_when_it_is_none_any_more_and_is_marked() {
         let mut glass = Glass::at(&sea, &[("shop", sea.line(&a))]);
         glass.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
         assert_eq!(glass.replicas[&ServerIndex(0)].peers[0].line, PeerLine::Gone);
-        let request = note(&sea, "to nobody");
-        glass.ask(b.origin, request.clone());
-        glass.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
-        let Outcome::Refused(refusal) = &glass.answers[&request.id] else { panic!("{:?}", glass.answers) };
-        assert!(refusal.why.contains("no peer of this one any more"), "{}", refusal.why);
+        let why = glass.refused(b.origin, note(&sea, "to nobody")).await;
+        assert!(why.contains("no peer of this one any more"), "{why}");
     });
 }
 
@@ -578,12 +591,9 @@ fn a_peer_is_told_what_its_grant_covers_and_nothing_else_also_when_that_changes(
         std::fs::write(&file, grant("lab")).unwrap();
         tokio::time::sleep(Duration::from_secs(120)).await;
         let intent = Intent::NoteSystem { system: "lab".parse().unwrap(), text: "let me".into() };
-        let request = Request { intent, ..note(&sea, "") };
         glass.drain();
-        glass.ask(b.origin, request.clone());
-        glass.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
-        let Outcome::Refused(refusal) = &glass.answers[&request.id] else { panic!("{:?}", glass.answers) };
-        assert!(refusal.why.contains("speak-for"), "{}", refusal.why);
+        let why = glass.refused(b.origin, Request { intent, ..note(&sea, "") }).await;
+        assert!(why.contains("speak-for"), "{why}");
     });
 }
 
@@ -613,18 +623,13 @@ fn a_person_with_a_key_there_acts_in_their_own_name_whoever_brings_it() {
         assert_eq!(b.said("note").await[0].actor, Actor::User("Kim Lee".into()));
         // Within their own rights there, and not those of the server between.
         let intent = Intent::NoteSystem { system: "lab".parse().unwrap(), text: "here, too".into() };
-        let beyond = Request { intent, ..note(&sea, "") };
-        glass.ask(b.origin, beyond.clone());
-        glass.until("it was answered", |glass| glass.answers.contains_key(&beyond.id)).await;
-        assert!(matches!(&glass.answers[&beyond.id], Outcome::Refused(_)), "{:?}", glass.answers);
+        let why = glass.refused(b.origin, Request { intent, ..note(&sea, "") }).await;
+        assert!(why.contains("what you may do here is"), "{why}");
         // Nobody else is spoken for: that was not granted.
         let mut other = Glass::at(&sea, &[("shop", sea.line(&a))]);
         other.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
-        let request = note(&sea, "in whose name?");
-        other.ask(b.origin, request.clone());
-        other.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
-        let Outcome::Refused(refusal) = &other.answers[&request.id] else { panic!("{:?}", other.answers) };
-        assert!(refusal.why.contains("speak-for"), "{}", refusal.why);
+        let why = other.refused(b.origin, note(&sea, "in whose name?")).await;
+        assert!(why.contains("speak-for"), "{why}");
         assert_eq!(b.said("note").await.len(), 1);
     });
 }

@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use crate::scene::{self, AGENT, CONSOLE, Console, Plain, hear, hear_of, note, plain, port, say, serve};
 
 pub const SERVER: u8 = 9;
+/// How long anything may take here.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn key(seed: u8) -> Signer {
     ServerKey::from_seed([seed; 32]).signer().unwrap()
@@ -75,24 +77,31 @@ pub fn person(seed: u8, name: &str) -> String {
 
 /// Why the console was not let in, or was sent away.
 pub async fn turned_away(console: &mut Console) -> String {
-    loop {
-        if let Update::Disconnected { why, .. } = console.next().await {
-            return why.to_string();
+    let turned_away = async {
+        loop {
+            if let Update::Disconnected { why, .. } = console.next().await {
+                return why.to_string();
+            }
         }
-    }
+    };
+    // One limit for all of it: whoever is let in goes on hearing that all is well.
+    tokio::time::timeout(PATIENCE, turned_away).await.expect("they are turned away, and not let in")
 }
 
 /// Who did what the console asked for.
 pub async fn actor(console: &mut Console) -> Actor {
     console.until("a world", |console| console.replica.world.is_some()).await;
     console.ask(note("four bells"));
-    loop {
-        if let Update::Events { events, .. } = console.next().await
-            && let Some(event) = events.iter().find(|event| event.text.contains("four bells") || event.title.contains("four bells"))
-        {
-            return event.actor.clone();
+    let done = async {
+        loop {
+            if let Update::Events { events, .. } = console.next().await
+                && let Some(event) = events.iter().find(|event| event.text.contains("four bells") || event.title.contains("four bells"))
+            {
+                return event.actor.clone();
+            }
         }
-    }
+    };
+    tokio::time::timeout(PATIENCE, done).await.expect("it is done")
 }
 
 #[tokio::test]
