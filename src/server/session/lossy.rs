@@ -1,0 +1,69 @@
+//! What is told beside the log, the latest word only: vitals, readings, health, peers.
+
+use std::sync::Arc;
+
+use super::Session;
+use super::wire::Said;
+use crate::model::world::World;
+use crate::server::health::HealthFrame;
+use crate::server::hub::{ReadingsFrame, VitalsFrame};
+use crate::server::peer::PeersFrame;
+use crate::server::rights::lossy;
+use crate::wire;
+use crate::wire::{Role, ToClient, Vitals};
+
+impl Session {
+    pub(super) async fn tell_peers(&mut self, frame: &PeersFrame) -> Said {
+        if self.hello.role != Role::Peer {
+            return self.wire.tell(frame.message(self.wire.encoding)).await;
+        }
+        let Some(known) = self.wire.shared.peers.clone() else { return Ok(()) };
+        let peers = frame.peers.iter().filter(|peer| known.may_pass_on(peer.origin)).cloned().collect();
+        self.wire.say(&ToClient::Peers(wire::Peers { peers })).await
+    }
+
+    pub(super) async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
+        if !self.principal.scope().names_all() {
+            return self.wire.say(&ToClient::Health(lossy::health(self.principal.scope(), &frame.health))).await;
+        }
+        self.wire.tell(frame.message(self.wire.encoding)).await
+    }
+
+    /// All that changed since this reader was told last.
+    pub(super) async fn catch_up_readings(&mut self) -> Said {
+        let Some((_, known)) = &mut self.readings else { return Ok(()) };
+        let since = *known;
+        let scope = self.principal.scope().clone();
+        let seen = move |world: &World, readings| if scope.is_all() { readings } else { lossy::readings(&scope, world, readings) };
+        let Some((version, readings)) = self.wire.house.readings_since(since, seen).await else { return Ok(()) };
+        *known = version;
+        if readings.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Readings(readings)).await }
+    }
+
+    pub(super) async fn tell_readings(&mut self, frame: Arc<ReadingsFrame>) -> Said {
+        let Some((_, known)) = &mut self.readings else { return Ok(()) };
+        if frame.version <= *known {
+            return Ok(());
+        }
+        if frame.since > *known || !self.principal.scope().is_all() {
+            return self.catch_up_readings().await;
+        }
+        *known = frame.version;
+        self.wire.tell(frame.message(self.wire.encoding)).await
+    }
+
+    pub(super) async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
+        let Some((_, known)) = &mut self.vitals else { return Ok(()) };
+        let own = if *known == frame.since { None } else { Some(self.wire.house.hub.vitals_since(*known)) };
+        *known = own.as_ref().map_or(frame.version, |own| own.version);
+        let frame = own.as_ref().unwrap_or(&frame);
+        if frame.is_empty() {
+            return Ok(());
+        }
+        if !self.principal.scope().is_all() {
+            let observations = lossy::observations(self.principal.scope(), frame.observations());
+            return if observations.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Vitals(Vitals { observations })).await };
+        }
+        self.wire.tell(frame.message(self.wire.encoding)).await
+    }
+}

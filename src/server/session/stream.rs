@@ -1,0 +1,260 @@
+//! What is told as a log goes on: a snapshot or what was missed, then what happens, then what one sees anew.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Session;
+use super::wire::{Over, Said};
+use crate::model::filter::Filter;
+use crate::model::grant::{Epoch, Lens, Right};
+use crate::model::id::{Incarnation, Sequence};
+use crate::model::time::Span;
+use crate::server::core::Durable;
+use crate::server::hub::{Publication, Subscription};
+use crate::server::metrics::count;
+use crate::server::resume;
+use crate::server::rights::shown;
+use crate::store::Row;
+use crate::trust::seal;
+use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient, peek};
+
+/// A subscription that runs.
+pub(super) struct Stream {
+    subscription: Subscription,
+    filter: Option<Filter>,
+    history: u32,
+    /// Everything up to here of this life of the log was told.
+    sent: Sequence,
+    life: Incarnation,
+    /// What of it is shown; none: all.
+    lens: Option<Lens>,
+    /// Another server's log, for a third one.
+    relays: bool,
+}
+
+impl Stream {
+    /// What of these rows the reader is told.
+    fn events(&self, rows: &[Row], server: &str) -> Vec<EventBytes> {
+        let shown = |row: &Row| self.lens.as_ref().map_or_else(|| Some(row.bytes.clone()), |lens| shown::row(lens, row));
+        // What was passed on to us and is passed on bears its own server's signature, or is nobody's word.
+        let shown = |row: &Row| shown(row).filter(|bytes| !self.relays || *bytes == row.bytes);
+        rows.iter().filter_map(shown).filter(|bytes| shown::matches(self.filter.as_ref(), server, bytes)).map(EventBytes).collect()
+    }
+}
+
+impl Session {
+    pub(super) async fn subscribe(&mut self, ask: Subscribe) -> Said {
+        // Times in a filter are read as UTC here: the reader's zone is the reader's affair.
+        let filter = match ask.filter.as_deref().map(|text| Filter::new(text, self.wire.shared.clock.now(), &jiff::tz::TimeZone::UTC)).transpose() {
+            Ok(filter) => filter,
+            Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
+        };
+        self.vitals = ask.vitals.then(|| (self.wire.house.hub.follow_vitals(), 0));
+        if let Some((changes, _)) = &mut self.vitals {
+            changes.mark_changed();
+        }
+        // Of this server itself alone: whoever wants to know about another asks that one.
+        let own = Arc::ptr_eq(&self.wire.house, &self.wire.shared.own);
+        self.health = (ask.health && own).then(|| self.wire.shared.health.clone());
+        if let Some(health) = &mut self.health {
+            // Before the snapshot: whoever asks once and goes has it too.
+            let frame = health.borrow_and_update().clone();
+            self.tell_health(&frame).await?;
+        }
+        self.peers = self.wire.shared.peers.as_ref().filter(|_| ask.peers && own).map(|peers| peers.follow());
+        if let Some(peers) = &mut self.peers {
+            let frame = peers.borrow_and_update().clone();
+            self.tell_peers(&frame).await?;
+        }
+        self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
+        self.catch_up_readings().await?;
+        self.stream = None;
+        let subscription = self.wire.house.hub.subscribe();
+        let history = ask.history.min(self.wire.shared.limits.history);
+        let lens = self.lens().await?.map(|lens| (*lens).clone());
+        let (head, epoch) = (self.wire.house.log.head(), self.epoch());
+        let relays = self.hello.role == Role::Peer && !own;
+        let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, filter, history, lens, relays };
+        match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch) {
+            Ok(from) => self.catch_up(stream, from).await,
+            Err(why) => self.snapshot(stream, why).await,
+        }
+    }
+
+    /// Sends what follows `from`, then goes on with the stream.
+    pub(super) async fn catch_up(&mut self, mut stream: Stream, mut from: Sequence) -> Said {
+        let to = stream.subscription.head;
+        let house = self.wire.house.clone();
+        while from < to {
+            let rows = match resume::following(&house, from, to).await {
+                Ok(rows) => rows,
+                Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
+                Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
+            };
+            if stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &rows)) {
+                return self.snapshot(stream, SnapshotReason::Scope).await;
+            }
+            // Nothing: what is left are places of events that were never received.
+            let last = rows.last().map_or(to, |row| row.sequence);
+            let events = stream.events(&rows, &house.name);
+            self.batch(from, last, events, house.lag()).await?;
+            from = last;
+        }
+        // A claim at least: the reader learns that it is up to date.
+        self.batch(to, to, Vec::new(), house.lag()).await?;
+        stream.sent = to;
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    pub(super) async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Said {
+        if self.passes_on() {
+            let batch = self.signed(from, to, events, lag).await?;
+            return self.wire.say(&ToClient::Batch(batch)).await;
+        }
+        match resume::batch(self.wire.house.log.head(), from, to, events, lag, self.wire.encoding) {
+            Some(message) => self.wire.send(message).await,
+            None => Err(Over),
+        }
+    }
+
+    /// Whether the other side may tell others what it is told here.
+    pub(super) fn passes_on(&self) -> bool {
+        self.hello.role == Role::Peer && self.principal.scope().rights.has(Right::Federate)
+    }
+
+    /// For one who passes it on: signed by the server whose log it is.
+    pub(super) async fn signed(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Result<Batch, Over> {
+        let house = self.wire.house.clone();
+        let head = house.log.head();
+        let batch = Batch { incarnation: head.incarnation, from, to, events, lag, seals: Vec::new(), claim: None };
+        if let Some(replica) = house.replica() {
+            let seals = house.log.seals(from.next(), to).await.map_err(|_| Over)?;
+            let known: BTreeMap<Sequence, Bytes> = seals.into_iter().collect();
+            let seal = |event: &EventBytes| peek::peek(&event.0).ok().and_then(|header| known.get(&header.sequence)).map(|seal| Raw(seal.to_vec()));
+            let sealed = batch.events.into_iter().filter_map(|event| Some((seal(&event)?, event)));
+            let (seals, events) = sealed.unzip();
+            return Ok(Batch { events, seals, claim: replica.claim(), ..batch });
+        }
+        let Some(signer) = self.wire.shared.gate.signer() else { return Ok(batch) };
+        let seals = batch.events.iter().filter_map(|event| seal::seal(signer, &event.0)).collect::<Vec<_>>();
+        // Everything that is published is durable.
+        let claim = seal::claim(signer, head.origin, head.incarnation, to.max(house.hub.head()), self.wire.shared.clock.now());
+        Ok(if seals.len() == batch.events.len() { Batch { seals, claim, ..batch } } else { batch })
+    }
+
+    pub(super) async fn snapshot(&mut self, stream: Stream, why: SnapshotReason) -> Said {
+        let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+        self.snapshot_of(stream, durable, why).await
+    }
+
+    pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
+        let scope = self.principal.scope();
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
+        let (house, encoding) = (&self.wire.house, self.wire.encoding);
+        let snapshot = match &stream.lens {
+            Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
+            None => resume::snapshot(&durable, house, stream.history, why, encoding).await,
+        };
+        match snapshot {
+            Ok(message) => {
+                count(&self.wire.shared.metrics.snapshots);
+                (stream.sent, stream.life) = (durable.world.head, durable.world.incarnation);
+                drop(durable);
+                let head = stream.sent;
+                self.wire.send(message).await?;
+                self.stream = Some(stream);
+                // The signed word on how far the log goes, at once.
+                if self.passes_on() { self.batch(head, head, Vec::new(), self.wire.house.lag()).await } else { Ok(()) }
+            }
+            Err(words) => self.wire.problem(ProblemCode::Unavailable, None, words).await,
+        }
+    }
+
+    pub(super) async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
+        let passes_on = self.passes_on();
+        let Some(stream) = &mut self.stream else { return Ok(()) };
+        let Some(publication) = publication else { return self.lapsed().await };
+        let claims = publication.rows.is_empty() && publication.to == stream.sent;
+        if publication.to <= stream.sent && !claims {
+            // The snapshot held it already.
+            return Ok(());
+        }
+        if publication.from != stream.sent {
+            tracing::error!(from = publication.from.0, sent = stream.sent.0, "a publication does not follow the one before it");
+            return Err(Over);
+        }
+        stream.sent = publication.to;
+        if stream.filter.is_none() && stream.lens.is_none() && !passes_on {
+            return match publication.message(self.wire.encoding) {
+                Some(message) => self.wire.send(message).await,
+                None => Err(Over),
+            };
+        }
+        let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows));
+        let events = stream.events(&publication.rows, &self.wire.house.name);
+        self.batch(publication.from, publication.to, events, publication.lag).await?;
+        if anew { self.see_anew().await } else { Ok(()) }
+    }
+
+    /// What marks that this one sees of this log what it sees.
+    pub(super) fn epoch(&self) -> Option<Epoch> {
+        Epoch::both(self.wire.house.epoch(), self.principal.scope().epoch())
+    }
+
+    /// Too slow, or the log begins anew: the queue is gone. A new one first, so that nothing falls between it
+    /// and what is told.
+    pub(super) async fn lapsed(&mut self) -> Said {
+        let Some(old) = self.stream.take() else { return Ok(()) };
+        let subscription = self.wire.house.hub.subscribe();
+        let (head, epoch) = (self.wire.house.log.head(), self.epoch());
+        let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch };
+        let from = resume::from_cursor(Some(cursor), head, subscription.head, epoch);
+        let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, ..old };
+        match (from, self.hello.role) {
+            // A server keeps the log: it is to miss nothing.
+            (Ok(from), Role::Peer) => self.catch_up(stream, from).await,
+            (Ok(_), _) => self.snapshot(stream, SnapshotReason::Slow).await,
+            (Err(why), _) => self.snapshot(stream, why).await,
+        }
+    }
+
+    /// What is seen is not what it was: the world anew, and before it all that led to it.
+    pub(super) async fn see_anew(&mut self) -> Said {
+        if self.stream.is_none() {
+            return Ok(());
+        }
+        let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+        if let Some(stream) = &mut self.stream {
+            let scope = self.principal.scope();
+            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
+        }
+        // All of that world was published: what of it was not told yet waits in the queue.
+        while let Some(stream) = &mut self.stream
+            && stream.sent < durable.world.head
+        {
+            match stream.subscription.next().await {
+                Some(publication) if publication.to > stream.sent => {
+                    stream.sent = publication.to;
+                    let events = stream.events(&publication.rows, &self.wire.house.name);
+                    self.batch(publication.from, publication.to, events, publication.lag).await?;
+                }
+                Some(_) => {}
+                None => return self.lapsed().await,
+            }
+        }
+        match self.stream.take() {
+            Some(stream) => self.snapshot_of(stream, durable, SnapshotReason::Scope).await,
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) async fn next(stream: &mut Option<Stream>) -> Option<Arc<Publication>> {
+    match stream {
+        Some(stream) => stream.subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
