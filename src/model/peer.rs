@@ -49,6 +49,11 @@ pub struct PeerState {
     pub grant: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+    /// Who gave it, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_by: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Time>,
 }
 
 /// A server that passes on another's log.

@@ -118,6 +118,8 @@ fn peer() -> PeerState {
         key: Some("SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8".into()),
         grant: Some("reads shop/**".into()),
         until: Some("2026-11-28T00:00:00Z".parse().unwrap()),
+        granted_by: None,
+        granted: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod federation_sim;
 mod golden;
 mod grants;
 mod health;
+mod held;
 mod history;
 mod keys;
 mod limits;

@@ -14,6 +14,7 @@ mod right;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;

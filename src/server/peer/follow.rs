@@ -26,7 +26,7 @@ use crate::server::peer::Replica;
 use crate::server::prime;
 use crate::store::{Anew, Row};
 use crate::trust::seal;
-use crate::wire::{Batch, Cursor, Hello, PROTOCOL, Role, Snapshot, Subscribe, ToClient, Welcome};
+use crate::wire::{Batch, Cursor, Hello, Holding, PROTOCOL, Renew, Role, Snapshot, Subscribe, ToClient, ToServer, Welcome};
 
 /// Newest events that are asked for when a log begins.
 const HISTORY: u32 = 10_000;
@@ -249,9 +249,37 @@ impl Follower {
             book.known.insert(welcome.origin, known);
         }
         self.house = Some(house);
+        let key = self.proved(welcome);
+        self.stands(|state| state.key = key.or(state.key.take()));
         peers.line(&self.route, Some(welcome.origin), Line::Up, None);
         peers.choose_ways();
+        self.ask_what_is_held();
         Ok(())
+    }
+
+    /// The fingerprint of the peer's own key: of the one that it is known by, which is what it proves.
+    fn proved(&self, welcome: &Welcome) -> Option<Arc<str>> {
+        let proving = self.route.neighbour.proving.as_ref().filter(|_| self.route.origin.is_none())?;
+        let known = proving.known.find(&proving.server).ok().flatten()?;
+        welcome.key.as_ref().filter(|key| key.bytes() == *known.key.bytes()).map(|key| key.fingerprint().into())
+    }
+
+    /// When it comes, and whenever that may have changed. An older peer says nothing.
+    fn ask_what_is_held(&self) {
+        if let Some(handle) = &self.handle {
+            // One that has too much to do is asked again with the next world that it sends.
+            let _ = handle.send(ToServer::Renew(Renew { id: 1 }));
+        }
+    }
+
+    /// What the peer grants this server, and until when.
+    fn holds(&self, replica: &Replica, holding: &Holding) {
+        let given = replica.look(|world| holding.grant.and_then(|id| world.grants.get(&id).map(|grant| (grant.by.name().into(), grant.at))));
+        self.stands(|state| {
+            (state.grant, state.until) = (Some(holding.scope.sentence().into()), holding.scope.expires);
+            (state.granted_by, state.granted) = given.map_or((None, None), |(by, at)| (Some(by), Some(at)));
+        });
+        self.peers.tell();
     }
 
     async fn take(&mut self, message: ToClient) -> Result<(), Ended> {
@@ -279,6 +307,10 @@ impl Follower {
                 }
                 Ok(())
             }
+            ToClient::Holding(holding) => {
+                self.holds(replica, &holding);
+                Ok(())
+            }
             ToClient::Problem(problem) => {
                 let why: Arc<str> = problem.words.chars().take(300).collect::<String>().into();
                 tracing::warn!(peer = &*self.route.neighbour.name, %why, "a peer says that something is wrong");
@@ -293,7 +325,6 @@ impl Follower {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Health(_)
-            | ToClient::Holding(_)
             | ToClient::Pong(_) => Ok(()),
         }
     }
@@ -381,6 +412,7 @@ impl Follower {
         let anew = Anew { incarnation: snapshot.incarnation, at: snapshot.head, world: bytes, rows: rows.into_values().collect(), cut };
         let gone = house.log.rebase(anew).await.map_err(soon)?;
         replica.begins_anew((*world).clone());
+        self.ask_what_is_held();
         if self.route.through.is_empty() {
             replica.hears(snapshot.lag);
         }

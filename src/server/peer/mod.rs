@@ -343,6 +343,8 @@ fn state(known: &Known, line: Line, since: Time, incarnation: Incarnation, head:
         key: None,
         grant: None,
         until: None,
+        granted_by: None,
+        granted: None,
     }
 }
 
