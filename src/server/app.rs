@@ -23,6 +23,7 @@ use super::listen::{Listen, Listener};
 use super::marks::ReadMarks;
 use super::metrics::Metrics;
 use super::peer::{Around, FolderShelf, Neighbour, PeerParts, Peers};
+use super::presence::Board;
 use super::repository::Repositories;
 use super::rights::Audit;
 use super::session::{Limits, Shared};
@@ -143,11 +144,7 @@ impl Server {
         let mut intakes = vec![intake::Token::new("", &read_token(&data.join(TokenKind::Intake.file()))?)];
         for source in &config.intake.token {
             tokens = tokens.add(TokenKind::Intake, Token::load_or_create(&source.file)?);
-            let token = intake::Token::new(&source.name, &read_token(&source.file)?);
-            intakes.push(match &source.systems {
-                Some(systems) => token.limited(systems),
-                None => token,
-            });
+            intakes.push(intake::Token::new(&source.name, &read_token(&source.file)?));
         }
         if let Some((why, hint)) = config.listen.unencrypted().filter(|_| config.tls.is_none()) {
             return Err(ServerError::Listen { on: config.listen.to_string(), why, hint: hint.into() });
@@ -157,8 +154,7 @@ impl Server {
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
         parts.peers = Some(neighbours(config, &data, &key)?);
         let authorized = config.trust.authorized_keys.clone().unwrap_or_else(|| data.join("authorized_keys"));
-        let roles = Roles::default().with(&config.roles);
-        parts.gate = Gate::with_roles(key.signer()?, authorized, config.trust.require_keys, roles);
+        parts.gate = Gate::new(key.signer()?, authorized, config.trust.require_keys);
         parts.front = FrontParts { tls, proxies: config.proxy.proxies(), limits: config.limits.clone() };
         (parts.connections, parts.limits) = (config.limits.connections, config.limits.of_sessions());
         parts.intakes = intakes;
@@ -191,6 +187,7 @@ impl Server {
             heartbeat: parts.heartbeat,
             roll,
         };
+        let every = core_parts.pace.presence;
         let (core, core_task) = core::start(core_parts).await?;
         let (stopping, stops) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
@@ -234,18 +231,20 @@ impl Server {
                     metrics: metrics.clone(),
                     queue: parts.queue,
                     keep: config.retention().keep,
+                    presence: (config.presence, every),
                 };
                 Some(Peers::open(handed, around).await?)
             }
             None => None,
         };
         let links = peers.as_ref().map(|peers| peers.start()).unwrap_or_default();
+        let board = Board::new(config.presence, every);
         let named = Named { name, env: config.env.clone(), claim_every };
         let front = Arc::new(Front::new(parts.front, parts.connections, parts.limits.handshake, metrics.clone()));
         front.keep_looking();
         let shared = Arc::new(Shared {
             core: core.clone(),
-            own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named)),
+            own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named, board)),
             peers,
             audit: Audit::new(parts.clock.clone()),
             clock: parts.clock,
@@ -331,7 +330,6 @@ impl Server {
         if let Some(peers) = &shared.peers {
             peers.stop().await;
         }
-        shared.audit.told_all(&core).await;
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);

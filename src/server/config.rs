@@ -11,9 +11,10 @@ use super::line::{LimitsConfig, ProxyConfig, TlsConfig};
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
 use super::peer::PeerConfig;
+use super::presence::Setting;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
-use crate::model::grant::{Bundle, Pattern};
+use crate::model::grant::Bundle;
 use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
@@ -48,6 +49,8 @@ pub struct Config {
     /// With what it encrypts; without it, nothing is encrypted and nobody beyond this machine is heard.
     pub tls: Option<TlsConfig>,
     pub proxy: ProxyConfig,
+    /// Whether those who look at an alert see who else does: `false`, `true` (this server's users), or `"peers"`.
+    pub presence: Setting,
     pub limits: LimitsConfig,
     /// Named bundles of rights, beside those that every server knows or in their place.
     pub roles: BTreeMap<Arc<str>, Bundle>,
@@ -86,9 +89,6 @@ pub struct TokenConfig {
     pub name: Arc<str>,
     /// A file of mode 0600 that holds the token; made when it is missing.
     pub file: PathBuf,
-    /// Of which systems it may speak, and read: all of them unless given.
-    #[serde(default)]
-    pub systems: Option<Vec<Pattern>>,
 }
 
 /// How long events are kept: for ever, unless something is said.
@@ -249,15 +249,9 @@ impl Config {
         add("tls".into(), tls.unwrap_or("none").into());
         let proxies = self.proxy.trusted.iter().map(ToString::to_string).collect::<Vec<_>>();
         add("proxy.trusted".into(), if proxies.is_empty() { "none".into() } else { proxies.join(" ") });
-        let addresses = self.addresses.iter().map(|address| &**address).collect::<Vec<_>>();
-        add("addresses".into(), if addresses.is_empty() { "none".into() } else { addresses.join(" ") });
-        add("trust.require_keys".into(), self.trust.require_keys.to_string());
-        for (name, role) in &self.roles {
-            add(format!("role {name}"), format!("{} for a {}", role.rights, role.who));
-        }
+        add("presence".into(), self.presence.words().into());
         for token in &self.intake.token {
-            let limits = token.systems.as_ref().map(|systems| format!(", for {}", listed(systems))).unwrap_or_default();
-            add(format!("intake token {}", token.name), format!("is taken{limits}"));
+            add(format!("intake token {}", token.name), "is taken".into());
         }
         for source in &self.source {
             let words = format!("{} every {}, settle {}, backfill {}", source.kind, source.interval, source.settle, source.backfill);
@@ -291,10 +285,6 @@ impl Config {
     pub fn retention(&self) -> Retention {
         Retention { keep: self.retention.keep, kinds: self.retention.kind.iter().map(|kind| (kind.name.clone(), kind.keep)).collect() }
     }
-}
-
-fn listed(systems: &[Pattern]) -> String {
-    if systems.is_empty() { "no system".to_owned() } else { systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ") }
 }
 
 /// So many of them, and a mark by which others are told apart: nobody reads what they are from it.
@@ -362,11 +352,6 @@ mod tests {
         let differs: Vec<&str> = one.iter().filter(|(name, value)| other.get(*name) != Some(value)).map(|(name, _)| &**name).collect();
         assert_eq!(differs, ["mapping rules"]);
         assert!(one["mapping rules"].starts_with("1 ("), "{said}");
-        // Who may do what, and where the server is found.
-        let trust = "[roles.night]\nrights = [\"read\", \"act\"]\n[[intake.token]]\nname = \"ci\"\nfile = \"/x/ci.token\"\nsystems = [\"shop/**\"]\n";
-        let named = Config::parse(&format!("addresses = [\"wss://a:1\"]\n{}", text(trust)), "s.toml").unwrap().settings();
-        assert_eq!((&*named["role night"], &*named["intake token ci"], &*named["addresses"]), ("read,act for a person", "is taken, for shop/**", "wss://a:1"));
-        assert!(!format!("{named:?}").contains("ci.token"));
     }
 
     #[test]

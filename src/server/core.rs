@@ -19,8 +19,8 @@ use super::prime;
 use super::rights::Roll;
 use super::steady::SteadyNow;
 use crate::link::Clock;
-use crate::model::event::{Draft, Event, Kind, Silence};
-use crate::model::grant::{Asker, Key, Who};
+use crate::model::event::{Draft, Event, Silence};
+use crate::model::grant::{Key, Scope, Who};
 use crate::model::id::{AgentId, EventId, GrantId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
@@ -37,7 +37,7 @@ use crate::wire::EventBytes;
 pub enum Input {
     Request(Request),
     /// The same, of one who may do no more than this.
-    Asked(Request, Box<Asker>),
+    Asked(Request, Arc<Scope>),
     /// One who proved this key brings a code.
     Redeem {
         code: GrantId,
@@ -148,6 +148,8 @@ pub struct Pace {
     pub claim: Duration,
     /// The numbers behind alerts are told this often at most.
     pub readings: Duration,
+    /// Who looks at what is taken and told this often at most.
+    pub presence: Duration,
     pub heartbeat: Duration,
     /// A checkpoint after so many events, or so long when there were any. With more alerts than that,
     /// after as many events as there are alerts: what one costs grows with the world, so that a burst of
@@ -167,6 +169,7 @@ impl Default for Pace {
             tick: Duration::from_secs(1),
             claim: Duration::from_secs(5),
             readings: Duration::from_secs(3),
+            presence: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
             checkpoint_events: 20_000,
             checkpoint_every: Duration::from_secs(15 * 60),
@@ -343,9 +346,7 @@ impl Task {
             match command {
                 Command::Write(input, reply) => match self.decide(input, now) {
                     Ok(decided) => {
-                        // By what right it was asked is beside what was asked for.
-                        let done = decided.iter().filter(|event| !matches!(event.kind, Kind::TrustUsed(_)));
-                        replies.push((reply, done.map(|event| event.id).collect()));
+                        replies.push((reply, decided.iter().map(|event| event.id).collect()));
                         events.extend(decided);
                     }
                     Err(refusal) => {
@@ -375,7 +376,7 @@ impl Task {
         Ok(match input {
             Input::Request(request) => self.primary.request(&request, now)?,
             Input::Redeem { code, who, key, name, names } => self.primary.redeem(code, who, &key, &name, &names, now)?,
-            Input::Asked(request, asker) => self.primary.request_within(&request, &asker, now)?,
+            Input::Asked(request, scope) => self.primary.request_within(&request, &scope, now)?,
             Input::Observe(observations) => {
                 metrics::add(&self.parts.metrics.observations, u64::try_from(observations.len()).unwrap_or(0));
                 self.parts.hub.observed(&observations);

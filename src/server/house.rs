@@ -9,10 +9,11 @@ use super::core::{Core, Durable, Input};
 use super::hub::Hub;
 use super::past::Past;
 use super::peer::{Known, Replica};
+use super::presence::Board;
 use crate::link::Clock;
 use crate::model::decide::permit::permit;
-use crate::model::grant::{Asker, Epoch, Roles};
-use crate::model::intent::{Refusal, RefusalCode, Request};
+use crate::model::grant::{Epoch, Roles, Scope};
+use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::primary::Primary;
 use crate::model::reading::Readings;
 use crate::model::time::Span;
@@ -31,6 +32,8 @@ pub struct House {
     /// How often, at least, a claim comes.
     pub claim_every: Duration,
     pub way: Way,
+    /// Who looks at what of it.
+    pub presence: Arc<Board>,
 }
 
 /// Who knows what is true there, and decides.
@@ -43,16 +46,24 @@ pub enum Way {
 
 impl House {
     /// This server's own.
-    pub fn own(core: Core, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, named: Named) -> House {
+    pub fn own(core: Core, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, named: Named, presence: Arc<Board>) -> House {
         let past = Past::new(log.clone(), retention, clock);
-        House { log, hub, past, name: named.name, env: named.env, claim_every: named.claim_every, way: Way::Own(core) }
+        House { log, hub, past, name: named.name, env: named.env, claim_every: named.claim_every, way: Way::Own(core), presence }
     }
 
     /// Another server's, as far as it is received.
-    pub fn of_peer(replica: Arc<Replica>, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, known: &Known) -> House {
+    pub fn of_peer(
+        replica: Arc<Replica>,
+        log: Arc<dyn Log>,
+        hub: Arc<Hub>,
+        retention: Retention,
+        clock: Arc<dyn Clock>,
+        known: &Known,
+        presence: Arc<Board>,
+    ) -> House {
         let past = Past::new(log.clone(), retention, clock);
         let claim_every = known.claim_every.duration();
-        House { log, hub, past, name: known.name.clone(), env: known.env.clone(), claim_every, way: Way::Peer(replica) }
+        House { log, hub, past, name: known.name.clone(), env: known.env.clone(), claim_every, way: Way::Peer(replica), presence }
     }
 
     /// What is known of another server; nothing of this one's own log.
@@ -72,18 +83,18 @@ impl House {
     }
 
     /// Asks the primary to do something; answered when what follows is durable there.
-    pub async fn request(&self, request: Request, asker: Box<Asker>) -> Outcome {
+    pub async fn request(&self, request: Request, scope: Arc<Scope>) -> Outcome {
         match &self.way {
-            Way::Own(core) => match core.write(Input::Asked(request, asker)).await {
+            Way::Own(core) => match core.write(Input::Asked(request, scope)).await {
                 Ok(events) => Outcome::Done(events),
                 Err(refusal) => Outcome::Refused(refusal),
             },
-            Way::Peer(_) if request.intent.is_about_trust() => {
+            Way::Peer(_) if matches!(request.intent, Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. }) => {
                 let words = "what others may do on a server is said on that server itself, and not through another";
                 Outcome::Refused(Refusal::new(RefusalCode::Forbidden, words))
             }
             // Within what may be asked here; what may be asked there its primary says.
-            Way::Peer(replica) => match replica.look(|world| permit(world, &Roles::default(), &request.intent, &asker, request.made)) {
+            Way::Peer(replica) => match replica.look(|world| permit(world, &Roles::default(), &request.intent, &scope, request.made)) {
                 Ok(()) => replica.request(request).await,
                 Err(refusal) => Outcome::Refused(refusal),
             },

@@ -6,14 +6,15 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use midwatch::model::event::{Actor, AlertPast, Change, Draft, Kind, SourcePast, TrustKeyAdded, TrustKeyRemoved, TrustRefused, TrustUsed};
-use midwatch::model::grant::{Key, Right, Rights, Scope, Vouched, Who};
+use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
+use midwatch::model::grant::{Right, Rights, Scope};
 use midwatch::model::health::{Health, Numbers, Refused, Room, SourceHealth, Wrong};
 use midwatch::model::id::{EventId, Fingerprint, GrantId, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
 use midwatch::model::peer::{Line, PeerState, Relay};
+use midwatch::model::presence::{Focus, Looked, Looker, Presence};
 use midwatch::model::reading::{Reading, Readings};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
@@ -134,6 +135,13 @@ fn readings() -> Readings {
     Readings { readings: vec![rule, check], told: [("prometheus".into(), at())].into() }
 }
 
+/// Two look at an alert, and nobody at a system any more.
+fn presence() -> Presence {
+    let looker = |name: &str, secs| Looker { name: name.into(), since: at().plus(Span::from_secs(secs)) };
+    let alert = Looked { at: Focus::Alert(Fingerprint([0x22; 16])), who: vec![looker("kim", 0), looker("ana@shop", 90)] };
+    Presence { looked: vec![alert, Looked { at: Focus::System("shop/varnish".parse().unwrap()), who: Vec::new() }] }
+}
+
 fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
     Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None }
 }
@@ -161,6 +169,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 health: false,
                 readings: false,
                 peers: false,
+                presence: false,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
@@ -171,6 +180,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
         ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
         ("world-at", ToServer::WorldAt(WorldAsk { id: 10, at: "2026-11-20T03:00:00Z".parse().unwrap() })),
         ("read-marks", ToServer::ReadMarks(ReadMarks { marks: marks() })),
+        ("looking-at", ToServer::LookingAt(LookingAt { at: Some(Focus::Alert(Fingerprint([0x22; 16]))), users: Vec::new() })),
         ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent, signed: None })),
         ("agent", ToServer::Agent(Introduction { id: 1, hello })),
         ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
@@ -199,6 +209,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 key: None,
                 addresses: Vec::new(),
                 onward: false,
+                presence: false,
             }),
         ),
         (
@@ -269,6 +280,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
             }),
         ),
         ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
+        ("presence", ToClient::Presence(presence())),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
@@ -347,6 +359,17 @@ fn a_peer_is_told_whether_it_may_pass_on_what_it_hears() {
 }
 
 #[test]
+fn a_server_says_that_it_takes_who_looks_at_what() {
+    let (_, welcome) = to_client().swap_remove(0);
+    let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
+    holds("welcome-presence", &ToClient::Welcome(Welcome { presence: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+    let nothing = ToServer::LookingAt(LookingAt::default());
+    holds("looking-at-nothing", &nothing, |frame| decode_to_server(frame).unwrap());
+    let users = ToServer::LookingAt(LookingAt { at: None, users: presence().looked });
+    holds("looking-at-users", &users, |frame| decode_to_server(frame).unwrap());
+}
+
+#[test]
 fn a_batch_for_one_who_passes_it_on_is_signed_by_the_server_whose_log_it_is() {
     let claim = Claim { key: Raw(vec![7; 32]), to: Sequence(42), at: at(), signature: Raw(vec![8; 64]) };
     let batch = Batch {
@@ -369,53 +392,6 @@ fn a_hello_may_name_the_log_of_a_server_behind_this_one() {
 #[test]
 fn a_pong_says_what_the_servers_clock_says() {
     holds("pong-now", &ToClient::Pong(Pong { id: 9, now: Some(at()) }), |frame| decode_to_client(frame).unwrap());
-}
-
-fn key(number: u8) -> Key {
-    Key::of(&[number; 32])
-}
-
-fn vouched() -> Vouched {
-    Vouched { by: key(0x61), at: at(), signature: "AAAA".into() }
-}
-
-#[test]
-fn a_person_s_keys_are_added_removed_and_replaced() {
-    let why: Arc<str> = "lost on the train".into();
-    for (name, intent) in [
-        ("do-add-key", Intent::AddKey { key: key(0x62), vouched: vouched() }),
-        ("do-remove-key", Intent::RemoveKey { key: key(0x61), why: why.clone() }),
-        ("do-replace-key", Intent::ReplaceKey { old: key(0x61), new: key(0x63), vouched: None, why }),
-    ] {
-        let request = Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent, signed: None };
-        holds(name, &ToServer::Do(request), |frame| decode_to_server(frame).unwrap());
-    }
-}
-
-#[test]
-fn by_which_key_something_was_done_is_an_event_beside_it() {
-    let (name, grant, who): (Arc<str>, _, _) = ("kim".into(), GrantId([0x55; 16]), Who::Person);
-    let used = TrustUsed {
-        what: "note".into(),
-        key: key(0x61),
-        name: name.clone(),
-        who,
-        from: "10.0.0.7".into(),
-        grant: Some(grant),
-        handed: None,
-        through: Some("branch".into()),
-        on_behalf_of: None,
-    };
-    let kinds: [Kind; 4] = [
-        used.into(),
-        TrustKeyAdded { grant, key: key(0x62), name: name.clone(), vouched: Some(vouched()) }.into(),
-        TrustKeyRemoved { grant, key: key(0x61), name: name.clone() }.into(),
-        TrustRefused { key: Some(key(0x61)), name: Some(name), from: "10.0.0.7".into(), what: "acknowledge".into(), times: 29 }.into(),
-    ];
-    let told = kinds.into_iter().zip(43..).map(|(kind, sequence)| Draft::new(at(), Actor::User("kim".into()), kind, "said").stamp(id(sequence), at()));
-    let events = told.map(|event| EventBytes::of(&event).unwrap()).collect();
-    let batch = Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(46), events, lag: Span::ZERO, seals: Vec::new(), claim: None };
-    holds("batch-trust", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

@@ -5,18 +5,19 @@
 use std::time::Duration;
 
 use midwatch::link::{Clock, Conversation, LinkError, OsRandom, Random, SystemClock, TcpDial};
-use midwatch::model::grant::{Right, Rights, Scope, Vouched};
+use midwatch::model::grant::{Right, Rights, Scope};
 use midwatch::model::id::{AlertRef, EventId, Fingerprint, GrantId};
 use midwatch::model::intent::{Intent, RefusalCode, Request};
 use midwatch::model::observation::{AgentHello, Observation};
+use midwatch::model::presence::{Book, Focus};
 use midwatch::model::severity::Status;
 use midwatch::model::time::Span;
 use midwatch::model::world::World;
 use midwatch::server::Input;
 use midwatch::trust::grant;
 use midwatch::wire::{
-    CountAsk, Hello, HistoryAsk, Introduction, Keepalive, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew, Role, SearchAsk, Subscribe,
-    ToClient, ToServer, WorldAsk,
+    CountAsk, Hello, HistoryAsk, Introduction, Keepalive, LookingAt, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew, Role, SearchAsk,
+    Subscribe, ToClient, ToServer, WorldAsk,
 };
 
 use crate::grants::{Yard, fired, heard, hello, key, named};
@@ -68,8 +69,6 @@ async fn principals(yard: &Yard) -> Vec<Principal> {
     yard.grant(29, "web-1", "agent", "shop/**", None).await;
     yard.grant(31, "web-1", "agent", "lab/**", None).await;
     yard.grant(32, "branch", "peer", "shop/**", None).await;
-    yard.grant(36, "bystander", "reader", "shop/**", None).await;
-    yard.grant(37, "passer-by", "reader", "shop/**", None).await;
     yard.invite([7; 16], "administrator", None).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     let mut talk = yard.come(21, hello(Role::Console, "responder")).await.unwrap();
@@ -140,6 +139,8 @@ fn takes(message: &ToServer) -> (&'static [Role], Takes) {
         ToServer::Ping(_) | ToServer::Renew(_) => (ALL, Takes::Nothing),
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => (READERS, Takes::Right(Right::Read)),
         ToServer::ReadMarks(_) => (CONSOLES, Takes::Right(Right::Read)),
+        // At what is not seen nobody looks; nobody is told that it was tried.
+        ToServer::LookingAt(_) => (READERS, Takes::Right(Right::Read)),
         ToServer::Do(request) => (READERS, of_intent(&request.intent)),
         ToServer::Agent(said) => (AGENTS, Takes::On(Right::Observe, said.hello.system.to_string())),
         ToServer::Observe(said) => (AGENTS, Takes::On(Right::Observe, said.observations[0].system.to_string())),
@@ -155,8 +156,6 @@ enum Takes {
     On(Right, String),
     /// On all systems, and no more than that is given.
     Everywhere(Right),
-    /// Whatever they may do.
-    Nobody,
 }
 
 fn of_intent(intent: &Intent) -> Takes {
@@ -175,9 +174,6 @@ fn of_intent(intent: &Intent) -> Takes {
         // Of a note that there is not.
         Intent::WithdrawNote { .. } => Takes::On(Right::Respond, THERE.into()),
         Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. } => Takes::Everywhere(Right::Administer),
-        // A word for a key that nobody signed, and another person's keys.
-        Intent::AddKey { .. } => Takes::Nobody,
-        Intent::RemoveKey { .. } | Intent::ReplaceKey { .. } => Takes::Everywhere(Right::Administer),
     }
 }
 
@@ -222,7 +218,6 @@ fn intents(world: &World) -> Vec<Intent> {
         systems: vec!["shop/**".parse().unwrap()],
         rights: None,
         name: None,
-        same: false,
         until: None,
         lasts: None,
         closes,
@@ -236,10 +231,6 @@ fn intents(world: &World) -> Vec<Intent> {
         until: None,
     });
     out.push(Intent::Revoke { grant: GrantId([1; 16]), why: "".into() });
-    let vouched = Vouched { by: named(36), at: SystemClock.now(), signature: "AAAA".into() };
-    out.push(Intent::AddKey { key: named(91), vouched: vouched.clone() });
-    out.push(Intent::RemoveKey { key: named(36), why: "".into() });
-    out.push(Intent::ReplaceKey { old: named(37), new: named(92), vouched: None, why: "".into() });
     out
 }
 
@@ -269,13 +260,15 @@ fn messages(world: &World, name: &str) -> Vec<ToServer> {
     let mut out = vec![
         ToServer::Handshake(Raw(vec![1; 64])),
         ToServer::Hello(hello(Role::Console, "root")),
-        ToServer::Subscribe(Subscribe { history: 50, vitals: true, health: true, readings: true, ..Subscribe::default() }),
+        ToServer::Subscribe(Subscribe { history: 50, vitals: true, health: true, readings: true, presence: true, ..Subscribe::default() }),
         ToServer::History(HistoryAsk { id: 1, page: place, limit: 50, filter: None }),
         ToServer::History(HistoryAsk { id: 2, page: place, limit: 50, filter: Some(SECRET.into()) }),
         ToServer::Count(CountAsk { id: 3, from: Some(SystemClock.now().minus(Span::from_mins(5))), step: Span::from_mins(10), buckets: 1, filter: None }),
         ToServer::Search(SearchAsk { id: 4, words: SECRET.into(), before: None, limit: 50 }),
         ToServer::WorldAt(WorldAsk { id: 5, at: SystemClock.now() }),
         ToServer::ReadMarks(ReadMarks { marks: Default::default() }),
+        ToServer::LookingAt(LookingAt { at: Some(Focus::System(HERE.parse().unwrap())), users: Vec::new() }),
+        ToServer::LookingAt(LookingAt { at: Some(Focus::System(THERE.parse().unwrap())), users: Vec::new() }),
         ToServer::Agent(Introduction { id: 6, hello: about(HERE) }),
         ToServer::Agent(Introduction { id: 6, hello: about(THERE) }),
         ToServer::Observe(Observe { id: 7, observations: vec![result(HERE)] }),
@@ -300,6 +293,8 @@ fn answers(message: &ToServer, said: &ToClient) -> bool {
         (ToServer::WorldAt(_), ToClient::WorldThen(_)) | (ToServer::ReadMarks(_), ToClient::MarksKept(_)) => true,
         (ToServer::Do(request), ToClient::Answer(answer)) => answer.id == request.id,
         (ToServer::Agent(_) | ToServer::Observe(_) | ToServer::Keepalive(_), ToClient::Ack(_)) => true,
+        // Nobody answers: the ping behind it is.
+        (ToServer::LookingAt(_), ToClient::Pong(_)) => true,
         (ToServer::Ping(_), ToClient::Pong(_)) | (ToServer::Renew(_), ToClient::Holding(_)) => true,
         _ => false,
     }
@@ -324,7 +319,6 @@ fn expected(message: &ToServer, role: Role, may: &Scope) -> bool {
     roles.contains(&role)
         && match takes {
             Takes::Nothing => true,
-            Takes::Nobody => false,
             Takes::Right(right) => may.rights.has(right),
             Takes::On(right, system) => may.rights.has(right) && may.names(&system),
             Takes::Everywhere(right) => may.rights.has(right) && may.names_all(),
@@ -383,7 +377,14 @@ async fn every_message_for_everybody_in_every_state() {
         for message in messages(&world, name) {
             tried += 1;
             talk.send(&message).await.unwrap();
-            let told = heard(&mut talk, |said| answers(&message, said)).await;
+            if matches!(message, ToServer::LookingAt(_)) {
+                talk.send(&ToServer::Ping(Ping { id: 12 })).await.unwrap();
+            }
+            let mut told = heard(&mut talk, |said| answers(&message, said)).await;
+            if matches!((&message, told.last()), (ToServer::LookingAt(_), Some(ToClient::Problem(_)))) {
+                let behind = heard(&mut talk, |said| matches!(said, ToClient::Pong(_))).await;
+                told.splice(0..0, behind);
+            }
             let sees_all = may.names_all() && may.rights.has(Right::Read) && may.rights.has(Right::Administer);
             let got = allowed(told.last().unwrap(), sees_all);
             let right = expected(&message, principal.role, may);
@@ -403,6 +404,46 @@ async fn every_message_for_everybody_in_every_state() {
     let world = scene::world(&yard.server).await;
     let of = |system: &str| world.alerts.values().find(|alert| alert.system.as_str() == system).unwrap();
     assert!(of(HERE).is_open() && of(THERE).is_open(), "nobody ended anything");
+}
+
+/// Who is seen to look at what, by one who sees all: each at what they may see, and nobody else at anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_looks_at_what_they_may_not_see() {
+    let yard = yard().await;
+    let mut owner = yard.come(10, hello(Role::Console, "x")).await.unwrap();
+    owner.send(&ToServer::Subscribe(Subscribe { presence: true, ..Subscribe::default() })).await.unwrap();
+    let mut book = Book::default();
+    let mut wrong = Vec::new();
+    for principal in principals(&yard).await {
+        let Some(may) = &principal.may else { continue };
+        let mut talk = come(&yard, &principal).await.unwrap();
+        for system in [THERE, HERE] {
+            let at = Focus::System(system.parse().unwrap());
+            talk.send(&ToServer::LookingAt(LookingAt { at: Some(at.clone()), users: Vec::new() })).await.unwrap();
+            // The owner's other console is not somebody else.
+            let one = principal.what == "an authorized key";
+            let expected = principal.role == Role::Console && may.rights.has(Right::Read) && may.names(system) && !one;
+            let until = tokio::time::Instant::now() + if expected { Duration::from_secs(20) } else { Duration::from_millis(80) };
+            while let Ok(told) = tokio::time::timeout_at(until, owner.next()).await {
+                let ToClient::Presence(told) = told.unwrap() else { continue };
+                book.take(told);
+                if expected && !book.of(&at).is_empty() {
+                    break;
+                }
+            }
+            if book.of(&at).is_empty() == expected {
+                wrong.push(format!("{} at {system}: expected {expected}: {book:?}", principal.what));
+            }
+        }
+        talk.close().await;
+        while !book.is_empty() {
+            let told = tokio::time::timeout(Duration::from_secs(20), owner.next()).await.expect("they go").unwrap();
+            if let ToClient::Presence(told) = told {
+                book.take(told);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every route, and whom it answers: without anything, and by each token.

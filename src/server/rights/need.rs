@@ -30,28 +30,10 @@ pub const fn need(message: &ToServer) -> Need {
         ToServer::Ping(_) | ToServer::Renew(_) => Need::Nothing,
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
         ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
+        // Of what they see themselves: who looks at it is looked at for each thing.
+        ToServer::LookingAt(_) => Need::Right(READERS, Right::Read),
         ToServer::Do(_) => Need::Asked(READERS),
         ToServer::Agent(_) | ToServer::Observe(_) | ToServer::Keepalive(_) => Need::Right(AGENTS, Right::Observe),
-    }
-}
-
-/// A message's name on the wire, for what is said of its refusal.
-pub const fn word_of(message: &ToServer) -> &'static str {
-    match message {
-        ToServer::Handshake(_) => "handshake",
-        ToServer::Hello(_) => "hello",
-        ToServer::Subscribe(_) => "subscribe",
-        ToServer::History(_) => "history",
-        ToServer::Count(_) => "count",
-        ToServer::Search(_) => "search",
-        ToServer::WorldAt(_) => "world-at",
-        ToServer::Do(request) => request.intent.word(),
-        ToServer::ReadMarks(_) => "read-marks",
-        ToServer::Agent(_) => "agent",
-        ToServer::Observe(_) => "observe",
-        ToServer::Keepalive(_) => "keepalive",
-        ToServer::Renew(_) => "renew",
-        ToServer::Ping(_) => "ping",
     }
 }
 
@@ -66,6 +48,12 @@ pub const fn ask_of(message: &ToServer) -> Option<u64> {
         ToServer::Observe(said) => Some(said.id),
         ToServer::Keepalive(said) => Some(said.id),
         ToServer::Renew(ask) => Some(ask.id),
-        ToServer::Handshake(_) | ToServer::Hello(_) | ToServer::Subscribe(_) | ToServer::Do(_) | ToServer::ReadMarks(_) | ToServer::Ping(_) => None,
+        ToServer::Handshake(_)
+        | ToServer::Hello(_)
+        | ToServer::Subscribe(_)
+        | ToServer::Do(_)
+        | ToServer::ReadMarks(_)
+        | ToServer::LookingAt(_)
+        | ToServer::Ping(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 
 mod asking;
 mod lossy;
+mod presence;
 mod stream;
 mod wire;
 
@@ -31,9 +32,9 @@ use crate::server::line::{Arrival, Front, KeyUse, Slot, Socket};
 use crate::server::marks::ReadMarks;
 use crate::server::metrics::{Metrics, count, drop_one};
 use crate::server::peer::{Peers, PeersFrame};
+use crate::server::presence::Present;
 use crate::server::refusals::Refusals;
-use crate::server::rights::audit::address;
-use crate::server::rights::need::{ask_of, word_of};
+use crate::server::rights::need::ask_of;
 use crate::server::rights::{Audit, Need, Principal, Roll, Standing, need};
 use crate::server::sifting::Sifts;
 use crate::trust::Tokens;
@@ -95,8 +96,8 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     {
         drop(stranger);
         slot.iter().for_each(Slot::known);
+        let present = Present::new(&wire.house.presence, wire.house.claim_every);
         let session = Session {
-            from: address(&from),
             principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll),
             wire,
             hello,
@@ -110,6 +111,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
             marks: None,
             peers: None,
             readings: None,
+            present,
         };
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
@@ -122,8 +124,6 @@ struct Session {
     wire: Wire,
     hello: Hello,
     principal: Principal,
-    /// From where it came, as the log names it.
-    from: Arc<str>,
     stream: Option<Stream>,
     asks: Asks,
     sifts: Sifts,
@@ -135,6 +135,8 @@ struct Session {
     /// Whose logs this server receives.
     peers: Option<watch::Receiver<Arc<PeersFrame>>>,
     readings: Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>,
+    /// What its person looks at, and what it is told of others.
+    present: Present,
     /// Counts what it says, with all that its key says elsewhere.
     using: KeyUse,
 }
@@ -157,8 +159,12 @@ impl Session {
                 frame = next_told(self.peers.as_mut()) => self.tell_peers(&frame).await?,
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => self.tell_readings(frame).await?,
+                due = self.present.due() => self.presence_is(due).await?,
                 standing = self.principal.changed(&*clock) => match standing {
-                    Standing::Changed => self.see_anew().await?,
+                    Standing::Changed => {
+                        self.presence_anew();
+                        self.see_anew().await?;
+                    }
                     Standing::Ended(words) => return self.wire.problem(ProblemCode::Unauthorized, None, words).await,
                 },
                 () = until_stopping(&mut stopping) => {
@@ -175,6 +181,7 @@ impl Session {
 
     async fn take(&mut self, frame: Frame) -> Said {
         count(&self.wire.shared.metrics.frames_in);
+        self.present.heard();
         self.slow_down().await;
         let message = match decode_to_server(&frame) {
             Ok(message) => message,
@@ -200,7 +207,6 @@ impl Session {
             }
             Need::Nothing | Need::Right(..) | Need::Asked(_) => return self.answer(message).await,
         };
-        self.denies(word_of(&message), &words);
         self.wire.problem(ProblemCode::Forbidden, ask, words).await
     }
 
@@ -232,22 +238,19 @@ impl Session {
                 Ok(())
             }
             ToServer::ReadMarks(said) => self.read_marks(said.marks).await,
+            ToServer::LookingAt(said) => {
+                self.looks_at(said);
+                Ok(())
+            }
             ToServer::Do(mut request) => {
-                let word = request.intent.word();
-                let asker = match self.asker(&mut request) {
-                    Ok(asker) => asker,
-                    Err(refusal) => {
-                        self.denies(word, &refusal.why);
-                        return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await;
-                    }
+                let scope = match self.asker(&mut request) {
+                    Ok(scope) => scope,
+                    Err(refusal) => return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await,
                 };
-                let (house, denied) = (self.wire.house.clone(), self.denied());
+                let house = self.wire.house.clone();
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
-                    let result = house.request(request, Box::new(asker)).await;
-                    if let Outcome::Refused(refusal) = &result {
-                        denied.if_forbidden(word, refusal);
-                    }
+                    let result = house.request(request, scope).await;
                     ToClient::Answer(Answer { id, result })
                 }));
                 Ok(())

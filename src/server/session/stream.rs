@@ -70,6 +70,7 @@ impl Session {
         }
         self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
         self.catch_up_readings().await?;
+        self.follow_presence(ask.presence).await?;
         self.stream = None;
         let subscription = self.wire.house.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
@@ -152,7 +153,7 @@ impl Session {
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         let scope = self.principal.scope();
-        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
             Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
@@ -229,7 +230,7 @@ impl Session {
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {
             let scope = self.principal.scope();
-            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
+            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream
