@@ -91,7 +91,6 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Readings(_)
             | ToClient::Holding(_)
             | ToClient::Peers(_)
-            | ToClient::Presence(_)
             | ToClient::Pong(_) => {}
         }
     }

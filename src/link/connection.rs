@@ -336,8 +336,7 @@ impl Link {
             | ToClient::Vitals(_)
             | ToClient::Health(_)
             | ToClient::Readings(_)
-            | ToClient::Peers(_)
-            | ToClient::Presence(_)) => other,
+            | ToClient::Peers(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

@@ -19,7 +19,6 @@ pub mod mark;
 pub mod nearest;
 pub mod observation;
 pub mod peer;
-pub mod presence;
 pub mod primary;
 pub mod reading;
 pub mod report;

@@ -147,7 +147,7 @@ impl Glass {
         let config = |name: &str| ServerConfig { proving: proving.cloned(), ..ServerConfig::new(name, Address::Unix("/nowhere".into())) };
         let configs: Vec<ServerConfig> = lines.iter().map(|(name, _)| config(name)).collect();
         let dials = lines.iter().map(|(_, line)| Arc::new(line.clone()) as Arc<dyn midwatch::link::Dial>).collect();
-        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, presence: false, peers: true };
+        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, peers: true };
         let random: Arc<dyn Random> = sea.random.clone();
         let servers = Servers::connect_by(&configs, dials, &wishes, &random).unwrap();
         let names = lines.iter().enumerate().map(|(place, (name, _))| (ServerIndex(place), (*name).into())).collect();
@@ -594,6 +594,37 @@ fn a_peer_is_told_what_its_grant_covers_and_nothing_else_also_when_that_changes(
         glass.drain();
         let why = glass.refused(b.origin, Request { intent, ..note(&sea, "") }).await;
         assert!(why.contains("speak-for"), "{why}");
+    });
+}
+
+#[test]
+fn who_is_told_by_a_relay_sees_no_more_when_that_relay_is_granted_less() {
+    simulate(async {
+        let sea = Sea::new(12);
+        let (mut a, mut b, mut c) = (Node::new(1, "shop"), Node::new(2, "hub"), Node::new(3, "customer"));
+        let key = b.signer.public().line();
+        let grant = |systems: &str| format!("peer=\"hub\",rights=\"read,federate\",systems=\"{systems}\" {key}\n");
+        let file = c.yard.path().join("authorized_keys");
+        std::fs::write(&file, grant("web/**,lab")).unwrap();
+        c.start(&sea).await;
+        c.note_on("web/front", "for both").await;
+        c.note_on("lab", "for a while").await;
+        b.peers = vec![("c", Line { stranger: true, ..sea.line(&c) })];
+        b.start(&sea).await;
+        a.peers = vec![("b", sea.line(&b))];
+        a.start(&sea).await;
+        let mut glass = Glass::at(&sea, &[("shop", sea.line(&a))]);
+        glass.until("the world behind came", |glass| glass.world(c.origin).is_some()).await;
+        for systems in ["web/**", "web/**,lab"] {
+            std::fs::write(&file, grant(systems)).unwrap();
+            rest().await;
+            rest().await;
+            glass.drain();
+            let scope = Scope::new(systems.split(',').map(|pattern| pattern.parse().unwrap()), midwatch::model::grant::Rights::parse("read").unwrap(), None);
+            let expected = c.world().await.seen_by(&scope);
+            let seen = glass.world(c.origin).unwrap();
+            assert_eq!((seen.epoch, &seen.systems, &seen.deeds), (expected.epoch, &expected.systems, &expected.deeds), "under {systems}");
+        }
     });
 }
 

@@ -7,7 +7,6 @@ mod canvas;
 mod density;
 mod detail;
 mod overlays;
-mod presence;
 mod servers;
 mod systems;
 mod timeline;

@@ -325,7 +325,6 @@ impl Follower {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Health(_)
-            | ToClient::Presence(_)
             | ToClient::Pong(_) => Ok(()),
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Stream {
     /// Everything up to here of this life of the log was told.
     sent: Sequence,
     life: Incarnation,
+    /// What marks that what was told is what was seen then.
+    epoch: Option<Epoch>,
     /// What of it is shown; none: all.
     lens: Option<Lens>,
     /// Another server's log, for a third one.
@@ -70,14 +72,13 @@ impl Session {
         }
         self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
         self.catch_up_readings().await?;
-        self.follow_presence(ask.presence).await?;
         self.stream = None;
         let subscription = self.wire.house.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
         let lens = self.lens().await?.map(|lens| (*lens).clone());
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
         let relays = self.hello.role == Role::Peer && !own;
-        let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, filter, history, lens, relays };
+        let stream = Stream { sent: subscription.head, life: head.incarnation, epoch, subscription, filter, history, lens, relays };
         match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch) {
             Ok(from) => self.catch_up(stream, from).await,
             Err(why) => self.snapshot(stream, why).await,
@@ -154,6 +155,7 @@ impl Session {
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         let scope = self.principal.scope();
         stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
+        stream.epoch = Epoch::both(durable.world.epoch, scope.epoch());
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
             Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
@@ -211,7 +213,8 @@ impl Session {
         let Some(old) = self.stream.take() else { return Ok(()) };
         let subscription = self.wire.house.hub.subscribe();
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
-        let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch };
+        // What this server itself sees of that log may be another part of it since.
+        let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch: old.epoch };
         let from = resume::from_cursor(Some(cursor), head, subscription.head, epoch);
         let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, ..old };
         match (from, self.hello.role) {
