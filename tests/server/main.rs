@@ -14,7 +14,6 @@ mod marks;
 mod matrix;
 mod open;
 mod past;
-mod presence;
 mod proxy;
 mod readings;
 mod refusals;
