@@ -170,7 +170,7 @@ async fn bulk() {
         let Some(Listen::Tcp(address)) = server.address.clone() else { panic!("no address") };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let config = ServerConfig { token: Some(TOKEN.into()), ..ServerConfig::new("bench", Address::Tcp(address.to_string())) };
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let mut servers = Servers::connect(&[config], &wishes, &random).unwrap();
         while !matches!(servers.updates.recv().await, Some((_, Update::Snapshot { .. }))) {}
         for round in 0..3 {

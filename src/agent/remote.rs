@@ -91,6 +91,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Readings(_)
             | ToClient::Holding(_)
             | ToClient::Peers(_)
+            | ToClient::Presence(_)
             | ToClient::Pong(_) => {}
         }
     }

@@ -51,7 +51,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             }
         } else {
             let cells = |row: &&AlertRow| {
-                let mut cells = rows::cells(row, at, 0);
+                let mut cells = rows::cells(&sky, row, at, 0);
                 let numbers = sky.numbers(row.alert);
                 let words = numbers.map_or_else(String::new, |numbers| match numbers.age_words(at).as_str() {
                     "now" => numbers.words(),

@@ -190,7 +190,7 @@ impl Ask {
     /// Starts to connect to the chosen servers. Nothing has been heard yet.
     pub fn connect(context: &Context, history: u32) -> Result<Ask, Failure> {
         let Chosen { configs, person, embedded } = chosen(context)?;
-        let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false, peers: true };
+        let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false, presence: context.settings()?.presence, peers: true };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
         let asked = configs.into_iter().map(|config| Asked::new(config, embedded.is_some())).collect();
@@ -406,6 +406,8 @@ impl Ask {
         // How things were has no numbers: they are not kept.
         let live = self.heard().filter(|_| self.at.is_none()).enumerate();
         let readings = live.map(|(place, (_, asked))| (place, asked.replica.readings.clone())).collect();
+        let live = self.heard().filter(|_| self.at.is_none()).enumerate();
+        let presence = live.map(|(place, (_, asked))| (place, asked.replica.presence.clone())).collect();
         let seen = self.heard().filter_map(|(_, asked)| {
             let world = asked.replica.world.clone()?;
             if self.at.is_some() {
@@ -423,7 +425,7 @@ impl Ask {
             };
             Some(Seen { name: asked.config.name.clone(), world, freshness })
         });
-        Sky::new(seen.collect()).in_zone(jiff::tz::TimeZone::system()).reading(readings)
+        Sky::new(seen.collect()).in_zone(jiff::tz::TimeZone::system()).reading(readings).looked_at(presence)
     }
 
     fn heard(&self) -> impl Iterator<Item = (usize, &Asked)> {

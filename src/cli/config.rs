@@ -121,6 +121,7 @@ fn show(context: &Context, out: &mut Output) -> Result<(), Failure> {
     out.line(&format!("linger = \"{}s\"", settings.linger.secs()))?;
     out.line(&format!("stay = {}", settings.stay))?;
     out.line(&format!("restore = {}", settings.restore))?;
+    out.line(&format!("presence = {}", settings.presence))?;
     if let Some(home) = settings.home(settings.servers.keys().map(String::as_str)).and_then(|home| settings.servers.keys().nth(home.0)) {
         out.line(&format!("home = {home:?}"))?;
     }

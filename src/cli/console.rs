@@ -141,7 +141,7 @@ pub fn open(
 ) -> Result<(), Failure> {
     let links = configs.iter().map(|config| Link::new(config.name.clone(), words(&config.address).into(), config.env.clone())).collect();
     let keeping = keeping(&mut configs)?;
-    let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false, peers: true };
+    let wishes = Wishes { name: person.clone(), history: HISTORY, filter: None, vitals: false, presence: context.settings()?.presence, peers: true };
     let connect = move || {
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Servers::connect(&configs, &wishes, &random)
@@ -239,6 +239,7 @@ fn options(context: &Context, servers: Vec<Link>, person: &str) -> Result<Option
         views_file: Some(context.places.views()),
         theme_chosen: chosen,
         notify: settings.notify.0,
+        presence: settings.presence,
         links: settings.links,
         mouse: settings.mouse,
         linear,

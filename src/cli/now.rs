@@ -70,11 +70,11 @@ fn print(args: &Args, ask: &Ask) -> Result<(), Failure> {
     }
     let mut table = Vec::new();
     for entry in now.entries.iter().filter(|entry| args.all || entry.asks != Asks::Nobody) {
-        table.extend(all.get(entry.row).map(|row| rows::cells(row, at, 0)));
+        table.extend(all.get(entry.row).map(|row| rows::cells(&sky, row, at, 0)));
         let beneath = entry.effects.iter().filter_map(|(row, depth)| Some((all.get(*row)?, *depth)));
         if args.all {
             for (row, depth) in beneath {
-                table.push(rows::cells(row, at, depth));
+                table.push(rows::cells(&sky, row, at, depth));
                 if let Some(cause) = &row.cause {
                     table.push(rows::beneath(&format!("{}probably: {}", "  ".repeat(depth), cause.words(&sky))));
                 }

@@ -49,7 +49,7 @@ pub fn each(pick: &Pick, context: &Context, done: &str, intent: impl Fn(Target) 
             return Err(Failure::failed(format!("no open alert matches `{}`", pick.what), "`midwatch alerts` lists those that are open"));
         }
         if found.len() > 1 && !pick.all {
-            let table: Vec<_> = found.iter().map(|row| rows::cells(row, ask::now(), 0)).collect();
+            let table: Vec<_> = found.iter().map(|row| rows::cells(&sky, row, ask::now(), 0)).collect();
             out.table(&table)?;
             out.finish()?;
             return Err(Failure::failed(format!("{} alerts match", found.len()), "Name one by its id, or add --all"));

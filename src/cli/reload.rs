@@ -93,6 +93,7 @@ impl Watch {
                     ("`name`", is.name != was.name),
                     ("`ascii`", is.ascii != was.ascii),
                     ("`links`", is.links != was.links),
+                    ("`presence`", is.presence != was.presence),
                     ("`linger` and `stay`", (is.linger, is.stay) != (was.linger, was.stay)),
                 ];
                 out.later.extend(later.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| what));

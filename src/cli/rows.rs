@@ -12,6 +12,7 @@ use crate::model::event::Condition;
 use crate::model::filter::Filter;
 use crate::model::history::Days;
 use crate::model::id::{EventId, Fingerprint, Origin};
+use crate::model::presence::Looker;
 use crate::model::reading::{Bound, Limit, Line, Numbers};
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
@@ -20,6 +21,7 @@ use crate::model::view::alerts::{AlertRow, AlertSubject, Asks, rows as alert_row
 use crate::model::view::entries::Layers;
 use crate::model::view::graph::{Graph, Walker};
 use crate::model::view::suspect::{Changes, Suspect};
+use crate::model::words::counted;
 use crate::model::world::DeedKind;
 
 /// A filter from the command line; nothing given matches everything.
@@ -47,8 +49,9 @@ pub fn beneath(words: &str) -> Vec<(Tone, String)> {
     vec![(Tone::Plain, String::new()), (Tone::Plain, String::new()), (Tone::Muted, String::new()), (Tone::Muted, words.to_owned())]
 }
 
-/// A row of a table: short id, word, system, title, who, age, history; so many layers under a cause.
-pub fn cells(row: &AlertRow, now: Time, depth: usize) -> Vec<(Tone, String)> {
+/// A row of a table: short id, word, system, title, who has it or else looks at it, age, history; so many layers
+/// under a cause.
+pub fn cells(sky: &Sky, row: &AlertRow, now: Time, depth: usize) -> Vec<(Tone, String)> {
     let tone = if row.fresh { Tone::Severity(row.severity) } else { Tone::Stale };
     let age = now.since(row.since).to_string();
     let history = match (&row.unrefreshed, row.fresh) {
@@ -64,7 +67,7 @@ pub fn cells(row: &AlertRow, now: Time, depth: usize) -> Vec<(Tone, String)> {
         (
             Tone::Plain,
             if row.who().is_empty() {
-                String::new()
+                looking(sky.lookers(row.alert))
             } else {
                 format!("{} has it", row.who()).replace("snoozed has it", "snoozed").replace("silenced has it", "silenced")
             },
@@ -72,6 +75,15 @@ pub fn cells(row: &AlertRow, now: Time, depth: usize) -> Vec<(Tone, String)> {
         (Tone::Muted, age),
         (Tone::Muted, history),
     ]
+}
+
+/// "kim looks at it", "kim and 2 others look at it".
+fn looking(who: &[Looker]) -> String {
+    match who {
+        [] => String::new(),
+        [one] => format!("{} looks at it", one.name),
+        [one, more @ ..] => format!("{} and {} look at it", one.name, counted(more.len(), "other")),
+    }
 }
 
 /// Eight digits: what `ack` and its like take.
@@ -106,6 +118,9 @@ pub struct AlertLine<'a> {
     acknowledged: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     somebody: Option<&'a str>,
+    /// Who else looks at it now.
+    #[serde(skip_serializing_if = "<[Looker]>::is_empty")]
+    looking: &'a [Looker],
     #[serde(skip_serializing_if = "Option::is_none")]
     snoozed_until: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,6 +240,7 @@ impl<'a> AlertLine<'a> {
             asks: asks(row.asks()),
             acknowledged: row.acked,
             somebody: row.somebody.as_deref(),
+            looking: sky.lookers(row.alert),
             snoozed_until: row.snoozed_until,
             silenced_until: row.silenced_until,
             unrefreshed: row.unrefreshed,

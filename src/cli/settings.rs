@@ -47,6 +47,8 @@ pub struct Settings {
     /// Open the console as it was left: pane, selection, place on the timeline, what was open, filters, folds, order,
     /// split, theme.
     pub restore: bool,
+    /// Others who look at what you look at see that you do, and you see them.
+    pub presence: bool,
     /// The key of a server that is met for the first time is remembered without asking.
     pub accept_new: bool,
     /// Of the servers below, the one that keeps how far you have looked, for all of your consoles; the first by
@@ -71,6 +73,7 @@ impl Default for Settings {
             stay: false,
             shifts: Vec::new(),
             restore: true,
+            presence: true,
             accept_new: false,
             home: None,
             servers: BTreeMap::new(),

@@ -104,6 +104,7 @@ impl Behind {
             health: true,
             readings: true,
             peers: self.wishes.peers && origin.is_none(),
+            presence: self.wishes.presence,
         };
         let link = LinkConfig { subscribe: Some(subscribe), proving: config.proving.clone(), ..LinkConfig::new(hello) };
         let (handle, events) = link::spawn(link, dial.clone(), self.random.clone(), outbox);

@@ -16,6 +16,7 @@ use crate::model::health::Health;
 use crate::model::id::{Incarnation, Origin, RequestId, Sequence};
 use crate::model::observation::Observation;
 use crate::model::peer::PeerState;
+use crate::model::presence::{Book, Presence};
 use crate::model::reading::{Latest, Readings};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -75,6 +76,8 @@ pub enum Update {
     Health(Arc<Health>),
     /// The numbers behind alerts, those that changed.
     Readings(Readings),
+    /// Who looks at what, as far as that changed.
+    Presence(Presence),
     /// A request was done or refused.
     Answered {
         request: RequestId,
@@ -184,6 +187,7 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::WorldThen(_) => return None,
         ToClient::Health(health) => Update::Health(Arc::new(health)),
         ToClient::Readings(readings) => Update::Readings(readings),
+        ToClient::Presence(told) => Update::Presence(told),
         ToClient::Problem(problem) => Update::Problem(problem),
         ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Holding(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
     })
@@ -203,6 +207,8 @@ pub struct Replica {
     pub health: Option<Arc<Health>>,
     /// The numbers behind its alerts.
     pub readings: Latest,
+    /// Who looks at what there, as far as it is told.
+    pub presence: Book,
     /// Whose logs it receives.
     pub peers: Arc<[PeerState]>,
     /// Its log is followed by another link.
@@ -228,15 +234,18 @@ impl Replica {
             Update::Superseded { .. } => *self = Replica { superseded: true, ..Replica::default() },
             Update::Health(health) => self.health = Some(health.clone()),
             Update::Readings(readings) => self.readings.take(readings.clone()),
+            Update::Presence(told) => self.presence.take(told.clone()),
             Update::Connected(welcome) => {
                 self.health = None;
                 self.readings = Latest::default();
+                self.presence = Book::default();
                 self.welcome = Some(welcome.clone());
                 self.connected = true;
                 self.why = None;
             }
             Update::Disconnected { why, .. } => {
                 self.connected = false;
+                self.presence = Book::default();
                 self.why = Some(why.clone());
             }
             Update::Snapshot { world, broken, fresh, .. } => {

@@ -13,9 +13,10 @@ use crate::link::connection::LinkFull;
 use crate::link::{self, Address, Conversation, Dial, LinkError, LinkHandle, Random, TlsTrust};
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
+use crate::model::presence::Focus;
 use crate::model::time::Time;
 use crate::trust::{NotProved, Proving, PublicKey};
-use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, PROTOCOL, ReadMarks, Role, SearchAsk, ToServer, WorldAsk};
+use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, LookingAt, PROTOCOL, ReadMarks, Role, SearchAsk, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -71,6 +72,8 @@ pub struct Wishes {
     pub filter: Option<Arc<str>>,
     /// The latest observations as well.
     pub vitals: bool,
+    /// Who looks at what, told and heard.
+    pub presence: bool,
     /// The servers behind these too: a link to each is opened when one of these tells of it.
     pub peers: bool,
 }
@@ -150,6 +153,12 @@ impl ServersHandle {
     /// the server is away it is dropped: it is said again on return.
     pub fn read_marks(&self, server: ServerIndex, marks: &Marks) -> Result<(), LinkFull> {
         self.link(server)?.send(ToServer::ReadMarks(ReadMarks { marks: marks.clone() }))
+    }
+
+    /// What the person looks at on this server, now: to those whose `welcome` takes it alone. While the server is
+    /// away it is dropped: say it again when it is connected.
+    pub fn looking_at(&self, server: ServerIndex, at: Option<Focus>) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::LookingAt(LookingAt { at, users: Vec::new() }))
     }
 
     /// As [`ServersHandle::history`]; the answer comes as [`Update::Counts`].

@@ -5,6 +5,7 @@ use super::timeline::Asked;
 use super::timeline::strip::CountAsk;
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
+use crate::model::presence::Focus;
 use crate::model::time::Time;
 
 use super::views::Change;
@@ -35,6 +36,11 @@ pub enum Effect {
     Keep(Kept),
     /// How far the person has looked, for their other consoles and the next one here.
     Looked(Marks),
+    /// What the person looks at on one server, for others who look there.
+    LookingAt {
+        server: usize,
+        at: Option<Focus>,
+    },
     /// A page of the events that Today tells of.
     Past(super::past::Wanted),
     Copy(String),

@@ -14,6 +14,7 @@ use crate::model::likeness::likeness;
 use crate::model::mark::Marks;
 use crate::model::observation::Observation;
 use crate::model::peer::PeerState;
+use crate::model::presence::Presence;
 use crate::model::reading::Readings;
 use crate::model::severity::Severity;
 use crate::model::skew::Answer;
@@ -104,6 +105,10 @@ pub enum News {
     Health(Arc<Health>),
     /// The numbers behind its alerts, those that changed.
     Readings(Readings),
+    /// It takes who looks at what, and tells it.
+    TakesPresence,
+    /// Who looks at what, as far as that changed.
+    Presence(Presence),
     Answer {
         request: RequestId,
         result: Result<(), Refusal>,

@@ -17,6 +17,7 @@ pub mod overlay;
 pub mod pane;
 pub mod past;
 pub mod pending;
+pub mod presence;
 pub mod reload;
 pub mod runtime;
 pub mod screen;

@@ -68,6 +68,8 @@ pub struct Options {
     pub views_file: Option<PathBuf>,
     /// The theme that the user named: the background does not decide.
     pub theme_chosen: Option<String>,
+    /// Others who look at the same are told that the person does.
+    pub presence: bool,
     /// How to tell that something needs you.
     pub notify: Wishes,
     /// Text that leads somewhere is a link of the terminal's; not set: where the terminal makes links.
@@ -219,6 +221,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         options: rest,
     };
     runtime.state.notices = Notices::new(&options.notify);
+    // Who can do nothing about it does not keep others waiting.
+    runtime.state.telling.on = options.presence && !runtime.state.read_only;
     runtime.state.themes = options.themes;
     runtime.state.theme_configured = options.theme_chosen;
     runtime.state.views = options.views;

@@ -66,6 +66,8 @@ pub struct Link {
     pub known: bool,
     /// It is no server but a file that is read.
     pub is_file: bool,
+    /// It takes what somebody looks at, and tells others.
+    pub presence: bool,
     /// How it says it is itself; older servers do not say.
     pub health: Option<Arc<Health>>,
     /// The place of the server that passes its log on, when it is not reached itself.
@@ -100,6 +102,7 @@ impl Link {
             remark: None,
             known: false,
             is_file: false,
+            presence: false,
             health: None,
             through: None,
             peers: Arc::default(),

@@ -25,6 +25,7 @@ use super::overlay::Overlay;
 use super::pane::Panes;
 use super::past::Past;
 use super::pending::{Pending, Undo};
+use super::presence::Telling;
 use super::session::Themed;
 use super::sight::{Link, Sight};
 use super::theme::{Theme, Themes};
@@ -112,6 +113,8 @@ pub struct State {
     pub away: Option<Away>,
     pub(super) going: Option<Going>,
     pub(super) looking: Looking,
+    /// What is told of what the person looks at.
+    pub telling: Telling,
     /// Time since the console began, which no clock change moves.
     pub mono: Span,
     /// All open alerts, made anew when something changed.
@@ -206,6 +209,7 @@ impl State {
             away: None,
             going: None,
             looking: Looking::default(),
+            telling: Telling::default(),
             mono: Span::ZERO,
             rows: Vec::new(),
             made: 0,
@@ -346,8 +350,8 @@ impl State {
                     };
                 }
             }
-            let readings = std::mem::take(&mut self.sky.readings);
-            self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone()).reading(readings);
+            let (readings, presence) = (std::mem::take(&mut self.sky.readings), std::mem::take(&mut self.sky.presence));
+            self.sky = Sky::new(std::mem::take(&mut self.sky.servers)).in_zone(self.zone.clone()).reading(readings).looked_at(presence);
             self.rows = rows(&self.sky, self.now);
             self.needs = Now::of(&self.sky, &self.rows);
             self.sum_up();
@@ -404,6 +408,7 @@ impl State {
             self.selected = alert;
             self.selected_at = self.mono;
         }
+        self.settle_presence();
         self.keyed = false;
         self.settle_keys();
         let shown = self.detail.as_ref().map(|detail| detail.alert);
@@ -438,6 +443,9 @@ impl State {
         }
         if self.pane == Pane::Timeline && self.panes.timeline.left_at.is_some() && self.mono < BEGINNING {
             at(Span::from_micros(BEGINNING.micros() - self.mono.micros()));
+        }
+        if let Some(due) = self.presence_due() {
+            at(Span::from_micros((due.micros() - self.mono.micros()).max(0)));
         }
         if let Some(due) = self.notices.due() {
             at(Span::from_micros((due.micros() - self.mono.micros()).max(0)));

@@ -336,7 +336,8 @@ impl Link {
             | ToClient::Vitals(_)
             | ToClient::Health(_)
             | ToClient::Readings(_)
-            | ToClient::Peers(_)) => other,
+            | ToClient::Peers(_)
+            | ToClient::Presence(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

@@ -243,6 +243,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Readings(_) => "readings",
         ToClient::Holding(_) => "what is held",
         ToClient::Peers(_) => "a list of peers",
+        ToClient::Presence(_) => "who looks at what",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

@@ -19,6 +19,7 @@ pub mod mark;
 pub mod nearest;
 pub mod observation;
 pub mod peer;
+pub mod presence;
 pub mod primary;
 pub mod reading;
 pub mod report;

@@ -23,6 +23,7 @@ use super::listen::{Listen, Listener};
 use super::marks::ReadMarks;
 use super::metrics::Metrics;
 use super::peer::{Around, FolderShelf, Neighbour, PeerParts, Peers};
+use super::presence::Board;
 use super::repository::Repositories;
 use super::rights::Audit;
 use super::session::{Limits, Shared};
@@ -186,6 +187,7 @@ impl Server {
             heartbeat: parts.heartbeat,
             roll,
         };
+        let every = core_parts.pace.presence;
         let (core, core_task) = core::start(core_parts).await?;
         let (stopping, stops) = watch::channel(false);
         let (alive, ended) = mpsc::channel(1);
@@ -229,18 +231,20 @@ impl Server {
                     metrics: metrics.clone(),
                     queue: parts.queue,
                     keep: config.retention().keep,
+                    presence: (config.presence, every),
                 };
                 Some(Peers::open(handed, around).await?)
             }
             None => None,
         };
         let links = peers.as_ref().map(|peers| peers.start()).unwrap_or_default();
+        let board = Board::new(config.presence, every);
         let named = Named { name, env: config.env.clone(), claim_every };
         let front = Arc::new(Front::new(parts.front, parts.connections, parts.limits.handshake, metrics.clone()));
         front.keep_looking();
         let shared = Arc::new(Shared {
             core: core.clone(),
-            own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named)),
+            own: Arc::new(House::own(core.clone(), parts.log, hub, config.retention(), parts.clock.clone(), named, board)),
             peers,
             audit: Audit::new(parts.clock.clone()),
             clock: parts.clock,

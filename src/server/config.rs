@@ -11,6 +11,7 @@ use super::line::{LimitsConfig, ProxyConfig, TlsConfig};
 use super::listen::Listen;
 use super::mapping::{MapRule, Mapping, MappingConfig};
 use super::peer::PeerConfig;
+use super::presence::Setting;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
 use crate::model::grant::Bundle;
@@ -48,6 +49,8 @@ pub struct Config {
     /// With what it encrypts; without it, nothing is encrypted and nobody beyond this machine is heard.
     pub tls: Option<TlsConfig>,
     pub proxy: ProxyConfig,
+    /// Whether those who look at an alert see who else does: `false`, `true` (this server's users), or `"peers"`.
+    pub presence: Setting,
     pub limits: LimitsConfig,
     /// Named bundles of rights, beside those that every server knows or in their place.
     pub roles: BTreeMap<Arc<str>, Bundle>,
@@ -246,6 +249,7 @@ impl Config {
         add("tls".into(), tls.unwrap_or("none").into());
         let proxies = self.proxy.trusted.iter().map(ToString::to_string).collect::<Vec<_>>();
         add("proxy.trusted".into(), if proxies.is_empty() { "none".into() } else { proxies.join(" ") });
+        add("presence".into(), self.presence.words().into());
         for token in &self.intake.token {
             add(format!("intake token {}", token.name), "is taken".into());
         }

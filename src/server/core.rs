@@ -148,6 +148,8 @@ pub struct Pace {
     pub claim: Duration,
     /// The numbers behind alerts are told this often at most.
     pub readings: Duration,
+    /// Who looks at what is taken and told this often at most.
+    pub presence: Duration,
     pub heartbeat: Duration,
     /// A checkpoint after so many events, or so long when there were any. With more alerts than that,
     /// after as many events as there are alerts: what one costs grows with the world, so that a burst of
@@ -167,6 +169,7 @@ impl Default for Pace {
             tick: Duration::from_secs(1),
             claim: Duration::from_secs(5),
             readings: Duration::from_secs(3),
+            presence: Duration::from_secs(1),
             heartbeat: Duration::from_secs(10),
             checkpoint_events: 20_000,
             checkpoint_every: Duration::from_secs(15 * 60),

@@ -275,6 +275,7 @@ async fn welcome(wire: &mut Wire, hello: &Hello, shown: &Shown) -> Option<()> {
         key: wire.shared.gate.signer().map(|signer| Key::of(signer.public().bytes())),
         addresses: wire.shared.addresses.clone(),
         onward: hello.role == Role::Peer && shown.may_pass_on(),
+        presence: house.presence.setting().is_for(hello.role),
     };
     wire.say(&ToClient::Welcome(welcome)).await.ok()
 }

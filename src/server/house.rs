@@ -9,6 +9,7 @@ use super::core::{Core, Durable, Input};
 use super::hub::Hub;
 use super::past::Past;
 use super::peer::{Known, Replica};
+use super::presence::Board;
 use crate::link::Clock;
 use crate::model::decide::permit::permit;
 use crate::model::grant::{Epoch, Roles, Scope};
@@ -31,6 +32,8 @@ pub struct House {
     /// How often, at least, a claim comes.
     pub claim_every: Duration,
     pub way: Way,
+    /// Who looks at what of it.
+    pub presence: Arc<Board>,
 }
 
 /// Who knows what is true there, and decides.
@@ -43,16 +46,24 @@ pub enum Way {
 
 impl House {
     /// This server's own.
-    pub fn own(core: Core, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, named: Named) -> House {
+    pub fn own(core: Core, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, named: Named, presence: Arc<Board>) -> House {
         let past = Past::new(log.clone(), retention, clock);
-        House { log, hub, past, name: named.name, env: named.env, claim_every: named.claim_every, way: Way::Own(core) }
+        House { log, hub, past, name: named.name, env: named.env, claim_every: named.claim_every, way: Way::Own(core), presence }
     }
 
     /// Another server's, as far as it is received.
-    pub fn of_peer(replica: Arc<Replica>, log: Arc<dyn Log>, hub: Arc<Hub>, retention: Retention, clock: Arc<dyn Clock>, known: &Known) -> House {
+    pub fn of_peer(
+        replica: Arc<Replica>,
+        log: Arc<dyn Log>,
+        hub: Arc<Hub>,
+        retention: Retention,
+        clock: Arc<dyn Clock>,
+        known: &Known,
+        presence: Arc<Board>,
+    ) -> House {
         let past = Past::new(log.clone(), retention, clock);
         let claim_every = known.claim_every.duration();
-        House { log, hub, past, name: known.name.clone(), env: known.env.clone(), claim_every, way: Way::Peer(replica) }
+        House { log, hub, past, name: known.name.clone(), env: known.env.clone(), claim_every, way: Way::Peer(replica), presence }
     }
 
     /// What is known of another server; nothing of this one's own log.

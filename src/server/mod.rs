@@ -23,6 +23,7 @@ pub mod marks;
 pub mod metrics;
 pub mod past;
 pub mod peer;
+pub mod presence;
 mod prime;
 pub mod refusals;
 pub mod repository;

@@ -160,6 +160,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Health(health) => ToClient::Health(health),
         ToClient::Readings(readings) => ToClient::Readings(readings),
         ToClient::Peers(peers) => ToClient::Peers(peers),
+        ToClient::Presence(told) => ToClient::Presence(told),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Holding(holding) => ToClient::Holding(holding),
         ToClient::Pong(pong) => ToClient::Pong(pong),

@@ -14,6 +14,7 @@ use crate::model::intent::{Refusal, Request};
 use crate::model::mark::Marks;
 use crate::model::observation::{AgentHello, Observation};
 use crate::model::peer::PeerState;
+use crate::model::presence::{Focus, Looked, Presence};
 use crate::model::reading::Readings;
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
@@ -37,6 +38,8 @@ pub enum ToServer {
     Do(Request),
     /// How far the person at this console has looked. Answered by [`MarksKept`].
     ReadMarks(ReadMarks),
+    /// What the person at this console looks at now. Nobody answers.
+    LookingAt(LookingAt),
     Agent(Introduction),
     Observe(Observe),
     Keepalive(Keepalive),
@@ -131,6 +134,9 @@ pub struct Subscribe {
     /// Whether the server shall say whose logs it receives ([`Peers`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub peers: bool,
+    /// Whether it is wanted who looks at what ([`Presence`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presence: bool,
 }
 
 /// Which way to page through the timeline, in the order of (`at`, sequence).
@@ -204,6 +210,17 @@ pub struct WorldAsk {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReadMarks {
     pub marks: Marks,
+}
+
+/// What somebody looks at, who may see it: kept while they are there, and in no log. The latest counts.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LookingAt {
+    /// From a console. Nothing: at nothing of this log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Focus>,
+    /// From a peer: which of its own users look at what of this log, as far as that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<Looked>,
 }
 
 /// An agent says what it runs and what machine it is on. Answered by [`Ack`] with the same number.
@@ -286,6 +303,8 @@ pub enum ToClient<E = EventBytes> {
     Holding(Holding),
     /// Whose logs the server receives from its peers: likewise.
     Peers(Peers),
+    /// Who looks at what, as far as that changed: likewise.
+    Presence(Presence),
     Pong(Pong),
     Problem(Problem),
 }
@@ -320,6 +339,9 @@ pub struct Welcome {
     /// To a peer: whether it may pass on what it is told here. Nothing is passed on of which that is not known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub onward: bool,
+    /// Whether it is told what somebody looks at, and tells it: older versions and those where that is off are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presence: bool,
 }
 
 /// The whole world as of `head`; the stream goes on from there.

@@ -12,6 +12,7 @@ mod notices;
 mod numbers;
 mod offline;
 mod overlays;
+mod presence;
 mod read_only;
 mod reload;
 mod screens;

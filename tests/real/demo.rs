@@ -78,7 +78,7 @@ struct View {
 
 impl View {
     fn of(configs: &[ServerConfig]) -> View {
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(configs, &wishes, &random).unwrap();
         View { servers, names: configs.iter().map(|config| config.name.clone()).collect(), replicas: vec![Replica::default(); configs.len()] }

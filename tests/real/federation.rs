@@ -38,7 +38,7 @@ struct Glass {
 
 impl Glass {
     fn at(server: &Serve) -> Glass {
-        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false, peers: true };
+        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false, presence: false, peers: true };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&[server.config("a")], &wishes, &random).unwrap();
         Glass { servers, replicas: Vec::new(), events: Vec::new(), answers: Vec::new() }

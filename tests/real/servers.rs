@@ -95,7 +95,7 @@ struct Console {
 
 impl Console {
     fn of(configs: &[ServerConfig]) -> Console {
-        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 1_000, filter: None, vitals: false, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(configs, &wishes, &random).unwrap();
         Console { servers, replicas: vec![Replica::default(); configs.len()], events: vec![Vec::new(); configs.len()] }

@@ -147,7 +147,7 @@ impl Glass {
         let config = |name: &str| ServerConfig { proving: proving.cloned(), ..ServerConfig::new(name, Address::Unix("/nowhere".into())) };
         let configs: Vec<ServerConfig> = lines.iter().map(|(name, _)| config(name)).collect();
         let dials = lines.iter().map(|(_, line)| Arc::new(line.clone()) as Arc<dyn midwatch::link::Dial>).collect();
-        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, peers: true };
+        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, presence: false, peers: true };
         let random: Arc<dyn Random> = sea.random.clone();
         let servers = Servers::connect_by(&configs, dials, &wishes, &random).unwrap();
         let names = lines.iter().enumerate().map(|(place, (name, _))| (ServerIndex(place), (*name).into())).collect();

@@ -14,6 +14,7 @@ use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
 use midwatch::model::observation::{AgentHello, Metric, Observation};
 use midwatch::model::peer::{Line, PeerState, Relay};
+use midwatch::model::presence::{Focus, Looked, Looker, Presence};
 use midwatch::model::reading::{Reading, Readings};
 use midwatch::model::severity::{Severity, Status};
 use midwatch::model::time::{Span, Time};
@@ -134,6 +135,13 @@ fn readings() -> Readings {
     Readings { readings: vec![rule, check], told: [("prometheus".into(), at())].into() }
 }
 
+/// Two look at an alert, and nobody at a system any more.
+fn presence() -> Presence {
+    let looker = |name: &str, secs| Looker { name: name.into(), since: at().plus(Span::from_secs(secs)) };
+    let alert = Looked { at: Focus::Alert(Fingerprint([0x22; 16])), who: vec![looker("kim", 0), looker("ana@shop", 90)] };
+    Presence { looked: vec![alert, Looked { at: Focus::System("shop/varnish".parse().unwrap()), who: Vec::new() }] }
+}
+
 fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
     Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None }
 }
@@ -161,6 +169,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 health: false,
                 readings: false,
                 peers: false,
+                presence: false,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
@@ -171,6 +180,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
         ("search", ToServer::Search(SearchAsk { id: 8, words: "varnish purge".into(), before: Some(place), limit: 100 })),
         ("world-at", ToServer::WorldAt(WorldAsk { id: 10, at: "2026-11-20T03:00:00Z".parse().unwrap() })),
         ("read-marks", ToServer::ReadMarks(ReadMarks { marks: marks() })),
+        ("looking-at", ToServer::LookingAt(LookingAt { at: Some(Focus::Alert(Fingerprint([0x22; 16]))), users: Vec::new() })),
         ("do", ToServer::Do(Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent, signed: None })),
         ("agent", ToServer::Agent(Introduction { id: 1, hello })),
         ("observe", ToServer::Observe(Observe { id: 2, observations: vec![observation()] })),
@@ -199,6 +209,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 key: None,
                 addresses: Vec::new(),
                 onward: false,
+                presence: false,
             }),
         ),
         (
@@ -269,6 +280,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
             }),
         ),
         ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
+        ("presence", ToClient::Presence(presence())),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
@@ -344,6 +356,17 @@ fn a_peer_is_told_whether_it_may_pass_on_what_it_hears() {
     let (_, welcome) = to_client().swap_remove(0);
     let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     holds("welcome-onward", &ToClient::Welcome(Welcome { onward: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_server_says_that_it_takes_who_looks_at_what() {
+    let (_, welcome) = to_client().swap_remove(0);
+    let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
+    holds("welcome-presence", &ToClient::Welcome(Welcome { presence: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+    let nothing = ToServer::LookingAt(LookingAt::default());
+    holds("looking-at-nothing", &nothing, |frame| decode_to_server(frame).unwrap());
+    let users = ToServer::LookingAt(LookingAt { at: None, users: presence().looked });
+    holds("looking-at-users", &users, |frame| decode_to_server(frame).unwrap());
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl Yard {
 
     pub fn console_to(&self, address: Address, tls: TlsTrust, seed: u8, token: Option<&str>) -> Console {
         let config = ServerConfig { token: token.map(Arc::from), proving: Some(Arc::new(self.proving(seed))), tls, ..ServerConfig::new("shop", address) };
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Console::over(Servers::connect(&[config], &wishes, &random).unwrap())
     }

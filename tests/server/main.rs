@@ -14,6 +14,7 @@ mod marks;
 mod matrix;
 mod open;
 mod past;
+mod presence;
 mod proxy;
 mod readings;
 mod refusals;

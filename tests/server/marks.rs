@@ -36,7 +36,7 @@ struct Console {
 impl Console {
     fn of(person: &str, server: &Running) -> Console {
         let config = ServerConfig { token: Some(CONSOLE.into()), ..ServerConfig::new("shop", Address::Tcp(scene::port(server))) };
-        let wishes = Wishes { name: person.into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: person.into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(midwatch::link::OsRandom);
         let servers = Servers::connect(&[config], &wishes, &random).unwrap();
         Console { reading: ReadMarks::open(None, Some(HOME), now()), servers }
@@ -145,7 +145,7 @@ impl Machine {
     }
 
     fn start(&mut self, random: &Arc<SeededRandom>, now: Time) {
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let handed: Arc<dyn Random> = random.clone();
         let config = ServerConfig::new("shop", Address::Unix("/nowhere".into()));
         self.servers = Some(Servers::connect_by(&[config], vec![Arc::new(self.line.clone())], &wishes, &handed).unwrap());

@@ -9,14 +9,15 @@ use midwatch::model::grant::{Right, Rights, Scope};
 use midwatch::model::id::{AlertRef, EventId, Fingerprint, GrantId};
 use midwatch::model::intent::{Intent, RefusalCode, Request};
 use midwatch::model::observation::{AgentHello, Observation};
+use midwatch::model::presence::{Book, Focus};
 use midwatch::model::severity::Status;
 use midwatch::model::time::Span;
 use midwatch::model::world::World;
 use midwatch::server::Input;
 use midwatch::trust::grant;
 use midwatch::wire::{
-    CountAsk, Hello, HistoryAsk, Introduction, Keepalive, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew, Role, SearchAsk, Subscribe,
-    ToClient, ToServer, WorldAsk,
+    CountAsk, Hello, HistoryAsk, Introduction, Keepalive, LookingAt, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew, Role, SearchAsk,
+    Subscribe, ToClient, ToServer, WorldAsk,
 };
 
 use crate::grants::{Yard, fired, heard, hello, key, named};
@@ -138,6 +139,8 @@ fn takes(message: &ToServer) -> (&'static [Role], Takes) {
         ToServer::Ping(_) | ToServer::Renew(_) => (ALL, Takes::Nothing),
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => (READERS, Takes::Right(Right::Read)),
         ToServer::ReadMarks(_) => (CONSOLES, Takes::Right(Right::Read)),
+        // At what is not seen nobody looks; nobody is told that it was tried.
+        ToServer::LookingAt(_) => (READERS, Takes::Right(Right::Read)),
         ToServer::Do(request) => (READERS, of_intent(&request.intent)),
         ToServer::Agent(said) => (AGENTS, Takes::On(Right::Observe, said.hello.system.to_string())),
         ToServer::Observe(said) => (AGENTS, Takes::On(Right::Observe, said.observations[0].system.to_string())),
@@ -257,13 +260,15 @@ fn messages(world: &World, name: &str) -> Vec<ToServer> {
     let mut out = vec![
         ToServer::Handshake(Raw(vec![1; 64])),
         ToServer::Hello(hello(Role::Console, "root")),
-        ToServer::Subscribe(Subscribe { history: 50, vitals: true, health: true, readings: true, ..Subscribe::default() }),
+        ToServer::Subscribe(Subscribe { history: 50, vitals: true, health: true, readings: true, presence: true, ..Subscribe::default() }),
         ToServer::History(HistoryAsk { id: 1, page: place, limit: 50, filter: None }),
         ToServer::History(HistoryAsk { id: 2, page: place, limit: 50, filter: Some(SECRET.into()) }),
         ToServer::Count(CountAsk { id: 3, from: Some(SystemClock.now().minus(Span::from_mins(5))), step: Span::from_mins(10), buckets: 1, filter: None }),
         ToServer::Search(SearchAsk { id: 4, words: SECRET.into(), before: None, limit: 50 }),
         ToServer::WorldAt(WorldAsk { id: 5, at: SystemClock.now() }),
         ToServer::ReadMarks(ReadMarks { marks: Default::default() }),
+        ToServer::LookingAt(LookingAt { at: Some(Focus::System(HERE.parse().unwrap())), users: Vec::new() }),
+        ToServer::LookingAt(LookingAt { at: Some(Focus::System(THERE.parse().unwrap())), users: Vec::new() }),
         ToServer::Agent(Introduction { id: 6, hello: about(HERE) }),
         ToServer::Agent(Introduction { id: 6, hello: about(THERE) }),
         ToServer::Observe(Observe { id: 7, observations: vec![result(HERE)] }),
@@ -288,6 +293,8 @@ fn answers(message: &ToServer, said: &ToClient) -> bool {
         (ToServer::WorldAt(_), ToClient::WorldThen(_)) | (ToServer::ReadMarks(_), ToClient::MarksKept(_)) => true,
         (ToServer::Do(request), ToClient::Answer(answer)) => answer.id == request.id,
         (ToServer::Agent(_) | ToServer::Observe(_) | ToServer::Keepalive(_), ToClient::Ack(_)) => true,
+        // Nobody answers: the ping behind it is.
+        (ToServer::LookingAt(_), ToClient::Pong(_)) => true,
         (ToServer::Ping(_), ToClient::Pong(_)) | (ToServer::Renew(_), ToClient::Holding(_)) => true,
         _ => false,
     }
@@ -370,7 +377,14 @@ async fn every_message_for_everybody_in_every_state() {
         for message in messages(&world, name) {
             tried += 1;
             talk.send(&message).await.unwrap();
-            let told = heard(&mut talk, |said| answers(&message, said)).await;
+            if matches!(message, ToServer::LookingAt(_)) {
+                talk.send(&ToServer::Ping(Ping { id: 12 })).await.unwrap();
+            }
+            let mut told = heard(&mut talk, |said| answers(&message, said)).await;
+            if matches!((&message, told.last()), (ToServer::LookingAt(_), Some(ToClient::Problem(_)))) {
+                let behind = heard(&mut talk, |said| matches!(said, ToClient::Pong(_))).await;
+                told.splice(0..0, behind);
+            }
             let sees_all = may.names_all() && may.rights.has(Right::Read) && may.rights.has(Right::Administer);
             let got = allowed(told.last().unwrap(), sees_all);
             let right = expected(&message, principal.role, may);
@@ -390,6 +404,46 @@ async fn every_message_for_everybody_in_every_state() {
     let world = scene::world(&yard.server).await;
     let of = |system: &str| world.alerts.values().find(|alert| alert.system.as_str() == system).unwrap();
     assert!(of(HERE).is_open() && of(THERE).is_open(), "nobody ended anything");
+}
+
+/// Who is seen to look at what, by one who sees all: each at what they may see, and nobody else at anything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_looks_at_what_they_may_not_see() {
+    let yard = yard().await;
+    let mut owner = yard.come(10, hello(Role::Console, "x")).await.unwrap();
+    owner.send(&ToServer::Subscribe(Subscribe { presence: true, ..Subscribe::default() })).await.unwrap();
+    let mut book = Book::default();
+    let mut wrong = Vec::new();
+    for principal in principals(&yard).await {
+        let Some(may) = &principal.may else { continue };
+        let mut talk = come(&yard, &principal).await.unwrap();
+        for system in [THERE, HERE] {
+            let at = Focus::System(system.parse().unwrap());
+            talk.send(&ToServer::LookingAt(LookingAt { at: Some(at.clone()), users: Vec::new() })).await.unwrap();
+            // The owner's other console is not somebody else.
+            let one = principal.what == "an authorized key";
+            let expected = principal.role == Role::Console && may.rights.has(Right::Read) && may.names(system) && !one;
+            let until = tokio::time::Instant::now() + if expected { Duration::from_secs(20) } else { Duration::from_millis(80) };
+            while let Ok(told) = tokio::time::timeout_at(until, owner.next()).await {
+                let ToClient::Presence(told) = told.unwrap() else { continue };
+                book.take(told);
+                if expected && !book.of(&at).is_empty() {
+                    break;
+                }
+            }
+            if book.of(&at).is_empty() == expected {
+                wrong.push(format!("{} at {system}: expected {expected}: {book:?}", principal.what));
+            }
+        }
+        talk.close().await;
+        while !book.is_empty() {
+            let told = tokio::time::timeout(Duration::from_secs(20), owner.next()).await.expect("they go").unwrap();
+            if let ToClient::Presence(told) = told {
+                book.take(told);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every route, and whom it answers: without anything, and by each token.

@@ -102,7 +102,7 @@ async fn a_cursor_that_cannot_be_followed_gets_a_snapshot_and_the_reason() {
     for (cursor, expected) in cases {
         let config = ServerConfig { token: Some(scene::CONSOLE.into()), cursor: Some(cursor), ..ServerConfig::new("shop", Address::Tcp(port(&server))) };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
-        let wishes = Wishes { name: "kim".into(), history: 2, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 2, filter: None, vitals: false, presence: false, peers: false };
         let mut console = Console::over(Servers::connect(&[config], &wishes, &random).unwrap());
         match expected {
             Some(why) => {

@@ -28,6 +28,7 @@ pub fn pace() -> Pace {
         tick: Duration::from_millis(20),
         claim: Duration::from_millis(60),
         readings: Duration::from_millis(20),
+        presence: Duration::from_millis(20),
         retry: Duration::from_millis(50),
         ..Pace::default()
     }
@@ -83,7 +84,7 @@ pub struct Console {
 impl Console {
     pub fn to(address: Address, outbox: Option<&Path>) -> Console {
         let config = ServerConfig { token: Some(CONSOLE.into()), outbox: outbox.map(Path::to_owned), ..ServerConfig::new("shop", address) };
-        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: true, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 0, filter: None, vitals: true, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         Console::over(Servers::connect(&[config], &wishes, &random).unwrap())
     }

@@ -120,7 +120,7 @@ impl Watcher {
         let kept = keep::load(&folder.join("heard"));
         let cursor = kept.as_ref().map(Kept::cursor);
         let config = ServerConfig { outbox: Some(folder.join("outbox")), cursor, ..ServerConfig::new("shop", Address::Unix("/nowhere".into())) };
-        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, peers: false };
+        let wishes = Wishes { name: "kim".into(), history: 3, filter: None, vitals: true, presence: false, peers: false };
         let handed: Arc<dyn Random> = random.clone();
         let servers = Servers::connect_by(&[config], vec![Arc::new(line.clone())], &wishes, &handed).unwrap();
         let to = kept.as_ref().map(|kept| kept.world.head);

@@ -302,7 +302,7 @@ pub struct People {
 impl People {
     /// One console for all people, on all servers.
     pub fn at(configs: &[ServerConfig], cast: &Cast) -> Result<Vec<People>, String> {
-        let wishes = Wishes { name: "players".into(), history: 0, filter: None, vitals: false, peers: false };
+        let wishes = Wishes { name: "players".into(), history: 0, filter: None, vitals: false, presence: false, peers: false };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let Servers { handle, updates } = Servers::connect(configs, &wishes, &random).map_err(|error| error.to_string())?;
         let answers = Answers::default();

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use crate::command::{Command, Pane};
 use crate::console::pane::alert_list::{AlertList, Line, LineKind};
 use crate::console::pane::{Split, now};
+use crate::console::presence::beside;
 use crate::console::screen::text;
 use crate::console::sight::LinkState;
 use crate::console::state::State;
@@ -248,7 +249,13 @@ fn alert(state: &State, canvas: &mut Canvas<'_>, row: &AlertRow, depth: usize, a
             Some(_) => ("unsent".to_owned(), Role::Unsent),
             None => (row.who(), Role::Actor),
         };
-        canvas.text(x, y, columns.who, &who, role);
+        let used = canvas.text(x, y, columns.who, &who, role);
+        // Behind whoever has it, and quieter.
+        let after = if used > 0 { used + 1 } else { 0 };
+        let holder = (!who.is_empty()).then(|| row.somebody.as_deref().unwrap_or(""));
+        if let Some(words) = beside(state.sky.lookers(row.alert), holder, columns.who.saturating_sub(after), canvas.glyphs().ellipsis) {
+            canvas.text(x + after, y, columns.who.saturating_sub(after), &words, Role::Muted);
+        }
         x += columns.who + 1;
     }
     canvas.right(x, y, columns.age, &coarse(state.now.since(row.since)), if row.fresh { Role::Text } else { Role::FreshnessStale });

@@ -44,7 +44,7 @@ pub fn draw(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
         heading.push((format!("   {}", detail.title), Role::Text));
     }
     let mut y = area.y + u16::from(area.height > 12 && !state.panes.opened);
-    canvas.heading(x, y, room, &heading);
+    super::presence::heading(state, canvas, (x, y, room), heading, state.sky.lookers(detail.alert));
     y += 1;
     let below = Rect { x, y, width: room, height: area.bottom().saturating_sub(y) };
     let two = blocks::two_columns(state, room);

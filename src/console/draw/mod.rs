@@ -7,6 +7,7 @@ mod canvas;
 mod density;
 mod detail;
 mod overlays;
+mod presence;
 mod servers;
 mod systems;
 mod timeline;

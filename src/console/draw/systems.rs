@@ -123,7 +123,8 @@ fn inside(state: &State, canvas: &mut Canvas<'_>, row: &SystemRow, area: Rect) {
     if !about.is_empty() {
         heading.push((format!("   {about}"), Role::Text));
     }
-    canvas.heading(x, area.y, room, &heading);
+    let who = state.sky.lookers_at(row.server, &row.system.id);
+    super::presence::heading(state, canvas, (x, area.y, room), heading, &who);
     let half = if blocks::two_columns(state, room) { room / 2 } else { room };
     let below = Rect { x, y: area.y + 1, width: room, height: area.height.saturating_sub(1) };
     blocks::draw(state, canvas, below, watched(state, row, half), around(state, row, half));

@@ -588,6 +588,7 @@ const fn speaks(effect: &Effect) -> bool {
         | Effect::Count(_)
         | Effect::Keep(_)
         | Effect::Looked(_)
+        | Effect::LookingAt { .. }
         | Effect::Notify(_)
         | Effect::Suspend => false,
     }

@@ -2,6 +2,7 @@
 
 use crate::console::state::State;
 use crate::model::event::{Condition, Event};
+use crate::model::presence::called;
 use crate::model::severity::Severity;
 use crate::model::time::Span;
 use crate::model::view::alerts::AlertRow;
@@ -50,6 +51,12 @@ pub fn alert(state: &State, row: &AlertRow) -> String {
                 (false, _) => out.push_str(&format!(", {who}")),
             }
         }
+    }
+    let others: Vec<_> = state.sky.lookers(row.alert).iter().filter(|looker| row.somebody.as_deref() != Some(&*looker.name)).collect();
+    match others.as_slice() {
+        [] => {}
+        [one] => out.push_str(&format!(", {} looks at it", called(&one.name))),
+        [one, more @ ..] => out.push_str(&format!(", {} and {} look at it", called(&one.name), counted(more.len(), "other"))),
     }
     match (row.fresh, row.unrefreshed) {
         (false, _) => out.push_str(", as last heard"),

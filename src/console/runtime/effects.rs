@@ -60,6 +60,10 @@ impl Runtime {
             }
             Effect::Keep(kept) => self.keep(&kept),
             Effect::Looked(marks) => self.look(&marks),
+            Effect::LookingAt { server, at } => {
+                // Lossy: a line that is full, or gone, has other sorrows.
+                let _ = self.servers.as_ref().map(|servers| servers.handle.looking_at(ServerIndex(server), at));
+            }
             Effect::LookBack { server, at } => self.look_back(server, at),
             Effect::Search { server, words, most } => {
                 self.asks += 1;

@@ -41,7 +41,9 @@ impl Runtime {
                 }
                 let skew = welcome.now.micros().saturating_sub(wall().micros());
                 let patience = welcome.claim_every.times(CLAIMS).max(Span::from_secs(3));
-                vec![News::Connected { version: welcome.version.clone(), environment: welcome.env.clone(), skew: Some(skew), patience }]
+                let mut news = vec![News::Connected { version: welcome.version.clone(), environment: welcome.env.clone(), skew: Some(skew), patience }];
+                news.extend(welcome.presence.then_some(News::TakesPresence));
+                news
             }
             Update::Disconnected { why, retry_at } => {
                 let wait = Span::from(retry_at.saturating_duration_since(Instant::now()));
@@ -67,6 +69,7 @@ impl Runtime {
             }
             Update::Health(health) => vec![News::Health(health)],
             Update::Readings(readings) => vec![News::Readings(readings)],
+            Update::Presence(told) => vec![News::Presence(told)],
             Update::Clock { theirs, delay, heard } => {
                 let age = Span::from(heard.elapsed());
                 let mono = Span::from_micros(self.mono().micros().saturating_sub(age.micros()));

@@ -53,6 +53,7 @@ impl State {
                 self.timeline.forget(server);
                 self.strip.forget(server);
                 self.past.forget(server);
+                self.presence_lost(server);
                 self.dirty = true;
                 self.say(Tone::Plain, format!("{name} is {by}, which answers itself"));
                 return self.wanted();
@@ -72,6 +73,7 @@ impl State {
                 link.version = version;
                 // An older one says nothing, and what was said before the break counts no more.
                 link.health = None;
+                link.presence = false;
                 link.skew = skew;
                 link.clock = Skew::default();
                 link.patience = patience;
@@ -80,6 +82,7 @@ impl State {
                 }
                 let known = link.known;
                 self.live_mut().readings.remove(&server);
+                self.presence_lost(server);
                 self.pending.link_up(server);
                 self.dirty = true;
                 if was_lost {
@@ -97,6 +100,7 @@ impl State {
                 self.strip.lost(server);
                 self.landed(arrival);
                 self.went_away(server);
+                self.presence_lost(server);
                 self.past.lost(server);
                 self.dirty = true;
                 if was_up {
@@ -139,6 +143,8 @@ impl State {
             }
             News::Health(health) => link.health = Some(health),
             News::Readings(readings) => self.readings(server, readings),
+            News::TakesPresence => link.presence = true,
+            News::Presence(told) => self.live_mut().presence.entry(server).or_default().take(told),
             News::Answer { request, result } => {
                 let verb = self.pending.answered(&request);
                 self.dirty = true;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::id::{AlertRef, Origin, SystemAddress, SystemId, SystemRef};
+use super::presence::{Book, Focus, Looker};
 use super::reading::{Latest, Numbers};
 use super::time::Span;
 use super::world::{System, World};
@@ -68,6 +69,8 @@ pub struct Sky {
     pub zone: TimeZone,
     /// The latest numbers behind alerts, by the server's place. Of the past there are none: they are not kept.
     pub readings: BTreeMap<usize, Latest>,
+    /// Who looks at what now, likewise.
+    pub presence: BTreeMap<usize, Book>,
     /// Local ids that stand on more than one server: those are shown with the server's name.
     ambiguous: BTreeSet<SystemId>,
     by_name: BTreeMap<Arc<str>, usize>,
@@ -97,7 +100,7 @@ impl Sky {
             by_origin.entry(server.world.origin).or_insert(index);
         }
         drop(seen);
-        Sky { servers, zone: TimeZone::UTC, readings: BTreeMap::new(), ambiguous, by_name, by_origin }
+        Sky { servers, zone: TimeZone::UTC, readings: BTreeMap::new(), presence: BTreeMap::new(), ambiguous, by_name, by_origin }
     }
 
     /// The same, read on this clock.
@@ -108,6 +111,31 @@ impl Sky {
     /// The same, with the latest numbers behind alerts.
     pub fn reading(self, readings: BTreeMap<usize, Latest>) -> Sky {
         Sky { readings, ..self }
+    }
+
+    /// The same, with who looks at what.
+    pub fn looked_at(self, presence: BTreeMap<usize, Book>) -> Sky {
+        Sky { presence, ..self }
+    }
+
+    /// Who else looks at an alert now.
+    pub fn lookers(&self, alert: AlertRef) -> &[Looker] {
+        let book = self.of_origin(alert.origin).and_then(|(server, _)| self.presence.get(&server));
+        book.map_or(&[], |book| book.of(&Focus::Alert(alert.alert)))
+    }
+
+    /// Who else looks at a system, or at an alert of it: each of them once, since the first of that.
+    pub fn lookers_at(&self, server: usize, system: &SystemId) -> Vec<Looker> {
+        let (Some(book), Some(seen)) = (self.presence.get(&server), self.server(server)) else { return Vec::new() };
+        let about = |at: &Focus| match at {
+            Focus::Alert(alert) => seen.world.alert(*alert).is_some_and(|alert| alert.system == *system),
+            Focus::System(id) => id == system,
+        };
+        let mut out: Vec<Looker> = book.iter().filter(|(at, _)| about(at)).flat_map(|(_, who)| who.iter().cloned()).collect();
+        out.sort_by(|a, b| (a.since, &a.name).cmp(&(b.since, &b.name)));
+        let mut known = BTreeSet::new();
+        out.retain(|looker| known.insert(looker.name.clone()));
+        out
     }
 
     /// The numbers behind an open alert, beside their thresholds.

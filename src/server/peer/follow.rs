@@ -325,6 +325,7 @@ impl Follower {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Health(_)
+            | ToClient::Presence(_)
             | ToClient::Pong(_) => Ok(()),
         }
     }

@@ -27,6 +27,7 @@ use super::core::{Core, Input};
 use super::house::House;
 use super::hub::{Encoded, Hub, QueueLimits};
 use super::metrics::Metrics;
+use super::presence::{Board, Setting};
 use super::prime;
 use crate::link::{Clock, Dial, Random};
 use crate::model::event::{Actor, Draft, Kind};
@@ -91,6 +92,8 @@ pub struct Around {
     pub queue: QueueLimits,
     /// How long a peer's events are kept; its own server may keep them longer.
     pub keep: Option<Span>,
+    /// Whether it is shared who looks at what, and how often, at most, that is told.
+    pub presence: (Setting, Duration),
 }
 
 /// How often states are told that differ in numbers alone, and what is due is done.
@@ -241,7 +244,9 @@ impl Peers {
         let hub = Hub::new(self.around.queue, self.around.metrics.clone());
         hub.begin_at(log.head().sequence);
         let retention = Retention { keep: self.around.keep, kinds: Vec::new() };
-        let house = Arc::new(House::of_peer(replica, log, hub, retention, self.around.clock.clone(), known));
+        let (setting, every) = self.around.presence;
+        let board = Board::new(setting, every);
+        let house = Arc::new(House::of_peer(replica, log, hub, retention, self.around.clock.clone(), known, board));
         self.houses.write().unwrap_or_else(PoisonError::into_inner).insert(known.origin, house.clone());
         Ok(house)
     }

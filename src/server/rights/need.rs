@@ -30,6 +30,8 @@ pub const fn need(message: &ToServer) -> Need {
         ToServer::Ping(_) | ToServer::Renew(_) => Need::Nothing,
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
         ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
+        // Of what they see themselves: who looks at it is looked at for each thing.
+        ToServer::LookingAt(_) => Need::Right(READERS, Right::Read),
         ToServer::Do(_) => Need::Asked(READERS),
         ToServer::Agent(_) | ToServer::Observe(_) | ToServer::Keepalive(_) => Need::Right(AGENTS, Right::Observe),
     }
@@ -46,6 +48,12 @@ pub const fn ask_of(message: &ToServer) -> Option<u64> {
         ToServer::Observe(said) => Some(said.id),
         ToServer::Keepalive(said) => Some(said.id),
         ToServer::Renew(ask) => Some(ask.id),
-        ToServer::Handshake(_) | ToServer::Hello(_) | ToServer::Subscribe(_) | ToServer::Do(_) | ToServer::ReadMarks(_) | ToServer::Ping(_) => None,
+        ToServer::Handshake(_)
+        | ToServer::Hello(_)
+        | ToServer::Subscribe(_)
+        | ToServer::Do(_)
+        | ToServer::ReadMarks(_)
+        | ToServer::LookingAt(_)
+        | ToServer::Ping(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 
 mod asking;
 mod lossy;
+mod presence;
 mod stream;
 mod wire;
 
@@ -31,6 +32,7 @@ use crate::server::line::{Arrival, Front, KeyUse, Slot, Socket};
 use crate::server::marks::ReadMarks;
 use crate::server::metrics::{Metrics, count, drop_one};
 use crate::server::peer::{Peers, PeersFrame};
+use crate::server::presence::Present;
 use crate::server::refusals::Refusals;
 use crate::server::rights::need::ask_of;
 use crate::server::rights::{Audit, Need, Principal, Roll, Standing, need};
@@ -94,6 +96,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     {
         drop(stranger);
         slot.iter().for_each(Slot::known);
+        let present = Present::new(&wire.house.presence, wire.house.claim_every);
         let session = Session {
             principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll),
             wire,
@@ -108,6 +111,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
             marks: None,
             peers: None,
             readings: None,
+            present,
         };
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
@@ -131,6 +135,8 @@ struct Session {
     /// Whose logs this server receives.
     peers: Option<watch::Receiver<Arc<PeersFrame>>>,
     readings: Option<(watch::Receiver<Arc<ReadingsFrame>>, u64)>,
+    /// What its person looks at, and what it is told of others.
+    present: Present,
     /// Counts what it says, with all that its key says elsewhere.
     using: KeyUse,
 }
@@ -153,8 +159,12 @@ impl Session {
                 frame = next_told(self.peers.as_mut()) => self.tell_peers(&frame).await?,
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => self.tell_readings(frame).await?,
+                due = self.present.due() => self.presence_is(due).await?,
                 standing = self.principal.changed(&*clock) => match standing {
-                    Standing::Changed => self.see_anew().await?,
+                    Standing::Changed => {
+                        self.presence_anew();
+                        self.see_anew().await?;
+                    }
                     Standing::Ended(words) => return self.wire.problem(ProblemCode::Unauthorized, None, words).await,
                 },
                 () = until_stopping(&mut stopping) => {
@@ -171,6 +181,7 @@ impl Session {
 
     async fn take(&mut self, frame: Frame) -> Said {
         count(&self.wire.shared.metrics.frames_in);
+        self.present.heard();
         self.slow_down().await;
         let message = match decode_to_server(&frame) {
             Ok(message) => message,
@@ -227,6 +238,10 @@ impl Session {
                 Ok(())
             }
             ToServer::ReadMarks(said) => self.read_marks(said.marks).await,
+            ToServer::LookingAt(said) => {
+                self.looks_at(said);
+                Ok(())
+            }
             ToServer::Do(mut request) => {
                 let scope = match self.asker(&mut request) {
                     Ok(scope) => scope,

@@ -72,6 +72,7 @@ impl Session {
         }
         self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
         self.catch_up_readings().await?;
+        self.follow_presence(ask.presence).await?;
         self.stream = None;
         let subscription = self.wire.house.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
