@@ -29,12 +29,15 @@ const LAST: usize = 200;
 /// List events, of servers or of files, merged by time
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --follow --json\nExample: midwatch events 'severity:error+' --file web-1.log web-2.log.gz export.jsonl\n\nA filter is one argument. Of servers, without --json, --count or --last, the last 200 that match are shown; of files, all."
+    after_help = "Example: midwatch events 'system:shop/** since:3h'\nExample: midwatch events --kind 'trust.*'    (who came, who did what by which key, who was refused)\nExample: midwatch events --follow --json\nExample: midwatch events 'severity:error+' --file web-1.log web-2.log.gz export.jsonl\n\nA filter is one argument. Of servers, without --json, --count or --last, the last 200 that match are shown; of files, all."
 )]
 pub struct Args {
     /// Which ones, as one argument
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
+    /// Only of this kind, or of those that begin so: trust.*
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
     /// One JSON object a line, in the format of exports
     #[arg(long)]
     json: bool,
@@ -54,7 +57,12 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let at = ask::now();
-    let filter = rows::filter(args.filter.as_deref(), at)?;
+    let kind = args.kind.as_ref().map(|kind| format!("kind:{kind}"));
+    let text = match (&args.filter, &kind) {
+        (Some(filter), Some(kind)) => Some(format!("({filter}) {kind}")),
+        (filter, kind) => filter.as_ref().or(kind.as_ref()).cloned(),
+    };
+    let filter = rows::filter(text.as_deref(), at)?;
     if !args.file.is_empty() {
         return files(args, filter, at);
     }

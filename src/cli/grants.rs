@@ -1,18 +1,20 @@
 //! `midwatch grants`: who may do what, and until when.
 
+mod show;
 mod tokens;
 
 use super::ask::{self, Ask};
 use super::output::{Output, Tone};
 use super::{Context, Failure};
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, Invite, Key};
+use crate::model::id::GrantId;
 use crate::model::time::Time;
 
 /// List who may do what, until when, by whom
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Example: midwatch grants\nExample: midwatch grants --all    (those that are over, too)\nExample: midwatch grants --json --server shop\n\nAll of them for administrators; for others their own. Keys in a server's authorized_keys are not among them: they are its operator's affair."
+    after_help = "Example: midwatch grants\nExample: midwatch grants --all    (those that are over, too)\nExample: midwatch grants --json --server shop\n\nAll of them for administrators; for others their own. `midwatch grants show` says all of one. Keys in a server's authorized_keys are not among them: they are its operator's affair."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -27,6 +29,7 @@ pub struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
+    Show(show::Show),
     Token(tokens::Token),
     Narrow(tokens::Narrow),
     Hand(tokens::Hand),
@@ -34,6 +37,7 @@ enum Verb {
 
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
+        Some(Verb::Show(args)) => show::run(args, context),
         Some(Verb::Token(args)) => tokens::token(args, context),
         Some(Verb::Narrow(args)) => tokens::narrow(args),
         Some(Verb::Hand(args)) => tokens::hand(args, context),
@@ -56,12 +60,7 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
             for grant in grants {
                 none = false;
                 if args.json {
-                    out.json(&serde_json::json!({
-                        "server": asked.config.name, "grant": grant.id, "name": grant.name, "for": grant.who, "role": grant.role,
-                        "systems": grant.scope.systems, "rights": grant.scope.rights, "expires": grant.scope.expires, "state": grant.state(now),
-                        "key": grant.key, "fingerprint": grant.key.fingerprint(), "by": grant.by, "at": grant.at, "used": grant.used,
-                        "words": grant.scope.words(),
-                    }))?;
+                    out.json(&line(&asked.config.name, grant, now))?;
                     continue;
                 }
                 let state = if grant.holds(now) { (Tone::Fine, left(grant, now)) } else { (Tone::Stale, grant.state(now).to_owned()) };
@@ -72,18 +71,14 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
                     (Tone::Plain, allowed(grant)),
                     state,
                     (Tone::Muted, format!("by {}", grant.by.name())),
-                    (Tone::Muted, grant.key.fingerprint()),
+                    (Tone::Muted, keys(grant)),
                 ]);
             }
             for (id, invite) in &world.invites {
                 none = false;
                 let offer = &invite.offer;
                 if args.json {
-                    out.json(&serde_json::json!({
-                        "server": asked.config.name, "invite": id, "name": offer.name, "for": offer.who, "role": offer.role, "systems": offer.scope.systems,
-                        "rights": offer.scope.rights, "expires": offer.scope.expires, "lasts": offer.lasts, "good_until": offer.closes, "state": "invited",
-                        "by": invite.by, "at": invite.at,
-                    }))?;
+                    out.json(&invited(&asked.config.name, *id, invite))?;
                     continue;
                 }
                 let systems: Vec<String> = offer.scope.systems.iter().map(ToString::to_string).collect();
@@ -105,6 +100,41 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
         out.finish()?;
         ask.all_reached()
     })
+}
+
+/// A grant as JSON.
+fn line(server: &str, grant: &Grant, now: Time) -> serde_json::Value {
+    let keys = grant.keys().map(|key| {
+        let further = grant.further.iter().find(|further| further.key == *key);
+        let at = further.map_or(grant.at, |further| further.at);
+        let by = further.and_then(|further| further.by.as_ref()).map(Key::fingerprint);
+        serde_json::json!({ "key": key, "fingerprint": key.fingerprint(), "at": at, "vouched_by": by })
+    });
+    let lost = grant.lost.iter().map(|lost| serde_json::json!({ "key": lost.key, "fingerprint": lost.key.fingerprint(), "at": lost.at, "by": lost.by }));
+    serde_json::json!({
+        "server": server, "grant": grant.id, "name": grant.name, "for": grant.who, "role": grant.role,
+        "systems": grant.scope.systems, "rights": grant.scope.rights, "expires": grant.scope.expires, "state": grant.state(now),
+        "key": grant.key, "fingerprint": grant.key.fingerprint(), "by": grant.by, "at": grant.at, "used": grant.used,
+        "words": grant.scope.words(), "invite": grant.invite, "keys": keys.collect::<Vec<_>>(), "lost_keys": lost.collect::<Vec<_>>(),
+    })
+}
+
+/// An invite as JSON.
+fn invited(server: &str, id: GrantId, invite: &Invite) -> serde_json::Value {
+    let offer = &invite.offer;
+    serde_json::json!({
+        "server": server, "invite": id, "name": offer.name, "same_person": offer.same, "for": offer.who, "role": offer.role,
+        "systems": offer.scope.systems, "rights": offer.scope.rights, "expires": offer.scope.expires, "lasts": offer.lasts, "good_until": offer.closes,
+        "state": "invited", "by": invite.by, "at": invite.at,
+    })
+}
+
+/// The first key, and how many more.
+fn keys(grant: &Grant) -> String {
+    match grant.further.len() {
+        0 => grant.key.fingerprint(),
+        more => format!("{} and {more} more", grant.key.fingerprint()),
+    }
 }
 
 fn allowed(grant: &Grant) -> String {

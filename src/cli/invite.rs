@@ -14,7 +14,7 @@ use crate::trust::{InviteCode, PublicKey};
 /// Make a code that lets somebody in, once
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example: midwatch invite --role responder --systems 'shop/**' --expires 8h\nExample: midwatch invite --role reader --systems '**' --name robin --expires 2026-12-24T00:00:00Z\nExample: midwatch invite --role agent --systems 'shop/web-1' --name web-1\nExample: midwatch invite --role peer --systems 'shop/**' --address wss://ops.example.org:7373\n\nRoles: reader, responder, reviewer, operator, administrator, agent, peer, and those in [roles] of the server's configuration. The code is for one: who brings it first, with `midwatch join CODE`, gets the grant for their key. Send it as you would send a password."
+    after_help = "Example: midwatch invite --role responder --systems 'shop/**' --expires 8h\nExample: midwatch invite --role reader --systems '**' --name robin --expires 2026-12-24T00:00:00Z\nExample: midwatch invite --role agent --systems 'shop/web-1' --name web-1\nExample: midwatch invite --role peer --systems 'shop/**' --address wss://ops.example.org:7373\nExample: midwatch invite --role responder --systems 'shop/**' --for robin    (a further key of robin's, who is known already)\n\nRoles: reader, responder, reviewer, operator, administrator, agent, peer, and those in [roles] of the server's configuration. The code is for one: who brings it first, with `midwatch join CODE`, gets the grant for their key. Send it as you would send a password."
 )]
 pub struct Args {
     /// What they may do, by name
@@ -29,6 +29,9 @@ pub struct Args {
     /// As what they are known; without it they choose a name that nobody has. An agent's must be the agent's own
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// They are the person of this name who is known there already: their marks, notes and history go on
+    #[arg(long = "for", value_name = "NAME", conflicts_with = "name")]
+    same: Option<String>,
     /// How long they may, from when they join (8h, 30d), or until when; for ever without it
     #[arg(long, value_name = "SPAN|TIME")]
     expires: Option<Until>,
@@ -85,7 +88,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             role: args.role.as_str().into(),
             systems: args.systems.clone(),
             rights: args.rights,
-            name: args.name.as_deref().map(Arc::from),
+            name: args.same.as_ref().or(args.name.as_ref()).map(|name| Arc::from(name.as_str())),
+            same: args.same.is_some(),
             until,
             lasts,
             closes,

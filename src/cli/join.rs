@@ -53,6 +53,15 @@ struct Joining {
     config: PathBuf,
 }
 
+/// What came of it.
+struct Joined {
+    address: String,
+    welcome: Welcome,
+    holding: Holding,
+    /// The code had been redeemed before, by this very key: nothing new was granted.
+    already: bool,
+}
+
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     context.may_change()?;
     let code: InviteCode = args.code.parse().map_err(|error| Failure::usage(format!("{error}"), ""))?;
@@ -63,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(Failure::failed("the code says no address", "Ask for one that was made with --address"));
     }
     let joining = joining(code.who, args, context)?;
-    let (address, welcome, holding) = ask::block_on(redeem(&code, &joining, context))?;
+    let Joined { address, welcome, holding, already } = ask::block_on(redeem(&code, &joining, context))?;
     let called = args.called.clone().unwrap_or_else(|| plain(&welcome.name));
     let (called, changed) = set_up(args, &joining, &code, &address, called)?;
     let mut out = Output::new();
@@ -71,9 +80,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         out.json(&serde_json::json!({
             "server": called, "address": address, "origin": welcome.origin, "server_key": code.server.fingerprint(), "name": holding.name,
             "role": holding.role, "systems": holding.scope.systems, "rights": holding.scope.rights, "expires": holding.scope.expires,
-            "grant": holding.grant, "key": joining.signer.public().fingerprint(), "config": changed.then_some(&joining.config),
+            "grant": holding.grant, "already": already, "key": joining.signer.public().fingerprint(), "config": changed.then_some(&joining.config),
         }))?;
         return out.finish();
+    }
+    if already {
+        out.line("This code was redeemed before, by this very key: what it gave is yours already, and nothing new came of it.")?;
     }
     out.toned(&[
         (Tone::Plain, "You are "),
@@ -135,7 +147,7 @@ fn joining(who: Who, args: &Args, context: &Context) -> Result<Joining, Failure>
 }
 
 /// At the first address that answers.
-async fn redeem(code: &InviteCode, joining: &Joining, context: &Context) -> Result<(String, Welcome, Holding), Failure> {
+async fn redeem(code: &InviteCode, joining: &Joining, context: &Context) -> Result<Joined, Failure> {
     // The server's key is known before anything is said; what is remembered for good is written once it worked.
     super::places::make_private(&context.places.state)?;
     let pinned = KnownServers::at(context.places.state.join(format!("join-{}", code.id())));
@@ -148,7 +160,7 @@ async fn redeem(code: &InviteCode, joining: &Joining, context: &Context) -> Resu
     outcome
 }
 
-async fn at_any(code: &InviteCode, joining: &Joining, proving: &Proving) -> Result<(String, Welcome, Holding), Failure> {
+async fn at_any(code: &InviteCode, joining: &Joining, proving: &Proving) -> Result<Joined, Failure> {
     let mut last = Failure::unreachable("the code's addresses lead nowhere", "");
     for address in &code.addresses {
         let parsed = match Address::parse(address) {
@@ -161,11 +173,11 @@ async fn at_any(code: &InviteCode, joining: &Joining, proving: &Proving) -> Resu
         // Its key is known, whoever vouches for its certificate.
         let dial = way(&parsed, Some(proving), &TlsTrust::default());
         match at(&*dial, code, joining, proving, true).await {
-            Ok((welcome, holding)) => return Ok((address.clone(), welcome, holding)),
+            Ok((welcome, holding)) => return Ok(Joined { address: address.clone(), welcome, holding, already: false }),
             Err(error @ (LinkError::Unauthorized(_) | LinkError::NotProved(_))) => {
                 // It may have been redeemed for this very key, by a try whose answer was lost.
                 return match at(&*dial, code, joining, proving, false).await {
-                    Ok((welcome, holding)) => Ok((address.clone(), welcome, holding)),
+                    Ok((welcome, holding)) => Ok(Joined { address: address.clone(), welcome, holding, already: true }),
                     Err(_) => Err(Failure::failed(error.to_string(), "")),
                 };
             }

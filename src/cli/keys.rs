@@ -2,12 +2,14 @@
 //! say who one is.
 
 mod forget;
+mod persons;
 mod qr;
 mod show;
 mod signer;
 
 use std::path::{Path, PathBuf};
 
+pub use persons::row;
 pub use signer::signer;
 
 use super::output::{Output, Tone};
@@ -40,6 +42,9 @@ pub struct Args {
 enum Verb {
     Show(show::Args),
     Forget(forget::Args),
+    Add(persons::Add),
+    Remove(persons::Remove),
+    Replace(persons::Replace),
 }
 
 fn pane(text: &str) -> Result<Pane, String> {
@@ -62,6 +67,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     match &args.verb {
         Some(Verb::Show(args)) => return show::run(args, context),
         Some(Verb::Forget(args)) => return forget::run(args, context),
+        Some(Verb::Add(args)) => return persons::add(args, context),
+        Some(Verb::Remove(args)) => return persons::remove(args, context),
+        Some(Verb::Replace(args)) => return persons::replace(args, context),
         None => {}
     }
     let keymap = load(context)?;

@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ask.worlds().await;
         let place = one_server(&ask)?;
         let world = ask.asked.get(place.0).and_then(|asked| asked.replica.world.clone()).unwrap_or_default();
-        let found = find(&world, &args.what);
+        let found = find(&world, &args.what, false);
         if found.is_empty() {
             return Err(Failure::failed(format!("no grant or invite matches `{}`", args.what), "`midwatch grants` lists those that you may see"));
         }
@@ -56,8 +56,9 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     })
 }
 
-fn find(world: &World, what: &str) -> Vec<(GrantId, String)> {
-    let live = || world.grants.values().filter(|grant| grant.ended.is_none());
+/// Grants and invites by id, name or key; those that are over only with `all`.
+pub(super) fn find(world: &World, what: &str, all: bool) -> Vec<(GrantId, String)> {
+    let live = || world.grants.values().filter(move |grant| all || grant.ended.is_none());
     let is_id = (6..=32).contains(&what.len()) && what.bytes().all(|b| b.is_ascii_hexdigit());
     let wanted = what.to_ascii_lowercase();
     let words = |grant: &crate::model::grant::Grant| format!("{} as {}", grant.name, grant.role);
@@ -68,7 +69,7 @@ fn find(world: &World, what: &str) -> Vec<(GrantId, String)> {
         found.extend(invites.map(|(id, invite)| (*id, format!("an invite as {}", invite.offer.role))));
     }
     if found.is_empty() {
-        let named = |grant: &crate::model::grant::Grant| *grant.name == *what || grant.key.fingerprint() == what || grant.key.as_str() == what;
+        let named = |grant: &crate::model::grant::Grant| *grant.name == *what || grant.keys().any(|key| key.fingerprint() == what || key.as_str() == what);
         found.extend(live().filter(|grant| named(grant)).map(|grant| (grant.id, words(grant))));
     }
     found

@@ -97,6 +97,7 @@ pub fn word_of(intent: &Intent) -> &'static str {
         Intent::Invite { .. } => "invite somebody",
         Intent::Grant { .. } => "grant something",
         Intent::Revoke { .. } => "revoke a grant",
+        Intent::AddKey { .. } | Intent::RemoveKey { .. } | Intent::ReplaceKey { .. } => "change a key",
     }
 }
 
@@ -114,6 +115,7 @@ pub fn subject_of(intent: &Intent) -> (Option<Fingerprint>, Option<SystemId>) {
         | Intent::NoteAlert { alert, .. } => (Some(*alert), None),
         Intent::NoteSystem { system, .. } | Intent::Change { system, .. } => (None, Some(system.clone())),
         Intent::WithdrawNote { .. } | Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. } => (None, None),
+        Intent::AddKey { .. } | Intent::RemoveKey { .. } | Intent::ReplaceKey { .. } => (None, None),
     }
 }
 

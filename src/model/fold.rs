@@ -73,12 +73,15 @@ fn apply(world: &mut World, event: &Event) {
             world.name = started.name.clone();
             world.version = started.version.clone();
         }
-        Kind::ServerStopped(_) | Kind::LogLine(_) | Kind::PeerRestored(_) | Kind::PeerMissed(_) | Kind::PeerMalformed(_) | Kind::TrustRefused(_) => {}
+        Kind::ServerStopped(_) | Kind::LogLine(_) | Kind::PeerRestored(_) | Kind::PeerMissed(_) | Kind::PeerMalformed(_) => {}
+        Kind::TrustRefused(_) | Kind::TrustUsed(_) => {}
         Kind::TrustInvited(said) => trust::invited(world, event, said),
         Kind::TrustGranted(said) => trust::granted(world, event, said),
         Kind::TrustRevoked(said) => trust::revoked(world, event, said),
         Kind::TrustExpired(said) => trust::expired(world, event, said),
         Kind::TrustAdmitted(said) => trust::admitted(world, event, said),
+        Kind::TrustKeyAdded(said) => trust::key_added(world, event, said),
+        Kind::TrustKeyRemoved(said) => trust::key_removed(world, event, said),
         Kind::ConfigApplied(ConfigApplied { settings }) => {
             if !settings.is_empty() {
                 // The first that is known is no change.

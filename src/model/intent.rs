@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event::Link;
-use super::grant::{Key, Pattern, Rights};
+use super::grant::{Key, Pattern, Rights, Vouched};
 use super::id::{AlertRef, EventId, Fingerprint, GrantId, Person, RequestId, SystemId};
 use super::time::{Span, Time};
 
@@ -22,9 +22,6 @@ pub struct Request {
     pub signed: Option<Box<Signed>>,
 }
 
-/// Verbs on an alert name its episode: an acknowledgement that was queued offline never hits a later one.
-/// Its name is the key of a map of one (not a tag beside the fields: serde would read ids then as if
-/// MessagePack were text).
 /// A request as its person signed it, for a server that they reach through others: those can hold it back, and
 /// neither change nor repeat it for another.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -37,6 +34,9 @@ pub struct Signed {
     pub signature: Arc<str>,
 }
 
+/// Verbs on an alert name its episode: an acknowledgement that was queued offline never hits a later one.
+/// Its name is the key of a map of one (not a tag beside the fields: serde would read ids then as if
+/// MessagePack were text).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intent {
@@ -118,6 +118,9 @@ pub enum Intent {
         rights: Option<Rights>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<Arc<str>>,
+        /// Who brings it is the person of that name who is known here already.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        same: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Time>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,60 @@ pub enum Intent {
         #[serde(default)]
         why: Arc<str>,
     },
+    /// This key is the asker's too: one of theirs vouches for it, the one that they came by.
+    AddKey {
+        key: Key,
+        vouched: Vouched,
+    },
+    /// This key is nobody's any more: the asker's own, or anybody's where an administrator asks.
+    RemoveKey {
+        key: Key,
+        #[serde(default)]
+        why: Arc<str>,
+    },
+    /// A key in the place of another: by a key of the same person that vouches for it, or by an administrator.
+    ReplaceKey {
+        old: Key,
+        new: Key,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vouched: Option<Vouched>,
+        #[serde(default)]
+        why: Arc<str>,
+    },
+}
+
+impl Intent {
+    /// What is asked, in a word: its name on the wire.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Intent::Acknowledge { .. } => "acknowledge",
+            Intent::Unacknowledge { .. } => "unacknowledge",
+            Intent::Snooze { .. } => "snooze",
+            Intent::Unsnooze { .. } => "unsnooze",
+            Intent::Assign { .. } => "assign",
+            Intent::Resolve { .. } => "resolve",
+            Intent::DenyCause { .. } => "deny-cause",
+            Intent::RestoreCause { .. } => "restore-cause",
+            Intent::NoteAlert { .. } => "note-alert",
+            Intent::NoteSystem { .. } => "note-system",
+            Intent::WithdrawNote { .. } => "withdraw-note",
+            Intent::Change { .. } => "change",
+            Intent::Invite { .. } => "invite",
+            Intent::Grant { .. } => "grant",
+            Intent::Revoke { .. } => "revoke",
+            Intent::AddKey { .. } => "add-key",
+            Intent::RemoveKey { .. } => "remove-key",
+            Intent::ReplaceKey { .. } => "replace-key",
+        }
+    }
+
+    /// It says who may do what: no other server is asked that in between.
+    pub const fn is_about_trust(&self) -> bool {
+        matches!(
+            self,
+            Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. } | Intent::AddKey { .. } | Intent::RemoveKey { .. } | Intent::ReplaceKey { .. }
+        )
+    }
 }
 
 /// Why a server did not do what it was asked: words for the person who asked.

@@ -11,7 +11,7 @@ pub use super::decide::Rules;
 use super::decide::{self, Vitals};
 use super::event::{Draft, Event, Silence};
 use super::fold::fold;
-use super::grant::{Key, Scope, Who};
+use super::grant::{Asker, Key, Who};
 use super::id::{AgentId, EventId, GrantId, SourceId};
 use super::intent::{Refusal, Request};
 use super::observation::{AgentHello, Observation};
@@ -39,10 +39,14 @@ impl Primary {
         Ok(self.take(drafts, now))
     }
 
-    /// The same, of one who may do no more than this.
-    pub fn request_within(&mut self, request: &Request, scope: &Scope, now: Time) -> Result<Vec<Event>, Refusal> {
-        decide::permit::permit(&self.world, &self.rules.roles, &request.intent, scope, now)?;
-        self.request(request, now)
+    /// The same, of one who may do no more than this. By which key it was asked is written down beside what came
+    /// of it.
+    pub fn request_within(&mut self, request: &Request, asker: &Asker, now: Time) -> Result<Vec<Event>, Refusal> {
+        decide::permit::permit(&self.world, &self.rules.roles, &request.intent, asker, now)?;
+        let mut drafts = decide::request::request(&self.world, &self.rules.roles, request, now)?;
+        let used = drafts.first().and_then(|draft| asker.told(draft.kind.name(), &draft.actor, request.id, now));
+        drafts.extend(used);
+        Ok(self.take(drafts, now))
     }
 
     /// One who proved a key brings a code. `names`: those that nobody may choose.

@@ -144,7 +144,11 @@ impl Server {
         let mut intakes = vec![intake::Token::new("", &read_token(&data.join(TokenKind::Intake.file()))?)];
         for source in &config.intake.token {
             tokens = tokens.add(TokenKind::Intake, Token::load_or_create(&source.file)?);
-            intakes.push(intake::Token::new(&source.name, &read_token(&source.file)?));
+            let token = intake::Token::new(&source.name, &read_token(&source.file)?);
+            intakes.push(match &source.systems {
+                Some(systems) => token.limited(systems),
+                None => token,
+            });
         }
         if let Some((why, hint)) = config.listen.unencrypted().filter(|_| config.tls.is_none()) {
             return Err(ServerError::Listen { on: config.listen.to_string(), why, hint: hint.into() });
@@ -154,7 +158,8 @@ impl Server {
         let mut parts = Parts::new(Arc::new(clock), Arc::new(log), listener, tokens);
         parts.peers = Some(neighbours(config, &data, &key)?);
         let authorized = config.trust.authorized_keys.clone().unwrap_or_else(|| data.join("authorized_keys"));
-        parts.gate = Gate::new(key.signer()?, authorized, config.trust.require_keys);
+        let roles = Roles::default().with(&config.roles);
+        parts.gate = Gate::with_roles(key.signer()?, authorized, config.trust.require_keys, roles);
         parts.front = FrontParts { tls, proxies: config.proxy.proxies(), limits: config.limits.clone() };
         (parts.connections, parts.limits) = (config.limits.connections, config.limits.of_sessions());
         parts.intakes = intakes;
@@ -330,6 +335,7 @@ impl Server {
         if let Some(peers) = &shared.peers {
             peers.stop().await;
         }
+        shared.audit.told_all(&core).await;
         core.stop().await;
         let _ = core_task.await;
         stopping.send_replace(true);

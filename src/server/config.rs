@@ -14,7 +14,7 @@ use super::peer::PeerConfig;
 use super::presence::Setting;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
-use crate::model::grant::Bundle;
+use crate::model::grant::{Bundle, Pattern};
 use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
@@ -89,6 +89,9 @@ pub struct TokenConfig {
     pub name: Arc<str>,
     /// A file of mode 0600 that holds the token; made when it is missing.
     pub file: PathBuf,
+    /// Of which systems it may speak, and read: all of them unless given.
+    #[serde(default)]
+    pub systems: Option<Vec<Pattern>>,
 }
 
 /// How long events are kept: for ever, unless something is said.
@@ -250,8 +253,15 @@ impl Config {
         let proxies = self.proxy.trusted.iter().map(ToString::to_string).collect::<Vec<_>>();
         add("proxy.trusted".into(), if proxies.is_empty() { "none".into() } else { proxies.join(" ") });
         add("presence".into(), self.presence.words().into());
+        let addresses = self.addresses.iter().map(|address| &**address).collect::<Vec<_>>();
+        add("addresses".into(), if addresses.is_empty() { "none".into() } else { addresses.join(" ") });
+        add("trust.require_keys".into(), self.trust.require_keys.to_string());
+        for (name, role) in &self.roles {
+            add(format!("role {name}"), format!("{} for a {}", role.rights, role.who));
+        }
         for token in &self.intake.token {
-            add(format!("intake token {}", token.name), "is taken".into());
+            let limits = token.systems.as_ref().map(|systems| format!(", for {}", listed(systems))).unwrap_or_default();
+            add(format!("intake token {}", token.name), format!("is taken{limits}"));
         }
         for source in &self.source {
             let words = format!("{} every {}, settle {}, backfill {}", source.kind, source.interval, source.settle, source.backfill);
@@ -285,6 +295,10 @@ impl Config {
     pub fn retention(&self) -> Retention {
         Retention { keep: self.retention.keep, kinds: self.retention.kind.iter().map(|kind| (kind.name.clone(), kind.keep)).collect() }
     }
+}
+
+fn listed(systems: &[Pattern]) -> String {
+    if systems.is_empty() { "no system".to_owned() } else { systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ") }
 }
 
 /// So many of them, and a mark by which others are told apart: nobody reads what they are from it.
@@ -352,6 +366,11 @@ mod tests {
         let differs: Vec<&str> = one.iter().filter(|(name, value)| other.get(*name) != Some(value)).map(|(name, _)| &**name).collect();
         assert_eq!(differs, ["mapping rules"]);
         assert!(one["mapping rules"].starts_with("1 ("), "{said}");
+        // Who may do what, and where the server is found.
+        let trust = "[roles.night]\nrights = [\"read\", \"act\"]\n[[intake.token]]\nname = \"ci\"\nfile = \"/x/ci.token\"\nsystems = [\"shop/**\"]\n";
+        let named = Config::parse(&format!("addresses = [\"wss://a:1\"]\n{}", text(trust)), "s.toml").unwrap().settings();
+        assert_eq!((&*named["role night"], &*named["intake token ci"], &*named["addresses"]), ("read,act for a person", "is taken, for shop/**", "wss://a:1"));
+        assert!(!format!("{named:?}").contains("ci.token"));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use super::prime;
 use super::rights::Roll;
 use super::steady::SteadyNow;
 use crate::link::Clock;
-use crate::model::event::{Draft, Event, Silence};
-use crate::model::grant::{Key, Scope, Who};
+use crate::model::event::{Draft, Event, Kind, Silence};
+use crate::model::grant::{Asker, Key, Who};
 use crate::model::id::{AgentId, EventId, GrantId, Sequence, SourceId, SystemId};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::observation::{AgentHello, Observation};
@@ -37,7 +37,7 @@ use crate::wire::EventBytes;
 pub enum Input {
     Request(Request),
     /// The same, of one who may do no more than this.
-    Asked(Request, Arc<Scope>),
+    Asked(Request, Box<Asker>),
     /// One who proved this key brings a code.
     Redeem {
         code: GrantId,
@@ -346,7 +346,9 @@ impl Task {
             match command {
                 Command::Write(input, reply) => match self.decide(input, now) {
                     Ok(decided) => {
-                        replies.push((reply, decided.iter().map(|event| event.id).collect()));
+                        // By what right it was asked is beside what was asked for.
+                        let done = decided.iter().filter(|event| !matches!(event.kind, Kind::TrustUsed(_)));
+                        replies.push((reply, done.map(|event| event.id).collect()));
                         events.extend(decided);
                     }
                     Err(refusal) => {
@@ -376,7 +378,7 @@ impl Task {
         Ok(match input {
             Input::Request(request) => self.primary.request(&request, now)?,
             Input::Redeem { code, who, key, name, names } => self.primary.redeem(code, who, &key, &name, &names, now)?,
-            Input::Asked(request, scope) => self.primary.request_within(&request, &scope, now)?,
+            Input::Asked(request, asker) => self.primary.request_within(&request, &asker, now)?,
             Input::Observe(observations) => {
                 metrics::add(&self.parts.metrics.observations, u64::try_from(observations.len()).unwrap_or(0));
                 self.parts.hub.observed(&observations);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::stamp::Stamp;
+use crate::model::grant::{Key, Listed, Roles};
 use crate::trust::{AuthorizedKeys, Holder, PublicKey, Signer};
 
 /// How often the file is looked at while nobody comes.
@@ -18,6 +19,8 @@ pub struct Gate {
     /// None: this server proves nothing and takes no proof (in simulations).
     signer: Option<Signer>,
     file: Option<PathBuf>,
+    /// What the bundles of rights are that lines name.
+    roles: Roles,
     /// Tokens open nothing for consoles and agents on TCP.
     required: bool,
     seen: Mutex<Option<Stamp>>,
@@ -27,12 +30,17 @@ pub struct Gate {
 impl Gate {
     /// Nobody comes in by a key.
     pub fn none() -> Gate {
-        Gate { signer: None, file: None, required: false, seen: Mutex::new(None), keys: watch::Sender::default() }
+        Gate { signer: None, file: None, roles: Roles::default(), required: false, seen: Mutex::new(None), keys: watch::Sender::default() }
     }
 
     /// Those come in whose keys stand in `file`. `required`: nobody else does, on TCP.
     pub fn new(signer: Signer, file: PathBuf, required: bool) -> Gate {
-        let gate = Gate { signer: Some(signer), file: Some(file), required, ..Gate::none() };
+        Gate::with_roles(signer, file, required, Roles::default())
+    }
+
+    /// The same, where the server has bundles of rights of its own.
+    pub fn with_roles(signer: Signer, file: PathBuf, required: bool, roles: Roles) -> Gate {
+        let gate = Gate { signer: Some(signer), file: Some(file), roles, required, ..Gate::none() };
         gate.look();
         gate
     }
@@ -57,6 +65,13 @@ impl Gate {
         self.keys.borrow().names().cloned().collect()
     }
 
+    /// All who hold a key, as the log would name them.
+    pub fn listed(&self) -> Arc<[Listed]> {
+        self.look();
+        let listed = |holder: &Arc<Holder>| Listed { key: Key::of(holder.key.bytes()), who: holder.role.who(), name: holder.name.clone() };
+        self.keys.borrow().holders().map(listed).collect()
+    }
+
     /// The keys, whenever they change.
     pub fn follow(&self) -> watch::Receiver<Arc<AuthorizedKeys>> {
         self.keys.subscribe()
@@ -72,7 +87,7 @@ impl Gate {
             return;
         }
         *seen = stamp;
-        let keys = AuthorizedKeys::load(path).unwrap_or_else(|error| {
+        let keys = AuthorizedKeys::load(path, &self.roles).unwrap_or_else(|error| {
             tracing::error!(%error, "nobody is let in by a key");
             AuthorizedKeys::default()
         });

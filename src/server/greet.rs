@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::line::Via;
 use super::metrics::count;
 use super::rights::handed::{self, Handed};
-use super::rights::redeem;
+use super::rights::{Culprit, redeem};
 use super::session::Wire;
 use crate::model::grant::{Grant, Key, Right};
+use crate::model::intent::RefusalCode;
 use crate::trust::handshake::{self, Peer};
 use crate::trust::{Holder, PublicKey, TokenKind};
 use crate::wire::codec::{Frame, decode_to_server, not_packed};
@@ -74,9 +75,14 @@ pub(super) async fn greet(wire: &mut Wire, shown: Shown, keys: bool, from: &str)
         }
     };
     if let Some(secret) = hello.redeem.take()
-        && let Err(words) = redeem::redeem(wire.shared.clone(), peer, &hello, &secret).await
+        && let Err(refusal) = redeem::redeem(wire.shared.clone(), peer, &hello, &secret).await
     {
-        refuse(wire, from, "invite", peer.map(|peer| peer.key), words).await;
+        // Who brings their own code a second time tried nothing.
+        if refusal.code == RefusalCode::Over {
+            let _ = wire.problem(ProblemCode::Unauthorized, None, refusal.why).await;
+        } else {
+            refuse(wire, from, "invite", peer.map(|peer| peer.key), refusal.why).await;
+        }
         return None;
     }
     match letting_in(wire, shown, peer, &mut hello) {
@@ -215,6 +221,9 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
             }
             return Ok(shown.clone());
         }
+        (_, Shown::Nothing, Some(peer)) if let Some(whose) = lost(wire, &peer) => {
+            format!("your key was taken from {whose}: it opens nothing here any more (it is {})", peer.key)
+        }
         (_, Shown::Nothing, Some(peer)) if wire.shared.roll.borrow().over(&Key::of(peer.key.bytes())).is_some() => {
             format!("what your key was granted here was revoked, or is over; ask for a new invite (your key is {})", peer.key)
         }
@@ -230,6 +239,13 @@ fn letting_in(wire: &Wire, shown: Shown, peer: Option<Peer>, hello: &mut Hello) 
         (role, _, _) => format!("this token is not one for the role `{}`", role.word()),
     };
     Err(words)
+}
+
+/// Whose key it was that was taken from them.
+fn lost(wire: &Wire, peer: &Peer) -> Option<Arc<str>> {
+    let key = Key::of(peer.key.bytes());
+    let roll = wire.shared.roll.borrow();
+    roll.over(&key).filter(|grant| grant.lost(&key).is_some()).map(|grant| grant.name.clone())
 }
 
 /// To the log that is wanted. Who is let in is told when there is no such log here.
@@ -252,7 +268,7 @@ async fn enter(wire: &mut Wire, hello: &Hello) -> Option<()> {
 /// Says why, here and there.
 async fn refuse(wire: &mut Wire, from: &str, route: &str, key: Option<PublicKey>, words: String) {
     wire.failed();
-    wire.shared.audit.refused(&wire.shared.core, key, from, route, &words);
+    wire.shared.audit.refused(&wire.shared.core, &Culprit { key, known: None, from }, route, &words);
     wire.shared.refusals.say(wire.shared.clock.now(), from, route, StatusCode::UNAUTHORIZED, &words);
     let _ = wire.say(&ToClient::Problem(Problem { code: ProblemCode::Unauthorized, words, id: None })).await;
 }

@@ -12,8 +12,8 @@ use super::peer::{Known, Replica};
 use super::presence::Board;
 use crate::link::Clock;
 use crate::model::decide::permit::permit;
-use crate::model::grant::{Epoch, Roles, Scope};
-use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
+use crate::model::grant::{Asker, Epoch, Roles};
+use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::primary::Primary;
 use crate::model::reading::Readings;
 use crate::model::time::Span;
@@ -83,18 +83,18 @@ impl House {
     }
 
     /// Asks the primary to do something; answered when what follows is durable there.
-    pub async fn request(&self, request: Request, scope: Arc<Scope>) -> Outcome {
+    pub async fn request(&self, request: Request, asker: Box<Asker>) -> Outcome {
         match &self.way {
-            Way::Own(core) => match core.write(Input::Asked(request, scope)).await {
+            Way::Own(core) => match core.write(Input::Asked(request, asker)).await {
                 Ok(events) => Outcome::Done(events),
                 Err(refusal) => Outcome::Refused(refusal),
             },
-            Way::Peer(_) if matches!(request.intent, Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. }) => {
+            Way::Peer(_) if request.intent.is_about_trust() => {
                 let words = "what others may do on a server is said on that server itself, and not through another";
                 Outcome::Refused(Refusal::new(RefusalCode::Forbidden, words))
             }
             // Within what may be asked here; what may be asked there its primary says.
-            Way::Peer(replica) => match replica.look(|world| permit(world, &Roles::default(), &request.intent, &scope, request.made)) {
+            Way::Peer(replica) => match replica.look(|world| permit(world, &Roles::default(), &request.intent, &asker, request.made)) {
                 Ok(()) => replica.request(request).await,
                 Err(refusal) => Outcome::Refused(refusal),
             },

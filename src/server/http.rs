@@ -17,8 +17,10 @@ use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::greet::Shown;
+use super::intake::Outside;
 use super::line::{Arrival, Front, Opened, Patient, Slot, Via, upgrading};
 use super::metrics::count;
+use super::rights::Culprit;
 use super::session::{self, Shared};
 use crate::link::Io;
 use crate::model::words::counted;
@@ -100,7 +102,15 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         Err(_) => return (StatusCode::SERVICE_UNAVAILABLE, "This took too long. Try again later.\n").into_response(),
     };
     match (response.status(), via) {
-        (StatusCode::UNAUTHORIZED, Some(via)) if shows => shared.front.failed(via),
+        (StatusCode::UNAUTHORIZED, Some(via)) if shows => {
+            shared.front.failed(via);
+            let culprit = Culprit { key: None, known: None, from: &via.to_string() };
+            shared.audit.refused(&shared.core, &culprit, "HTTP", "what the Authorization header shows opens nothing there");
+        }
+        (StatusCode::FORBIDDEN, Some(via)) if let Some(Outside(name)) = response.extensions().get::<Outside>() => {
+            let (from, what) = (via.to_string(), format!("intake {name}"));
+            shared.audit.refused(&shared.core, &Culprit { key: None, known: None, from: &from }, &what, "its token is for other systems");
+        }
         // Behind a proxy the next request may be somebody else's.
         (_, Some(Via::Tcp(_))) if response.extensions().get::<Opened>().is_some() => slot.iter().for_each(Slot::known),
         _ => {}

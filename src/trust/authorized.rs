@@ -7,7 +7,11 @@
 //! agent="web-1" ssh-ed25519 AAAA…           an agent, and what it may speak for
 //! peer="infra",rights="read,federate" ssh-ed25519 AAAA…   another server, that may pass on what it reads
 //! systems="shop/**,lab",rights="read,respond",expires="2026-12-01T00:00:00Z" ssh-ed25519 AAAA… robin
+//! as="responder" ssh-ed25519 AAAA… sam      what the role of that name may do
 //! ```
+//!
+//! Lines of the same name are one person's several keys: their marks, notes and what they have are one, whichever
+//! they come by; each line says for itself what its key may do, and goes by itself.
 //!
 //! Without `systems` it is all of them, without `rights` everything (an agent: to observe; a peer: to read), without
 //! `expires` until the line goes.
@@ -18,7 +22,8 @@ use std::sync::Arc;
 
 use super::private::{KeyError, read_own};
 use super::public::PublicKey;
-use crate::model::grant::{Pattern, Right, Rights, Scope, is_name};
+use crate::model::grant::{Pattern, Right, Rights, Roles, Scope, Who, is_name};
+use crate::model::nearest::nearest;
 use crate::model::time::Time;
 use crate::wire::Role;
 
@@ -43,19 +48,24 @@ pub struct AuthorizedKeys {
 
 impl AuthorizedKeys {
     /// Reads the file, which nobody but its owner may write. None there is nobody's.
-    pub fn load(path: &Path) -> Result<AuthorizedKeys, KeyError> {
-        Ok(AuthorizedKeys::parse(&read_own(path)?.unwrap_or_default()))
+    pub fn load(path: &Path, roles: &Roles) -> Result<AuthorizedKeys, KeyError> {
+        Ok(AuthorizedKeys::parse_with(&read_own(path)?.unwrap_or_default(), roles))
+    }
+
+    /// As it is read where there are no roles but those that every server knows.
+    pub fn parse(text: &str) -> AuthorizedKeys {
+        AuthorizedKeys::parse_with(text, &Roles::default())
     }
 
     /// A line that is not understood whole lets nobody in; the others count.
-    pub fn parse(text: &str) -> AuthorizedKeys {
+    pub fn parse_with(text: &str, roles: &Roles) -> AuthorizedKeys {
         let mut out = AuthorizedKeys::default();
         for (place, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            match holder(line) {
+            match holder(line, roles) {
                 Ok(holder) if out.holders.contains_key(&holder.key) => out.mistakes.push(format!("line {}: this key stands above already", place + 1)),
                 Ok(holder) => {
                     out.holders.insert(holder.key, Arc::new(holder));
@@ -71,6 +81,10 @@ impl AuthorizedKeys {
         self.holders.get(key)
     }
 
+    pub fn holders(&self) -> impl Iterator<Item = &Arc<Holder>> {
+        self.holders.values()
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.holders.values().map(|holder| &holder.name)
     }
@@ -84,11 +98,11 @@ impl AuthorizedKeys {
     }
 }
 
-fn holder(line: &str) -> Result<Holder, String> {
+fn holder(line: &str, roles: &Roles) -> Result<Holder, String> {
     let bare = ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind));
     let (options, rest) = if bare { ("", line) } else { split_options(line)? };
     let (key, comment) = PublicKey::read(rest).map_err(|why| why.to_string())?;
-    let (mut person, mut agent, mut peer, mut systems, mut rights, mut expires) = (None, None, None, None, None, None);
+    let (mut person, mut agent, mut peer, mut bundle, mut systems, mut rights, mut expires) = (None, None, None, None, None, None, None);
     let mut left = options;
     while !left.is_empty() {
         // `name="…"`, and a comma before the next one.
@@ -103,6 +117,7 @@ fn holder(line: &str) -> Result<Holder, String> {
             "name" => &mut person,
             "agent" => &mut agent,
             "peer" => &mut peer,
+            "as" => &mut bundle,
             "systems" => &mut systems,
             "rights" => &mut rights,
             "expires" => &mut expires,
@@ -131,15 +146,37 @@ fn holder(line: &str) -> Result<Holder, String> {
         Role::Console => Rights::ALL,
     };
     let systems: Vec<Pattern> = systems.unwrap_or("**").split(',').map(|text| text.trim().parse()).collect::<Result<_, _>>()?;
-    let rights = rights.map(Rights::parse).transpose()?.unwrap_or(default);
+    let rights = match (bundle, rights) {
+        (Some(_), Some(_)) => return Err("`as` says the rights: say one of `as` and `rights`".into()),
+        (Some(bundle), None) => by_role(roles, bundle, role)?,
+        (None, rights) => rights.map(Rights::parse).transpose()?.unwrap_or(default),
+    };
     let expires = expires.map(str::parse::<Time>).transpose().map_err(|why| why.to_string())?;
     Ok(Holder { key, role, name: name.into(), scope: Scope::new(systems, rights, expires) })
+}
+
+/// What a named bundle allows, if it is one for those who come like this.
+fn by_role(roles: &Roles, name: &str, role: Role) -> Result<Rights, String> {
+    let bundle = roles.get(name).ok_or_else(|| {
+        let near = nearest(name, roles.names()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let name: String = name.chars().take(40).collect();
+        format!("this server has no role `{}`{near}", crate::model::clean::clean_line(&name))
+    })?;
+    if bundle.who != role.who() {
+        let a = |who: Who| match who {
+            Who::Person => "a person",
+            Who::Agent => "an agent",
+            Who::Peer => "a peer",
+        };
+        return Err(format!("the role `{}` is {}'s, and this key is {}'s", crate::model::clean::clean_line(name), a(bundle.who), a(role.who())));
+    }
+    Ok(bundle.rights)
 }
 
 /// A restriction that is not understood is not passed over.
 fn unknown(option: &str) -> String {
     let word: String = option.split(['=', ',', '"']).next().unwrap_or_default().chars().take(40).collect();
-    format!("`{}` is no option here: name, agent, peer, systems, rights and expires are", crate::model::clean::clean_line(&word))
+    format!("`{}` is no option here: name, agent, peer, as, systems, rights and expires are", crate::model::clean::clean_line(&word))
 }
 
 /// Options end at the first space that is not within quotation marks.
@@ -192,6 +229,9 @@ mod tests {
             (format!("expires=\"tomorrow\" {} kim", line(1)), "is not a time"),
             (format!("expires=\"1795000000\" {} kim", line(1)), "is not a time"),
             (format!("name=\"kim\",agent=\"web-1\" {}", line(1)), "not both"),
+            (format!("as=\"respnder\" {} kim", line(1)), "did you mean `responder`?"),
+            (format!("as=\"agent\" {} kim", line(1)), "is an agent's"),
+            (format!("as=\"reader\",rights=\"read\" {} kim", line(1)), "say one of"),
             (format!("name=\"kim\"x {}", line(1)), "comma"),
             (format!("name=\"kim {}", line(1)), "no public key"),
             (format!("name=\"kim,root\" {}", line(1)), "is no name"),
@@ -221,8 +261,27 @@ mod tests {
         assert_eq!(scope(&format!("{key} kim")), "everything on all systems");
         assert_eq!(scope(&format!("peer=\"infra\" {key}")), "read on all systems");
         assert_eq!(scope(&format!("agent=\"web-1\",systems=\"shop/**\" {key}")), "observe on shop/**");
+        assert_eq!(scope(&format!("as=\"responder\",systems=\"shop/**\" {key} kim")), "read, respond on shop/**");
+        assert_eq!(scope(&format!("peer=\"infra\",as=\"peer\" {key}")), "read, federate on all systems");
         let options = "rights=\"read,respond\",expires=\"2026-12-01T00:00:00Z\",systems=\"shop/**,shop/db,lab\"";
         assert_eq!(scope(&format!("{options} {key} kim")), "read, respond on lab, shop/**, until 2026-12-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_servers_own_roles_count_in_its_lines() {
+        let bundle = toml::from_str(r#"rights = ["read", "act"]"#).unwrap();
+        let roles = Roles::default().with(&[("night".into(), bundle)].into());
+        let text = format!("as=\"night\" {} kim\n", line(1));
+        assert_eq!(AuthorizedKeys::parse_with(&text, &roles).holder(&Signer::from_seed([1; 32]).public()).unwrap().scope.words(), "read, act on all systems");
+        assert_eq!(AuthorizedKeys::parse(&text).mistakes.len(), 1);
+    }
+
+    #[test]
+    fn lines_of_one_name_are_one_persons_keys_each_with_its_own_rights() {
+        let text = format!("name=\"kim\" {} laptop\nname=\"kim\",rights=\"read\" {} phone\n", line(1), line(2));
+        let keys = AuthorizedKeys::parse(&text);
+        assert_eq!((who(&keys, 1), who(&keys, 2)), (Some((Role::Console, "kim".into())), Some((Role::Console, "kim".into()))));
+        assert_eq!(keys.holder(&Signer::from_seed([2; 32]).public()).unwrap().scope.words(), "read on all systems");
     }
 
     #[test]

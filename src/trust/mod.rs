@@ -18,6 +18,7 @@ mod sshsig;
 pub mod tls;
 pub mod token;
 pub mod verb;
+pub mod vouch;
 pub mod words;
 
 pub use authorized::{AuthorizedKeys, Holder};

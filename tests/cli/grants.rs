@@ -48,7 +48,9 @@ fn an_invite_leads_from_a_code_to_a_grant_and_to_its_end() {
     let known = std::fs::read_to_string(robin.path().join(".local/share/midwatch/keys/known_servers")).unwrap();
     assert!(known.starts_with("work ssh-ed25519 "), "the key of the code is the one that is remembered: {known}");
     // Again: it was redeemed by this very key.
-    robin.ok(&["join", &code, "--as", "work"]);
+    let again = robin.ok(&["join", &code, "--as", "work"]);
+    assert!(again.starts_with("This code was redeemed before, by this very key") && again.contains("You are robin"), "{again}");
+    assert_eq!(operator.ok(&["events", "--kind", "trust.refused", "--count"]).trim(), "0", "nobody tried anything");
     let thief = Home::new();
     let late = thief.run(&["join", &code]);
     assert!(late.code == 1 && late.err.contains("used already"), "{late:?}");
@@ -97,6 +99,71 @@ fn a_code_for_an_agent_or_a_peer_sets_that_up_and_leaves_the_rest_of_the_file_al
     assert!(machine.ok(&["config", "check", peer.to_str().unwrap()]).len() < 10_000, "and the file is still right");
     let grants = operator.ok(&["grants"]);
     assert!(grants.contains("web-1") && grants.contains("branch"), "{grants}");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+/// A further home of the same person, which knows the server as the first one does.
+fn another_machine(first: &Home) -> Home {
+    let home = Home::new();
+    for (file, mode) in [(".config/midwatch/console.toml", 0o600), (".local/share/midwatch/keys/known_servers", 0o600)] {
+        let path = home.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::set_permissions(path.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::copy(first.path().join(file), &path).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+    home
+}
+
+fn public(home: &Home) -> (String, String) {
+    let shown: serde_json::Value = serde_json::from_str(&home.ok(&["keys", "show", "--json"])).unwrap();
+    (shown["public_key"].as_str().unwrap().to_owned(), shown["fingerprint"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_person_adds_a_key_loses_one_and_stays_who_they_are() {
+    let (operator, laptop) = (Home::new(), Home::new());
+    let (_, mut server) = served(&operator);
+    let code = code(&operator, &["--role", "responder", "--systems", "shop/**", "--name", "robin", "--expires", "8h"]);
+    laptop.ok(&["join", &code, "--as", "shop"]);
+    let phone = another_machine(&laptop);
+    let ((_, of_laptop), (line, of_phone)) = (public(&laptop), public(&phone));
+    assert_eq!(phone.run(&["systems"]).code, 3, "nobody knows it yet");
+    let file = laptop.path().join("phone.pub");
+    std::fs::write(&file, format!("{line} robin@phone\n")).unwrap();
+    let told = laptop.ok(&["keys", "add", file.to_str().unwrap()]);
+    assert!(told.contains("robin may come by the key") && told.contains(&of_phone) && told.contains("read, respond on shop/**, until "), "{told}");
+    let again = laptop.run(&["keys", "add", &line]);
+    assert!(again.code == 1 && again.err.contains("is robin's here already"), "{again:?}");
+    phone.ok(&["note", "system", "shop", "from the phone"]);
+    let shown = phone.ok(&["grants", "show", "robin"]);
+    for words in [&of_laptop, &of_phone, "vouched for it", "the grant was made for it", "read, respond on shop/**"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    // The laptop is lost.
+    let gone = phone.ok(&["keys", "remove", &of_laptop, "--why", "lost on the train"]);
+    assert!(gone.contains("is robin's no more at shop") && gone.contains(&format!("midwatch keys remove {of_phone}")), "{gone}");
+    let out = laptop.run(&["systems"]);
+    assert!(out.code == 3 && out.err.contains("your key was taken from robin"), "{out:?}");
+    let only = phone.run(&["keys", "remove", &of_phone]);
+    assert!(only.code == 1 && only.err.contains("the only key of robin"), "{only:?}");
+    // Then the phone: there is no other key of theirs, and the operator says whose the new one is.
+    let (new, of_new) = public(&another_machine(&laptop));
+    let refused = phone.run(&["keys", "replace", "robin", "ssh-ed25519 AAAA"]);
+    assert!(refused.code == 2 && refused.err.contains("no Ed25519 key"), "{refused:?}");
+    let put = operator.ok(&["keys", "replace", "robin", &new]);
+    assert!(put.contains(&of_phone) && put.contains(&of_new) && put.contains("robin is the same person by it"), "{put}");
+    assert_eq!(phone.run(&["systems"]).code, 3);
+    let taken = operator.run(&["invite", "--role", "reader", "--systems", "**", "--name", "robin"]);
+    assert!(taken.code == 1 && taken.err.contains("--for"), "{taken:?}");
+    operator.ok(&["invite", "--role", "reader", "--systems", "**", "--for", "robin"]);
+    let told = operator.ok(&["events", "--kind", "trust.*"]);
+    for words in ["trust.used", "trust.key-added", "trust.key-removed", "robin asked for note by the key", "from 127.0.0.1", "robin has a further key"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let shown: serde_json::Value = serde_json::from_str(&operator.ok(&["grants", "show", "robin", "--json"])).unwrap();
+    assert_eq!((shown["keys"][0]["fingerprint"].as_str(), shown["lost_keys"].as_array().map(Vec::len)), (Some(of_new.as_str()), Some(2)));
     server.kill().unwrap();
     server.wait().unwrap();
 }

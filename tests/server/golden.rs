@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use midwatch::model::event::{Actor, AlertPast, Change, Draft, SourcePast};
-use midwatch::model::grant::{Right, Rights, Scope};
+use midwatch::model::event::{Actor, AlertPast, Change, Draft, Kind, SourcePast, TrustKeyAdded, TrustKeyRemoved, TrustRefused, TrustUsed};
+use midwatch::model::grant::{Key, Right, Rights, Scope, Vouched, Who};
 use midwatch::model::health::{Health, Numbers, Refused, Room, SourceHealth, Wrong};
 use midwatch::model::id::{EventId, Fingerprint, GrantId, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Refusal, RefusalCode, Request};
@@ -392,6 +392,53 @@ fn a_hello_may_name_the_log_of_a_server_behind_this_one() {
 #[test]
 fn a_pong_says_what_the_servers_clock_says() {
     holds("pong-now", &ToClient::Pong(Pong { id: 9, now: Some(at()) }), |frame| decode_to_client(frame).unwrap());
+}
+
+fn key(number: u8) -> Key {
+    Key::of(&[number; 32])
+}
+
+fn vouched() -> Vouched {
+    Vouched { by: key(0x61), at: at(), signature: "AAAA".into() }
+}
+
+#[test]
+fn a_person_s_keys_are_added_removed_and_replaced() {
+    let why: Arc<str> = "lost on the train".into();
+    for (name, intent) in [
+        ("do-add-key", Intent::AddKey { key: key(0x62), vouched: vouched() }),
+        ("do-remove-key", Intent::RemoveKey { key: key(0x61), why: why.clone() }),
+        ("do-replace-key", Intent::ReplaceKey { old: key(0x61), new: key(0x63), vouched: None, why }),
+    ] {
+        let request = Request { id: RequestId([0x33; 16]), by: "kim".into(), made: at(), intent, signed: None };
+        holds(name, &ToServer::Do(request), |frame| decode_to_server(frame).unwrap());
+    }
+}
+
+#[test]
+fn by_which_key_something_was_done_is_an_event_beside_it() {
+    let (name, grant, who): (Arc<str>, _, _) = ("kim".into(), GrantId([0x55; 16]), Who::Person);
+    let used = TrustUsed {
+        what: "note".into(),
+        key: key(0x61),
+        name: name.clone(),
+        who,
+        from: "10.0.0.7".into(),
+        grant: Some(grant),
+        handed: None,
+        through: Some("branch".into()),
+        on_behalf_of: None,
+    };
+    let kinds: [Kind; 4] = [
+        used.into(),
+        TrustKeyAdded { grant, key: key(0x62), name: name.clone(), vouched: Some(vouched()) }.into(),
+        TrustKeyRemoved { grant, key: key(0x61), name: name.clone() }.into(),
+        TrustRefused { key: Some(key(0x61)), name: Some(name), from: "10.0.0.7".into(), what: "acknowledge".into(), times: 29 }.into(),
+    ];
+    let told = kinds.into_iter().zip(43..).map(|(kind, sequence)| Draft::new(at(), Actor::User("kim".into()), kind, "said").stamp(id(sequence), at()));
+    let events = told.map(|event| EventBytes::of(&event).unwrap()).collect();
+    let batch = Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(46), events, lag: Span::ZERO, seals: Vec::new(), claim: None };
+    holds("batch-trust", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

@@ -99,17 +99,23 @@ impl Yard {
     }
 
     pub async fn invite(&self, secret: [u8; 16], role: &str, name: Option<&str>) {
+        self.invites(secret, role, name, false).await.unwrap();
+    }
+
+    /// `same`: the person of that name, with a further key.
+    pub async fn invites(&self, secret: [u8; 16], role: &str, name: Option<&str>, same: bool) -> Result<(), midwatch::model::intent::Refusal> {
         let intent = Intent::Invite {
             invite: GrantId::of_code(&secret),
             role: role.into(),
             systems: vec!["shop/**".parse().unwrap()],
             rights: None,
             name: name.map(Arc::from),
+            same,
             until: None,
             lasts: Some(Span::from_hours(8)),
             closes: SystemClock.now().plus(Span::from_hours(1)),
         };
-        self.ask(intent).await.unwrap();
+        self.ask(intent).await
     }
 }
 
@@ -199,9 +205,10 @@ async fn whoever_brings_a_code_is_let_in_as_what_it_says_and_comes_again_by_thei
     assert_eq!(&*holding(&mut again).await.name, "robin");
     // A name that somebody has is theirs.
     yard.invite([5; 16], "reader", None).await;
-    assert!(words(yard.come(22, redeeming(Role::Console, "robin", [5; 16])).await).contains("somebody is called robin"));
-    // Unless the one who invites says whose further key it is.
-    yard.invite([6; 16], "reader", Some("robin")).await;
+    assert!(words(yard.come(22, redeeming(Role::Console, "robin", [5; 16])).await).contains("somebody is or was called robin"));
+    // Nor is it given away by mistake: who invites says whose further key it is.
+    assert!(yard.invites([6; 16], "reader", Some("robin"), false).await.unwrap_err().why.contains("there is a person called robin here already"));
+    yard.invites([6; 16], "reader", Some("robin"), true).await.unwrap();
     let mut laptop = yard.come(23, redeeming(Role::Console, "whoever", [6; 16])).await.unwrap();
     assert_eq!(&*holding(&mut laptop).await.name, "robin");
 }

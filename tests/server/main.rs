@@ -14,6 +14,7 @@ mod marks;
 mod matrix;
 mod open;
 mod past;
+mod persons;
 mod presence;
 mod proxy;
 mod readings;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use midwatch::link::{Clock, Conversation, LinkError, OsRandom, Random, SystemClock, TcpDial};
-use midwatch::model::grant::{Right, Rights, Scope};
+use midwatch::model::grant::{Right, Rights, Scope, Vouched};
 use midwatch::model::id::{AlertRef, EventId, Fingerprint, GrantId};
 use midwatch::model::intent::{Intent, RefusalCode, Request};
 use midwatch::model::observation::{AgentHello, Observation};
@@ -69,6 +69,8 @@ async fn principals(yard: &Yard) -> Vec<Principal> {
     yard.grant(29, "web-1", "agent", "shop/**", None).await;
     yard.grant(31, "web-1", "agent", "lab/**", None).await;
     yard.grant(32, "branch", "peer", "shop/**", None).await;
+    yard.grant(36, "bystander", "reader", "shop/**", None).await;
+    yard.grant(37, "passer-by", "reader", "shop/**", None).await;
     yard.invite([7; 16], "administrator", None).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     let mut talk = yard.come(21, hello(Role::Console, "responder")).await.unwrap();
@@ -156,6 +158,8 @@ enum Takes {
     On(Right, String),
     /// On all systems, and no more than that is given.
     Everywhere(Right),
+    /// Whatever they may do.
+    Nobody,
 }
 
 fn of_intent(intent: &Intent) -> Takes {
@@ -174,6 +178,9 @@ fn of_intent(intent: &Intent) -> Takes {
         // Of a note that there is not.
         Intent::WithdrawNote { .. } => Takes::On(Right::Respond, THERE.into()),
         Intent::Invite { .. } | Intent::Grant { .. } | Intent::Revoke { .. } => Takes::Everywhere(Right::Administer),
+        // A word for a key that nobody signed, and another person's keys.
+        Intent::AddKey { .. } => Takes::Nobody,
+        Intent::RemoveKey { .. } | Intent::ReplaceKey { .. } => Takes::Everywhere(Right::Administer),
     }
 }
 
@@ -218,6 +225,7 @@ fn intents(world: &World) -> Vec<Intent> {
         systems: vec!["shop/**".parse().unwrap()],
         rights: None,
         name: None,
+        same: false,
         until: None,
         lasts: None,
         closes,
@@ -231,6 +239,10 @@ fn intents(world: &World) -> Vec<Intent> {
         until: None,
     });
     out.push(Intent::Revoke { grant: GrantId([1; 16]), why: "".into() });
+    let vouched = Vouched { by: named(36), at: SystemClock.now(), signature: "AAAA".into() };
+    out.push(Intent::AddKey { key: named(91), vouched: vouched.clone() });
+    out.push(Intent::RemoveKey { key: named(36), why: "".into() });
+    out.push(Intent::ReplaceKey { old: named(37), new: named(92), vouched: None, why: "".into() });
     out
 }
 
@@ -319,6 +331,7 @@ fn expected(message: &ToServer, role: Role, may: &Scope) -> bool {
     roles.contains(&role)
         && match takes {
             Takes::Nothing => true,
+            Takes::Nobody => false,
             Takes::Right(right) => may.rights.has(right),
             Takes::On(right, system) => may.rights.has(right) && may.names(&system),
             Takes::Everywhere(right) => may.rights.has(right) && may.names_all(),

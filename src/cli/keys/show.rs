@@ -25,10 +25,10 @@ pub struct Args {
 }
 
 /// What is shown of a key. Nothing of this is secret.
-struct Shown {
+pub(super) struct Shown {
     title: String,
     file: PathBuf,
-    public: PublicKey,
+    pub(super) public: PublicKey,
     comment: String,
     /// Of a private key: whether a passphrase guards it.
     guarded: Option<bool>,
@@ -94,7 +94,7 @@ fn own(context: &Context) -> Result<Shown, Failure> {
     Ok(Shown { title: "your key".into(), file: path, public: key.public, guarded: Some(key.is_guarded()), comment: key.comment, made })
 }
 
-fn other(file: &Path) -> Result<Shown, Failure> {
+pub(super) fn other(file: &Path) -> Result<Shown, Failure> {
     let file = super::super::settings::home(file);
     let missing = || Failure::failed(format!("there is no file {}", file.display()), "`midwatch keys show` alone shows your own key");
     let title = "key".to_owned();

@@ -5,6 +5,7 @@
 //! how often it was bad in a row) lives in [`Vitals`], beside the log, empty after a restart.
 
 pub mod configure;
+pub mod keys;
 pub mod observe;
 pub mod past;
 pub mod permit;

@@ -1,7 +1,8 @@
 //! Whether somebody may ask what they ask: looked at where it is decided, on the world that it changes.
 
-use super::trust::{by_role, may_grant};
-use crate::model::grant::{Lens, Right, Roles, Scope};
+use super::keys;
+use super::trust::{by_role, may_grant, taken};
+use crate::model::grant::{Asker, Lens, Right, Roles, Scope, Who};
 use crate::model::id::{AlertRef, EventId, Fingerprint, SystemId};
 use crate::model::intent::{Intent, Refusal, RefusalCode};
 use crate::model::time::Time;
@@ -9,7 +10,8 @@ use crate::model::world::World;
 
 /// Everything that may be asked takes a right on the system that it is about. What is not seen is answered
 /// as if there were none.
-pub fn permit(world: &World, roles: &Roles, intent: &Intent, scope: &Scope, now: Time) -> Result<(), Refusal> {
+pub fn permit(world: &World, roles: &Roles, intent: &Intent, asker: &Asker, now: Time) -> Result<(), Refusal> {
+    let scope = &*asker.scope;
     let asked = Asked { world, scope };
     match intent {
         Intent::Acknowledge { alert, .. }
@@ -25,20 +27,43 @@ pub fn permit(world: &World, roles: &Roles, intent: &Intent, scope: &Scope, now:
         }
         Intent::WithdrawNote { note } => asked.about_note(Right::Respond, *note),
         Intent::NoteSystem { system, .. } | Intent::Change { system, .. } => asked.may(Right::Respond, system),
-        Intent::Invite { role, systems, rights, until, lasts, .. } => {
-            let (_, given) = by_role(roles, role, systems, *rights, *until)?;
-            may_grant(scope, &given, *lasts, now)
+        Intent::Invite { role, systems, rights, until, lasts, name, same, .. } => {
+            let (who, given) = by_role(roles, role, systems, *rights, *until)?;
+            may_grant(scope, &given, *lasts, now)?;
+            listed(world, asker, who, name.as_deref(), *same)
         }
-        Intent::Grant { role, systems, rights, until, .. } => {
-            let (_, given) = by_role(roles, role, systems, *rights, *until)?;
-            may_grant(scope, &given, None, now)
+        Intent::Grant { role, systems, rights, until, name, .. } => {
+            let (who, given) = by_role(roles, role, systems, *rights, *until)?;
+            may_grant(scope, &given, None, now)?;
+            listed(world, asker, who, Some(name), false)
         }
+        Intent::AddKey { .. } | Intent::RemoveKey { .. } | Intent::ReplaceKey { .. } => keys::permit(world, intent, asker, now),
         Intent::Revoke { .. } if scope.may(Right::Administer, None) => Ok(()),
         Intent::Revoke { .. } => {
             let words = format!("revoking takes the right `administer` on all systems, and what you may do here is: {scope}");
             Err(Refusal::new(RefusalCode::Forbidden, words))
         }
     }
+}
+
+/// Whether a name may be given beside those that the operator gave. One who is said to be the same person as
+/// somebody is so only if there is such a somebody: a name that was mistyped makes nobody.
+fn listed(world: &World, asker: &Asker, who: Who, name: Option<&str>, same: bool) -> Result<(), Refusal> {
+    let Some(name) = name else {
+        return if same { Err(Refusal::new(RefusalCode::Invalid, "the same person as whom?")) } else { Ok(()) };
+    };
+    let known = asker.listed.iter().any(|listed| listed.who == who && *listed.name == *name);
+    if !same {
+        return if known && who != Who::Agent { Err(taken(who, name)) } else { Ok(()) };
+    }
+    if known || world.grants.values().any(|grant| grant.who == who && *grant.name == *name) {
+        return Ok(());
+    }
+    let names = world.grants.values().filter(|grant| grant.who == who).map(|grant| &*grant.name);
+    let near = crate::model::nearest::nearest(name, names.chain(asker.listed.iter().map(|listed| &*listed.name)));
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
+    Err(Refusal::new(RefusalCode::Invalid, format!("no {who} called {name} is known here{near}")))
 }
 
 struct Asked<'a> {

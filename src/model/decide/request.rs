@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::keys;
 use super::trust::{self, by_role};
 use crate::model::event::{
     Actor, AlertAcknowledged, AlertAssigned, AlertSnoozed, AlertUnacknowledged, AlertUnsnoozed, CauseDenied, CauseRestored, Change, ClearReason, Draft,
@@ -135,9 +136,9 @@ impl Asked<'_> {
                 Ok(vec![draft])
             }
             // When somebody may do something counts from when it is decided, not from when it was asked.
-            Intent::Invite { invite, role, systems, rights, name, until, lasts, closes } => {
+            Intent::Invite { invite, role, systems, rights, name, same, until, lasts, closes } => {
                 let (who, scope) = by_role(self.roles, role, systems, *rights, *until)?;
-                let offer = Offer { who, role: role.clone(), name: name.clone(), scope, lasts: *lasts, closes: *closes };
+                let offer = Offer { who, role: role.clone(), name: name.clone(), same: *same, scope, lasts: *lasts, closes: *closes };
                 trust::invited(self.world, &self.actor, *invite, &offer, self.now)
             }
             Intent::Grant { key, name, role, systems, rights, until } => {
@@ -147,6 +148,9 @@ impl Asked<'_> {
                 trust::granted(self.world, &self.actor, said, self.now)
             }
             Intent::Revoke { grant, why } => trust::revoked(self.world, &self.actor, *grant, &bounded(why)?, self.now),
+            Intent::AddKey { key, vouched } => keys::added(self.world, &self.actor, key, vouched, self.now),
+            Intent::RemoveKey { key, why } => keys::removed(self.world, &self.actor, key, &bounded(why)?, self.now),
+            Intent::ReplaceKey { old, new, vouched, why } => keys::replaced(self.world, &self.actor, (old, new), vouched.as_ref(), &bounded(why)?, self.now),
         }
     }
 

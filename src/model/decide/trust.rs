@@ -29,6 +29,9 @@ pub fn invited(world: &World, actor: &Actor, invite: GrantId, offer: &Offer, now
         return Err(invalid(format!("{} invites wait to be redeemed already; take some back (`midwatch revoke`)", World::INVITES)));
     }
     fits(&offer.scope, offer.name.as_deref(), now)?;
+    if let Some(name) = &offer.name {
+        named(world, offer.who, name, offer.same, None, now)?;
+    }
     if offer.closes <= now || offer.closes > now.plus(LONGEST) {
         return Err(invalid("a code is good for 30 days at most, and from now on"));
     }
@@ -43,6 +46,15 @@ pub fn invited(world: &World, actor: &Actor, invite: GrantId, offer: &Offer, now
 /// A code is brought by one who has proved a key. `names`: those that nobody may choose.
 pub fn redeemed(world: &World, code: GrantId, who: Who, key: &Key, chosen: &str, names: &[Arc<str>], now: Time) -> Result<Vec<Draft>, Refusal> {
     let invite = world.invites.get(&code).filter(|invite| invite.offer.closes > now);
+    let mine = |grant: &&Arc<Grant>| grant.invite == Some(code) && (grant.has(key) || grant.lost(key).is_some());
+    if let (None, Some(grant)) = (invite, world.grants.values().find(mine)) {
+        let state = match grant.holds(now) {
+            true if grant.has(key) => format!("you are {}", grant.name),
+            true => format!("and it was taken from {} since", grant.name),
+            false => format!("what it gave is over: it was {}", grant.state(now)),
+        };
+        return Err(Refusal::new(RefusalCode::Over, format!("this code was redeemed already, by this very key: {state}")));
+    }
     let invite =
         invite.ok_or_else(|| Refusal::new(RefusalCode::Unknown, "this code opens nothing here: it was used already, was taken back, or its time is over"))?;
     let offer = &invite.offer;
@@ -53,9 +65,19 @@ pub fn redeemed(world: &World, code: GrantId, who: Who, key: &Key, chosen: &str,
     if !is_name(&name) {
         return Err(invalid("a name has letters, digits, spaces and `. _ - + @`, at most 60; choose one with --name"));
     }
-    let taken = world.grants.values().any(|grant| grant.holds(now) && grant.name == name && grant.key != *key) || names.contains(&name);
-    if offer.name.is_none() && taken {
-        return Err(invalid(format!("somebody is called {name} here already; choose another name (--name), or ask for an invite for that one")));
+    match &offer.name {
+        Some(name) => named(world, who, name, offer.same, Some(key), now)?,
+        None => {
+            // What was said and done under a name stays that person's, after their grant is over, too.
+            let taken = world.grants.values().any(|grant| grant.name == name && !grant.has(key));
+            // What others say of their own users and heirs looks like this.
+            let server = |server: &str| world.grants.values().any(|grant| grant.who == Who::Peer && *grant.name == *server);
+            let foreign = name.contains(" via ") || name.rsplit_once('@').is_some_and(|(_, of)| server(of));
+            if taken || foreign || names.contains(&name) {
+                let words = format!("somebody is or was called {name} here already; choose another name (--name), or ask for an invite for that one (--for)");
+                return Err(invalid(words));
+            }
+        }
     }
     let expires = match (offer.scope.expires, offer.lasts.map(|lasts| now.plus(lasts))) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -80,6 +102,7 @@ pub fn redeemed(world: &World, code: GrantId, who: Who, key: &Key, chosen: &str,
 /// A key that is known is given something at once.
 pub fn granted(world: &World, actor: &Actor, said: TrustGranted, now: Time) -> Result<Vec<Draft>, Refusal> {
     fits(&said.scope, Some(&said.name), now)?;
+    named(world, said.who, &said.name, false, Some(&said.key), now)?;
     let title = format!("{} granted {} as {}: {}", actor.name(), said.name, said.role, said.scope);
     given(world, actor.clone(), said, title, now)
 }
@@ -95,6 +118,27 @@ fn given(world: &World, actor: Actor, said: TrustGranted, title: String, now: Ti
         return Err(invalid("what is offered is over by now"));
     }
     Ok(vec![Draft::new(now, actor, said, title)])
+}
+
+/// A name is one person's, or one server's: all that they did stands under it. `same`: it is said that this one
+/// is they, and so there must be one.
+fn named(world: &World, who: Who, name: &Arc<str>, same: bool, key: Option<&Key>, now: Time) -> Result<(), Refusal> {
+    let other = |grant: &Arc<Grant>| (grant.who, &grant.name) == (who, name) && grant.holds(now) && key.is_none_or(|key| !grant.has(key));
+    // That there is such a one was asked where the operator's list is known, too. Machines are called what the
+    // administrator says.
+    if same || who == Who::Agent || !world.grants.values().any(other) {
+        return Ok(());
+    }
+    Err(taken(who, name))
+}
+
+/// Why a name cannot be given.
+pub(super) fn taken(who: Who, name: &str) -> Refusal {
+    let hint = match who {
+        Who::Person => "if it is the same person, say so (`midwatch invite --for`), or give them the key (`midwatch keys replace`)",
+        Who::Agent | Who::Peer => "choose another, or revoke that one first",
+    };
+    invalid(format!("there is a {who} called {name} here already; {hint}"))
 }
 
 fn fits(scope: &Scope, name: Option<&str>, now: Time) -> Result<(), Refusal> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::model::event::{Event, TrustAdmitted, TrustExpired, TrustGranted, TrustInvited, TrustRevoked};
-use crate::model::grant::{End, Grant, Invite};
+use crate::model::event::{Event, TrustAdmitted, TrustExpired, TrustGranted, TrustInvited, TrustKeyAdded, TrustKeyRemoved, TrustRevoked};
+use crate::model::grant::{End, Further, Grant, Invite, Lost};
 use crate::model::id::GrantId;
 use crate::model::world::World;
 
@@ -20,13 +20,24 @@ pub(super) fn granted(world: &mut World, event: &Event, said: &TrustGranted) {
     if let Some(invite) = &said.invite {
         world.invites.remove(invite);
     }
-    let before: Vec<GrantId> = world.grants.values().filter(|grant| grant.key == said.key && grant.ended.is_none()).map(|grant| grant.id).collect();
-    for id in before {
-        end(world, id, event, End::Replaced);
+    let before: Vec<Arc<Grant>> = world.grants.values().filter(|grant| grant.ended.is_none() && grant.has(&said.key)).cloned().collect();
+    let (mut further, mut lost) = (Vec::new(), Vec::new());
+    for grant in before {
+        // Whoever is granted something else has it with all of their keys: none stays behind with what was before.
+        if (grant.who, &grant.name) == (said.who, &said.name) {
+            let others = grant.keys().filter(|key| **key != said.key);
+            let known = |key: &_| grant.further.iter().find(|further| further.key == *key).cloned();
+            further.extend(others.map(|key| known(key).unwrap_or_else(|| Further { key: key.clone(), at: grant.at, by: None })));
+            lost.extend(grant.lost.iter().cloned());
+        }
+        end(world, grant.id, event, End::Replaced);
     }
+    further.truncate(Grant::KEYS - 1);
     let grant = Grant {
         id: said.grant,
         key: said.key.clone(),
+        further,
+        lost,
         name: said.name.clone(),
         who: said.who,
         role: said.role.clone(),
@@ -57,9 +68,38 @@ pub(super) fn expired(world: &mut World, event: &Event, said: &TrustExpired) {
 }
 
 pub(super) fn admitted(world: &mut World, event: &Event, said: &TrustAdmitted) {
-    if let Some(grant) = said.grant.as_ref().and_then(|grant| world.grants.get_mut(grant)) {
+    // Of whom something was handed on to, the holder is told nothing.
+    if said.handed.is_none()
+        && let Some(grant) = said.grant.as_ref().and_then(|grant| world.grants.get_mut(grant))
+    {
         Arc::make_mut(grant).used = Some(event.at);
     }
+}
+
+pub(super) fn key_added(world: &mut World, event: &Event, said: &TrustKeyAdded) {
+    let Some(grant) = world.grants.get_mut(&said.grant).filter(|grant| grant.ended.is_none() && !grant.has(&said.key)) else { return };
+    let grant = Arc::make_mut(grant);
+    grant.lost.retain(|lost| lost.key != said.key);
+    grant.further.push(Further { key: said.key.clone(), at: event.at, by: said.vouched.as_ref().map(|vouched| vouched.by.clone()) });
+}
+
+pub(super) fn key_removed(world: &mut World, event: &Event, said: &TrustKeyRemoved) {
+    let Some(grant) = world.grants.get_mut(&said.grant).filter(|grant| grant.ended.is_none() && grant.has(&said.key)) else { return };
+    let grant = Arc::make_mut(grant);
+    if grant.key == said.key {
+        if grant.further.is_empty() {
+            // Without a key it is nobody's.
+            grant.ended = Some((event.at, End::Revoked(event.actor.clone())));
+        } else {
+            grant.key = grant.further.remove(0).key;
+        }
+    } else {
+        grant.further.retain(|further| further.key != said.key);
+    }
+    if grant.lost.len() >= Grant::LOST {
+        grant.lost.remove(0);
+    }
+    grant.lost.push(Lost { key: said.key.clone(), at: event.at, by: event.actor.clone() });
 }
 
 fn end(world: &mut World, id: GrantId, event: &Event, why: End) {

@@ -51,6 +51,9 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
     pub scope: Scope,
+    /// They are the person of that name who is known here already, with one key more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same: bool,
     /// How long the grant lasts from when the code is redeemed, if not until the scope's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lasts: Option<Span>,
@@ -70,7 +73,14 @@ pub struct Invite {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Grant {
     pub id: GrantId,
+    /// The first of their keys that is still one.
     pub key: Key,
+    /// Their further keys, oldest first: what is granted, all of them may, and no longer than the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Further>,
+    /// Keys that were theirs, oldest first; of many, the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
     pub name: Arc<str>,
     pub who: Who,
     pub role: Arc<str>,
@@ -86,6 +96,33 @@ pub struct Grant {
     pub ended: Option<(Time, End)>,
 }
 
+/// One key more of a person.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Further {
+    pub key: Key,
+    pub at: Time,
+    /// Which of their keys vouched for it; an administrator where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Key>,
+}
+
+/// A key that is no more a person's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lost {
+    pub key: Key,
+    pub at: Time,
+    pub by: Actor,
+}
+
+/// The word of a key that another one is the same person's, signed: it stays in the log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Vouched {
+    pub by: Key,
+    pub at: Time,
+    /// SSHSIG under the namespace `midwatch-key`, base64.
+    pub signature: Arc<str>,
+}
+
 /// Why a grant is over.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +134,24 @@ pub enum End {
 }
 
 impl Grant {
+    /// Keys of one person, by one grant.
+    pub const KEYS: usize = 8;
+    /// Keys that were theirs, as far as that is remembered.
+    pub const LOST: usize = 32;
+
+    /// All keys that it is for.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.key).chain(self.further.iter().map(|further| &further.key))
+    }
+
+    pub fn has(&self, key: &Key) -> bool {
+        self.keys().any(|known| known == key)
+    }
+
+    /// When this key was taken from it, if it was.
+    pub fn lost(&self, key: &Key) -> Option<&Lost> {
+        self.lost.iter().rev().find(|lost| lost.key == *key)
+    }
     /// Whether its key may use it then.
     pub fn holds(&self, now: Time) -> bool {
         self.ended.is_none() && !self.scope.is_over(now)

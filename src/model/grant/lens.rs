@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Key, Right, Scope};
+use super::{Grant, Key, Right, Scope, Who};
 use crate::model::event::{
     Actor, AgentJoined, AlertCleared, AlertOpened, AlertPast, CheckChanged, CheckRemoved, ClearReason, Condition, Event, Kind, ServerStarted, SystemDeclared,
+    TrustExpired, TrustKeyAdded, TrustKeyRemoved, TrustRevoked,
 };
-use crate::model::id::{AgentId, CheckId, Sequence, SystemId};
+use crate::model::id::{AgentId, CheckId, GrantId, Sequence, SystemId};
 use crate::model::labels::Labels;
 use crate::model::system::SystemSpec;
 use crate::model::world::World;
@@ -20,7 +21,8 @@ pub(super) const OUTLINE: &str = "outline";
 const OUTLINED: [&str; 4] = ["alert.opened", "alert.changed", "alert.cleared", "alert.past"];
 
 /// What is told to those whose key it is about.
-const OWN: [&str; 5] = ["trust.granted", "trust.revoked", "trust.expired", "trust.admitted", "trust.refused"];
+const OWN: [&str; 8] =
+    ["trust.granted", "trust.revoked", "trust.expired", "trust.admitted", "trust.refused", "trust.used", "trust.key-added", "trust.key-removed"];
 
 /// What is known of an event by its system and kind alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,8 +38,8 @@ pub enum Glance {
 #[derive(Clone, Debug)]
 pub struct Lens {
     scope: Arc<Scope>,
-    /// Whose it is: what concerns their key they see.
-    own: Option<Key>,
+    /// Whose it is: what concerns their keys they see.
+    own: Option<Own>,
     /// The last event of that world.
     head: Sequence,
     /// As the server calls itself: its systems' addresses may name it.
@@ -48,6 +50,41 @@ pub struct Lens {
     /// The agents that are known, and whether they are seen; of those, the checks that are.
     agents: BTreeMap<AgentId, bool>,
     checks: BTreeSet<(AgentId, CheckId)>,
+}
+
+/// One who came by a key.
+#[derive(Clone, Debug)]
+struct Own {
+    /// That one, and what else is the same person's.
+    keys: BTreeSet<Key>,
+    /// What those are for.
+    grants: BTreeSet<GrantId>,
+    /// As whom a person has them.
+    name: Option<Arc<str>>,
+}
+
+impl Own {
+    fn of(world: &World, key: Key) -> Own {
+        let held = world.grants.values().filter(|grant| grant.has(&key) || grant.lost(&key).is_some());
+        let name = held.clone().find(|grant| grant.ended.is_none() && grant.who == Who::Person && grant.has(&key)).map(|grant| grant.name.clone());
+        let mut own = Own { keys: [key.clone()].into(), grants: held.map(|grant| grant.id).collect(), name };
+        let grants: Vec<&Arc<Grant>> = world.grants.values().filter(|grant| grant.has(&key) || own.is_their(grant)).collect();
+        for grant in grants {
+            own.takes(grant);
+        }
+        own
+    }
+
+    /// Another grant of the same person.
+    fn is_their(&self, grant: &Grant) -> bool {
+        grant.ended.is_none() && grant.who == Who::Person && self.name.as_ref() == Some(&grant.name)
+    }
+
+    fn takes(&mut self, grant: &Grant) {
+        self.grants.insert(grant.id);
+        self.keys.extend(grant.keys().cloned());
+        self.keys.extend(grant.lost.iter().map(|lost| lost.key.clone()));
+    }
 }
 
 /// What of an event is shown to whoever has this scope, in this world.
@@ -85,14 +122,15 @@ impl Lens {
         lens
     }
 
-    /// Of one who has this key.
+    /// Of one who came by this key, in the world that the lens is of.
     #[must_use]
-    pub fn owned(self, own: Option<Key>) -> Lens {
-        Lens { own, ..self }
+    pub fn owned(self, world: &World, own: Option<Key>) -> Lens {
+        Lens { own: own.map(|key| Own::of(world, key)), ..self }
     }
 
-    pub(super) fn own(&self) -> Option<&Key> {
-        self.own.as_ref()
+    /// Whether a grant is the reader's own.
+    pub(super) fn owns(&self, grant: GrantId) -> bool {
+        self.own.as_ref().is_some_and(|own| own.grants.contains(&grant))
     }
 
     pub fn scope(&self) -> &Arc<Scope> {
@@ -138,7 +176,7 @@ impl Lens {
                     Glance::Whole
                 }
             }
-            None if self.own.is_some() && OWN.contains(&kind) && self.scope.rights.has(Right::Read) => Glance::Perhaps,
+            _ if self.own.is_some() && OWN.contains(&kind) && self.scope.rights.has(Right::Read) => Glance::Perhaps,
             Some(system) if OUTLINED.contains(&kind) && self.outlines(system) => Glance::Perhaps,
             Some(_) | None => Glance::Nothing,
         }
@@ -148,7 +186,10 @@ impl Lens {
     pub fn project<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
         match self.glance(event.system.as_ref().map(SystemId::as_str), event.kind.name()) {
             Glance::Whole => Some(Cow::Borrowed(event)),
-            Glance::Perhaps if event.key().is_some() => (event.key() == self.own.as_ref()).then_some(Cow::Borrowed(event)),
+            Glance::Perhaps if event.kind.name().starts_with("trust.") => {
+                let own = event.key().zip(self.own.as_ref()).is_some_and(|(key, own)| own.keys.contains(key));
+                own.then_some(Cow::Borrowed(event))
+            }
             Glance::Perhaps => match &event.kind {
                 Kind::SystemDeclared(SystemDeclared { spec }) => (event.system.as_ref() == Some(&spec.id)).then_some(Cow::Borrowed(event)),
                 _ => outline(event).map(Cow::Owned),
@@ -159,7 +200,8 @@ impl Lens {
 
     /// Whether events of this kind may change what else is seen.
     pub fn watches(kind: &str) -> bool {
-        matches!(kind, "server.started" | "system.declared" | "system.removed" | "agent.joined" | "check.changed" | "check.removed")
+        let trusts = matches!(kind, "trust.granted" | "trust.revoked" | "trust.expired" | "trust.key-added" | "trust.key-removed");
+        trusts || matches!(kind, "server.started" | "system.declared" | "system.removed" | "agent.joined" | "check.changed" | "check.removed")
     }
 
     /// Takes note of the next event of the log, shown or not. True: it changes what is seen of what was
@@ -196,6 +238,19 @@ impl Lens {
                 self.checks.remove(&check)
             }
             Kind::CheckRemoved(CheckRemoved { agent, check }) => self.checks.remove(&(agent.clone(), check.clone())) && !seen,
+            kind => self.concerned_by(kind),
+        }
+    }
+
+    /// Whether it makes others of the reader's own keys and grants.
+    fn concerned_by(&self, kind: &Kind) -> bool {
+        let Some(own) = &self.own else { return false };
+        match kind {
+            Kind::TrustGranted(said) => own.keys.contains(&said.key) || (said.who == Who::Person && own.name.as_ref() == Some(&said.name)),
+            Kind::TrustRevoked(TrustRevoked { grant, .. }) | Kind::TrustExpired(TrustExpired { grant, .. }) => own.grants.contains(grant),
+            Kind::TrustKeyAdded(TrustKeyAdded { grant, key, .. }) | Kind::TrustKeyRemoved(TrustKeyRemoved { grant, key, .. }) => {
+                own.grants.contains(grant) || own.keys.contains(key)
+            }
             _ => false,
         }
     }
@@ -209,7 +264,7 @@ impl Lens {
             Kind::CheckChanged(CheckChanged { agent, .. }) | Kind::CheckRemoved(CheckRemoved { agent, .. }) => {
                 !seen && self.agents.get(agent).is_some_and(|seen| *seen)
             }
-            _ => false,
+            kind => self.concerned_by(kind),
         }
     }
 

@@ -6,6 +6,7 @@
 //! one sees, and may not see itself, only the outline of its troubles is shown: system, title, severity,
 //! since and until when.
 
+mod asker;
 mod held;
 mod key;
 mod lens;
@@ -22,7 +23,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use held::{Bundle, End, Grant, Invite, Offer, Roles, Who, is_name};
+pub use asker::{Asker, Listed};
+pub use held::{Bundle, End, Further, Grant, Invite, Lost, Offer, Roles, Vouched, Who, is_name};
 pub use key::Key;
 pub use lens::{Glance, Lens, project};
 pub use pattern::Pattern;

@@ -62,7 +62,7 @@ impl Lens {
                 .map(|(a, b)| (*a, b.clone()))
                 .collect(),
             glossary: whole.glossary.clone(),
-            grants: whole.grants.iter().filter(|(_, grant)| self.own() == Some(&grant.key)).map(|(id, grant)| (*id, grant.clone())).collect(),
+            grants: whole.grants.iter().filter(|(id, _)| self.owns(**id)).map(|(id, grant)| (*id, grant.clone())).collect(),
             invites: Default::default(),
             lives: whole.lives.clone(),
             kept: alerts.values().map(|alert| u32::try_from(alert.past.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add),

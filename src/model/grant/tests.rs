@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::decide::Rules;
-use crate::model::event::{Actor, Draft, Event, LogLine};
+use crate::model::event::{Actor, Draft, Event, LogLine, TrustAdmitted, TrustUsed};
 use crate::model::fold::fold;
 use crate::model::id::{Incarnation, Origin, RequestId, SystemId};
 use crate::model::intent::{Intent, Request};
@@ -134,6 +134,8 @@ enum Step {
     Fail(bool),
     Say(Option<u8>),
     Settings(u8),
+    /// Something of keys: which, and another one.
+    Trust(u8, u8, u8),
     Wait(u16),
 }
 
@@ -150,6 +152,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::option::of(0..8_u8).prop_map(Step::Say),
         1 => (0..3_u8).prop_map(Step::Settings),
         2 => (0..2_000_u16).prop_map(Step::Wait),
+        3 => (0..7_u8, 0..5_u8, 0..5_u8).prop_map(|(what, a, b)| Step::Trust(what, a, b)),
     ]
 }
 
@@ -257,6 +260,7 @@ fn play(steps: &[Step]) -> Vec<Event> {
                 draft.system = system.as_ref().map(|s| id(*s));
                 p.record(vec![draft], t)
             }
+            Step::Trust(what, a, b) => trust(&mut p, *what, &named(*a), &named(*b), t),
             Step::Settings(n) => p.settings(&[("claim".into(), format!("{n}").into())].into_iter().collect(), t),
             Step::Wait(secs) => {
                 now += i64::from(*secs);
@@ -266,6 +270,41 @@ fn play(steps: &[Step]) -> Vec<Event> {
         log.extend(events);
     }
     log
+}
+
+fn named(number: u8) -> Key {
+    Key::of(&[number; 32])
+}
+
+/// Something happens to who may do what.
+fn trust(p: &mut Primary, what: u8, a: &Key, b: &Key, t: Time) -> Vec<Event> {
+    let held = p.world.grants.values().find(|grant| grant.holds(t) && grant.has(a)).cloned();
+    let name: Arc<str> = ["kim", "jo", "ada"][usize::from(b.bytes()[0]) % 3].into();
+    let (why, until) = (Arc::from(""), Some(t.plus(Span::from_secs(900))));
+    let systems = vec!["shop/**".parse().unwrap()];
+    let intent = match what {
+        0 => Intent::Grant { key: a.clone(), name, role: "responder".into(), systems, rights: None, until },
+        1 => Intent::AddKey { key: b.clone(), vouched: Vouched { by: a.clone(), at: t, signature: "".into() } },
+        2 => Intent::RemoveKey { key: a.clone(), why },
+        3 => Intent::ReplaceKey { old: a.clone(), new: b.clone(), vouched: None, why },
+        4 => Intent::Revoke { grant: held.map(|grant| grant.id).unwrap_or_default(), why },
+        _ => {
+            let (from, what) = ("10.0.0.7".into(), "note".into());
+            let (grant, who) = (held.map(|grant| grant.id), Who::Person);
+            let kind: crate::model::event::Kind = if what_is_used(b) {
+                TrustUsed { what, key: a.clone(), name, who, from, grant, handed: None, through: None, on_behalf_of: None }.into()
+            } else {
+                TrustAdmitted { key: a.clone(), name, who, from, grant, handed: None }.into()
+            };
+            return p.record(vec![Draft::new(t, Actor::Server, kind, "x")], t);
+        }
+    };
+    let id = RequestId([what, a.bytes()[0], b.bytes()[0], 7, t.secs().to_le_bytes()[0], t.secs().to_le_bytes()[1], 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    p.request(&Request { id, by: "op".into(), made: t, intent, signed: None }, t).unwrap_or_default()
+}
+
+fn what_is_used(key: &Key) -> bool {
+    key.bytes()[0].is_multiple_of(2)
 }
 
 /// Apart from how new the whole log is, and from whether somebody ended an episode by what they said of a
@@ -327,6 +366,35 @@ proptest! {
         // What a lens has gathered on the way is what one made now has.
         for event in &log {
             prop_assert_eq!(lens.project(event), project(&whole, &scope, event));
+        }
+    }
+
+    /// The same for one who came by a key: what concerns their keys and grants they see, and of others' nothing.
+    #[test]
+    fn what_is_shown_of_ones_own_keys_folds_into_what_is_seen(steps in prop::collection::vec(step(), 0..100), scope in reader(), begin in 0..100_usize) {
+        prop_assume!(!scope.is_all());
+        let log = play(&steps);
+        let lens_of = |whole: &World| Lens::of(whole, &scope).owned(whole, Some(named(0)));
+        let mut whole = World::new(Origin([1; 16]), Incarnation(1));
+        let (before, after) = log.split_at(begin.min(log.len()));
+        before.iter().for_each(|event| fold(&mut whole, event));
+        let mut lens = lens_of(&whole);
+        let mut seen = lens.world(&whole);
+        for event in after {
+            fold(&mut whole, event);
+            if lens.moves(event) {
+                lens = lens_of(&whole);
+                seen = lens.world(&whole);
+            } else if let Some(event) = lens.project(event) {
+                fold(&mut seen, &event);
+            }
+            seen.head = event.id.sequence;
+            prop_assert_eq!(plainly(seen.clone(), &scope), plainly(lens_of(&whole).world(&whole), &scope), "{} after {:?}", &scope, event);
+            for grant in seen.grants.values() {
+                let own = grant.has(&named(0)) || grant.lost(&named(0)).is_some();
+                let same = whole.grants.values().any(|mine| mine.holds(T0) && mine.has(&named(0)) && mine.name == grant.name);
+                prop_assert!(own || same, "{:?} is somebody else's", grant);
+            }
         }
     }
 

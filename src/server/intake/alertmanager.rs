@@ -60,7 +60,7 @@ pub(super) async fn push<C: Core>(
     let alerts: Vec<Postable<'_>> = bounded::read(&body, "a list of alerts as Alertmanager's API v2 takes them")?;
     let mut faults = Vec::new();
     let mut reports: Vec<Report> = Vec::new();
-    let mut unmapped = 0_u64;
+    let (mut unmapped, mut outside) = (0_u64, false);
     let mut checks: Vec<CheckId> = Vec::new();
     for (alert, number) in alerts.into_iter().zip(1_usize..) {
         let source = source(&alert, &sender, &intake.config.replica_labels);
@@ -68,8 +68,11 @@ pub(super) async fn push<C: Core>(
             intake.counts.cut(cuts);
             unmapped += u64::from(via == Via::Nothing);
         })
-        .map(|reported| shared(reported, &mut checks))
-        {
+        .and_then(|reported| {
+            let may = sender.may(Some(&reported.system));
+            outside |= may.is_err();
+            may.map(|()| shared(reported, &mut checks))
+        }) {
             Ok(reported) => match reports.iter_mut().find(|report| report.source.as_str() == &*source) {
                 Some(report) => report.alerts.push(reported),
                 None => reports.push(Report { source: SourceId::new(&source), at: said.unwrap_or(now), alerts: vec![reported], complete: false }),
@@ -88,7 +91,8 @@ pub(super) async fn push<C: Core>(
     if faults.is_empty() {
         return Ok(StatusCode::OK.into_response());
     }
-    Err(Refused::bad(format!("the other alerts were taken; not these: {}", faults.join("; "))))
+    let status = if outside { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+    Err(Refused::new(status, format!("the other alerts were taken; not these: {}", faults.join("; "))))
 }
 
 /// The alerts of a push come from few rules: those of one rule share its name's memory, which they keep

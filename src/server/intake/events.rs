@@ -85,12 +85,18 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
     let mut drafts = Vec::new();
     let mut cuts = Cuts::default();
     let mut faults = Vec::new();
-    let mut bad = 0_usize;
+    let (mut bad, mut outside) = (0_usize, false);
     for (number, piece) in pieces(text) {
         if drafts.len() == MOST {
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, format!("more than {MOST} events in one request; send them in several")));
         }
-        match read(piece).and_then(|posted| draft(posted, sender.or(NAME), &intake.config, now, &mut cuts)) {
+        let read = read(piece).and_then(|posted| draft(posted, sender.or(NAME), &intake.config, now, &mut cuts));
+        let allowed = read.and_then(|draft| {
+            let may = sender.may(draft.system.as_ref());
+            outside |= may.is_err();
+            may.map(|()| draft)
+        });
+        match allowed {
             Ok(draft) => drafts.push(draft),
             Err(why) => {
                 bad += 1;
@@ -101,10 +107,12 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
         }
     }
     if bad > 0 {
-        let error = format!("nothing was taken: {bad} of {} events cannot be read", bad + drafts.len());
+        let what = if outside { "cannot be taken" } else { "cannot be read" };
+        let error = format!("nothing was taken: {bad} of {} events {what}", bad + drafts.len());
         let first = faults.first().map_or_else(String::new, |fault| format!(", line {}: {}", fault["line"], fault["why"].as_str().unwrap_or_default()));
         let why = Why(format!("{error}{first}").into());
-        let mut answer = (StatusCode::BAD_REQUEST, Json(json!({ "error": error, "lines": faults }))).into_response();
+        let status = if outside { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+        let mut answer = (status, Json(json!({ "error": error, "lines": faults }))).into_response();
         answer.extensions_mut().insert(why);
         return Ok(answer);
     }

@@ -16,6 +16,8 @@ use subtle::ConstantTimeEq;
 
 use super::{Core, Intake, Unavailable};
 use crate::model::clean::clean_line;
+use crate::model::grant::Pattern;
+use crate::model::id::SystemId;
 use crate::server::line::{Opened, Via};
 
 /// A token that admits pushes. The token itself is not kept: only what it is compared by.
@@ -24,11 +26,19 @@ pub struct Token {
     /// The name of the source that bears it; empty: the intake's own name serves.
     pub name: Arc<str>,
     digest: [u8; 32],
+    /// Of which systems it speaks, and reads.
+    systems: Option<Arc<[Pattern]>>,
 }
 
 impl Token {
     pub fn new(name: &str, token: &str) -> Token {
-        Token { name: name.into(), digest: digest(token.trim()) }
+        Token { name: name.into(), digest: digest(token.trim()), systems: None }
+    }
+
+    /// For these systems alone.
+    #[must_use]
+    pub fn limited(self, systems: &[Pattern]) -> Token {
+        Token { systems: Some(systems.into()), ..self }
     }
 }
 
@@ -42,14 +52,39 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-/// Who sent a request: the name of the token that it bore.
+/// Who sent a request, by the token that it bore.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sender(pub Arc<str>);
+pub(super) struct Sender {
+    name: Arc<str>,
+    /// Of which systems it speaks, and reads; none: of all.
+    systems: Option<Arc<[Pattern]>>,
+}
+
+/// A request was for more than its token's systems: which token, for whoever writes that down.
+#[derive(Clone)]
+pub struct Outside(pub Arc<str>);
 
 impl Sender {
     /// The source's name: the token's, or what the intake is called.
     pub fn or<'a>(&'a self, intake: &'a str) -> &'a str {
-        if self.0.is_empty() { intake } else { &self.0 }
+        if self.name.is_empty() { intake } else { &self.name }
+    }
+
+    /// Whether what concerns this system is this sender's affair; what concerns none is not, where its token is for
+    /// some.
+    pub fn may(&self, system: Option<&SystemId>) -> Result<(), String> {
+        let Some(systems) = &self.systems else { return Ok(()) };
+        let what = match system {
+            Some(system) if systems.iter().any(|pattern| pattern.matches(system.as_str())) => return Ok(()),
+            Some(system) => format!("{system} is none of them"),
+            None => "this names no system".to_owned(),
+        };
+        let listed: Vec<String> = systems.iter().map(ToString::to_string).collect();
+        Err(format!("the token `{}` is for {} alone, and {what}", self.name, listed.join(", ")))
+    }
+
+    pub fn is_limited(&self) -> bool {
+        self.systems.is_some()
     }
 }
 
@@ -61,9 +96,12 @@ pub(super) async fn admit<C: Core>(State(intake): State<Intake<C>>, mut request:
     let route = format!("{} {}", request.method(), request.uri().path().chars().take(80).collect::<String>());
     let refused = match check(&intake, request.method(), request.headers()) {
         Ok(sender) => {
-            request.extensions_mut().insert(sender);
+            request.extensions_mut().insert(sender.clone());
             let mut response = next.run(request).await;
             response.extensions_mut().insert(Opened);
+            if sender.is_limited() && response.status() == StatusCode::FORBIDDEN {
+                response.extensions_mut().insert(Outside(sender.name));
+            }
             if !response.status().is_client_error() {
                 return response;
             }
@@ -106,7 +144,7 @@ fn known<C>(intake: &Intake<C>, method: &Method, headers: &HeaderMap) -> Result<
     let mut sender = None;
     for token in &intake.config.tokens {
         if bool::from(token.digest.ct_eq(&shown)) {
-            sender = Some(Sender(token.name.clone()));
+            sender = Some(Sender { name: token.name.clone(), systems: token.systems.clone() });
         }
     }
     match sender {

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::guard::Refused;
+use super::guard::{Refused, Sender};
 use super::{Core, Intake};
 use crate::model::event::Silence;
 use crate::model::id::Fingerprint;
@@ -238,19 +239,25 @@ impl Json {
     }
 }
 
-async fn everything<C: Core>(intake: &Intake<C>) -> Result<(Vec<Held>, Vec<Muting>, Time), Refused> {
-    let (held, silences) = intake
+async fn everything<C: Core>(intake: &Intake<C>, sender: &Sender) -> Result<(Vec<Held>, Vec<Muting>, Time), Refused> {
+    let (mut held, silences) = intake
         .core
         .look(|primary| (held(primary), primary.world.sources.values().flat_map(|source| source.silences.values().cloned()).collect::<Vec<_>>()))
         .await?;
+    // Who may not speak of a system is not told of it either.
+    held.retain(|held| sender.may(Some(&held.alert.system)).is_ok());
     let now = intake.core.now();
     Ok((held, mutings(silences, now), now))
 }
 
 /// `GET /api/v2/alerts`.
-pub(super) async fn alerts<C: Core>(State(intake): State<Intake<C>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
+pub(super) async fn alerts<C: Core>(
+    State(intake): State<Intake<C>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
     let query = Query::read(query.as_deref())?;
-    let (held, mutings, now) = everything(&intake).await?;
+    let (held, mutings, now) = everything(&intake, &sender).await?;
     let mut out = Json(String::with_capacity(held.len().saturating_mul(800)));
     out.raw("[");
     let mut first = true;
@@ -267,9 +274,13 @@ pub(super) async fn alerts<C: Core>(State(intake): State<Intake<C>>, RawQuery(qu
 }
 
 /// `GET /api/v2/alerts/groups`: a group is a system.
-pub(super) async fn groups<C: Core>(State(intake): State<Intake<C>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
+pub(super) async fn groups<C: Core>(
+    State(intake): State<Intake<C>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
     let query = Query::read(query.as_deref())?;
-    let (held, mutings, now) = everything(&intake).await?;
+    let (held, mutings, now) = everything(&intake, &sender).await?;
     let mut systems: BTreeMap<&str, Vec<Sight<'_>>> = BTreeMap::new();
     for held in &held {
         let sight = Sight::new(held, &mutings, now);

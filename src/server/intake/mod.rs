@@ -28,7 +28,7 @@ use crate::model::time::Time;
 use crate::server::mapping::{Cuts, Mapping};
 use crate::server::refusals::Refusals;
 
-pub use guard::Token;
+pub use guard::{Outside, Token};
 
 /// The server's one task that decides and writes, as intakes and sources see it.
 pub trait Core: Clone + Send + Sync + 'static {

@@ -1,13 +1,14 @@
 //! Alertmanager's silences, as far as midwatch knows them: those that its sources hold. It takes none
 //! itself, and says what to use instead.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::guard::Refused;
+use super::guard::{Refused, Sender};
 use super::{Core, Intake};
 use crate::model::event::Silence;
 use crate::model::time::Time;
@@ -15,7 +16,9 @@ use crate::model::time::Time;
 const INSTEAD: &str = "midwatch keeps no silences of its own: snooze the alert in the console or with `midwatch snooze`, \
     or silence it in the Alertmanager that notifies (amtool --alertmanager.url=…)";
 
-async fn known<C: Core>(intake: &Intake<C>) -> Result<Vec<Value>, Refused> {
+async fn known<C: Core>(intake: &Intake<C>, sender: &Sender) -> Result<Vec<Value>, Refused> {
+    // What is silenced may be about any system.
+    sender.may(None).map_err(|why| Refused::new(StatusCode::FORBIDDEN, why))?;
     let silences = intake.core.look(|primary| primary.world.sources.values().flat_map(|source| source.silences.values().cloned()).collect::<Vec<_>>()).await?;
     let now = intake.core.now();
     Ok(silences.iter().map(|silence| shown(silence, now)).collect())
@@ -44,13 +47,13 @@ fn shown(silence: &Silence, now: Time) -> Value {
 }
 
 /// `GET /api/v2/silences`.
-pub(super) async fn list<C: Core>(State(intake): State<Intake<C>>) -> Result<Response, Refused> {
-    Ok(Json(known(&intake).await?).into_response())
+pub(super) async fn list<C: Core>(State(intake): State<Intake<C>>, Extension(sender): Extension<Sender>) -> Result<Response, Refused> {
+    Ok(Json(known(&intake, &sender).await?).into_response())
 }
 
 /// `GET /api/v2/silence/{id}`.
-pub(super) async fn one<C: Core>(State(intake): State<Intake<C>>, Path(id): Path<String>) -> Result<Response, Refused> {
-    let known = known(&intake).await?;
+pub(super) async fn one<C: Core>(State(intake): State<Intake<C>>, Extension(sender): Extension<Sender>, Path(id): Path<String>) -> Result<Response, Refused> {
+    let known = known(&intake, &sender).await?;
     let found = known.into_iter().find(|silence| silence.get("id").and_then(Value::as_str) == Some(&id));
     found
         .map(|silence| Json(silence).into_response())

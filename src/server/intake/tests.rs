@@ -431,3 +431,40 @@ async fn times_that_a_wrong_clock_made_are_said_to_the_sender_and_in_the_event()
     assert_eq!(of("moon"), (Time::from_secs(0), "done".to_owned()), "old events may be told of");
     assert_eq!((of("now").0, of("soon").0), (now, Time::from_secs(NOW + 60)));
 }
+
+#[tokio::test]
+async fn a_token_for_some_systems_says_and_reads_nothing_of_others() {
+    let limit = ["shop/**".parse().unwrap(), "varnish".parse().unwrap()];
+    let server = serve_with(|config| config.tokens = vec![Token::new("ci", "narrow").limited(&limit), Token::new("", "wide")]).await;
+    let send = |path: &'static str, token: &'static str, body: String| {
+        let request = server.http.post(format!("{}{path}", server.base)).bearer_auth(token).body(body);
+        server.send(request)
+    };
+    let ask = |path: &'static str, token: &'static str| server.send(server.http.get(format!("{}{path}", server.base)).bearer_auth(token));
+    let event = |system: &str| json!({ "title": "deploy", "kind": "change", "system": system }).to_string();
+    assert_eq!(send("/api/v1/events", "narrow", event("shop/db")).await.0, 200);
+    assert_eq!(send("/api/v1/events", "wide", event("vault")).await.0, 200);
+    for (body, words) in [
+        (event("vault"), "the token `ci` is for shop/**, varnish alone, and vault is none of them"),
+        (json!({ "title": "x" }).to_string(), "and this names no system"),
+        (format!("{}\n{}", event("shop"), event("shopping")), "shopping is none of them"),
+    ] {
+        let (status, said) = send("/api/v1/events", "narrow", body).await;
+        assert!(status == 403 && said.contains(words) && said.contains("nothing was taken"), "{status} {said}");
+    }
+    // The alerts of a push count one by one, those of a notification together.
+    let elsewhere = json!({ "labels": { "alertname": "Down", "system": "vault" } });
+    let (status, said) = send("/api/v2/alerts", "narrow", json!([elsewhere, pushed("Down", 240)]).to_string()).await;
+    assert!(status == 403 && said.contains("not these: alert 1") && said.contains("vault is none of them"), "{status} {said}");
+    assert_eq!(server.core.open(), [("varnish".to_owned(), "Down \"now\"".to_owned())]);
+    let hook = json!({ "version": "4", "receiver": "m", "alerts": [{ "status": "firing", "labels": { "alertname": "Down", "system": "vault" } }] });
+    assert_eq!(send("/api/v1/webhook/alertmanager", "narrow", hook.to_string()).await.0, 403);
+    assert_eq!(send("/api/v1/webhook/alertmanager", "wide", hook.to_string()).await.0, 200);
+    for path in ["/api/v2/alerts", "/api/v2/alerts/groups"] {
+        let (narrow, wide) = (ask(path, "narrow").await.1, ask(path, "wide").await.1);
+        assert!(narrow.contains("varnish") && !narrow.contains("vault") && wide.contains("vault"), "{narrow}");
+    }
+    assert_eq!([ask("/api/v2/silences", "narrow").await.0, ask("/api/v2/silences", "wide").await.0], [403, 200]);
+    let (_, last) = server.counts.refusals.lately(Time::from_secs(NOW));
+    assert!(last.unwrap().why.contains("this names no system"));
+}

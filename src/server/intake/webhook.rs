@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -82,7 +83,9 @@ pub(super) async fn take<C: Core>(State(intake): State<Intake<C>>, Extension(sen
         let mapped = intake.config.mapping.map(Raw { labels: alert.labels.without_empty(), annotations: alert.annotations, generator: alert.generator.0 });
         intake.counts.cut(mapped.cuts);
         unmapped += u64::from(mapped.via == Via::Nothing);
-        alerts.push(mapped.reported(starts.unwrap_or(now), state));
+        let reported = mapped.reported(starts.unwrap_or(now), state);
+        sender.may(Some(&reported.system)).map_err(|why| Refused::new(StatusCode::FORBIDDEN, format!("nothing was taken, alert {number}: {why}")))?;
+        alerts.push(reported);
     }
     let taken = alerts.len();
     intake.core.report(Report { source: source.clone(), at: now, alerts, complete: false }).await?;

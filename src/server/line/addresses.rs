@@ -141,7 +141,7 @@ impl Entry {
 }
 
 /// Limits count for an IPv4 address, and for the /64 of an IPv6 one: whoever has one has all of those.
-fn block(address: IpAddr) -> IpAddr {
+pub fn block(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
         address @ IpAddr::V4(_) => address,

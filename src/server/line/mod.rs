@@ -23,7 +23,7 @@ use crate::link::Io;
 use crate::link::short::Short;
 use crate::trust::handshake::Binding;
 
-pub use addresses::{Addresses, Refused, Stranger};
+pub use addresses::{Addresses, Refused, Stranger, block};
 pub use config::{LimitsConfig, ProxyConfig, TlsConfig};
 pub use keys::{KeyUse, Keys};
 pub use patient::Patient;

@@ -18,8 +18,9 @@ pub struct Handed {
     /// The key that proved itself.
     pub key: PublicKey,
     pub name: Arc<str>,
-    /// Whose grant it is.
+    /// Whose grant it is, and the key of theirs that the token was minted for: it ends with either.
     pub grant: Arc<Grant>,
+    pub holder: Key,
     /// What the token allows: never more than the grant, whatever that becomes.
     pub token: Scope,
 }
@@ -47,14 +48,14 @@ pub fn shown(shared: &Shared, key: PublicKey, token: &str) -> Result<Handed, Str
     let grant = held.ok_or("the grant that this token stands for was revoked, or is over")?;
     // Names are given by those who answer for them: a handed one says by whom.
     let name = shown.name.map_or_else(|| grant.name.clone(), |name| format!("{name} via {}", grant.name).into());
-    Ok(Handed { key, name, grant, token: shown.scope })
+    Ok(Handed { key, name, grant, holder: shown.key, token: shown.scope })
 }
 
-/// A token for what a key was granted; none where this server cannot sign one.
-pub fn minted(shared: &Shared, grant: &Grant, now: Time) -> Option<Arc<str>> {
+/// A token for what a key was granted, bound to that key; none where this server cannot sign one.
+pub fn minted(shared: &Shared, grant: &Grant, key: &Key, now: Time) -> Option<Arc<str>> {
     let lease = now.plus(LEASE);
     let scope = Scope { expires: Some(grant.scope.expires.map_or(lease, |expires| expires.min(lease))), ..grant.scope.clone() };
-    match grant::mint(shared.gate.signer()?, grant.id, &grant.key, &scope) {
+    match grant::mint(shared.gate.signer()?, grant.id, key, &scope) {
         Ok(token) => Some(token.into()),
         Err(error) => {
             tracing::warn!(%error, "a token could not be minted");

@@ -13,7 +13,7 @@ pub(super) mod redeem;
 mod roll;
 pub(super) mod shown;
 
-pub use audit::Audit;
+pub use audit::{Audit, Culprit};
 pub use need::{Need, need};
 pub use principal::{Principal, Standing};
 pub use roll::Roll;

@@ -37,6 +37,27 @@ pub const fn need(message: &ToServer) -> Need {
     }
 }
 
+/// A message's name on the wire, for what is said of its refusal.
+pub const fn word_of(message: &ToServer) -> &'static str {
+    match message {
+        ToServer::Handshake(_) => "handshake",
+        ToServer::Hello(_) => "hello",
+        ToServer::Subscribe(_) => "subscribe",
+        ToServer::History(_) => "history",
+        ToServer::Count(_) => "count",
+        ToServer::Search(_) => "search",
+        ToServer::WorldAt(_) => "world-at",
+        ToServer::Do(request) => request.intent.word(),
+        ToServer::ReadMarks(_) => "read-marks",
+        ToServer::Agent(_) => "agent",
+        ToServer::Observe(_) => "observe",
+        ToServer::Keepalive(_) => "keepalive",
+        ToServer::Renew(_) => "renew",
+        ToServer::LookingAt(_) => "looking-at",
+        ToServer::Ping(_) => "ping",
+    }
+}
+
 /// The number of an ask, by which its refusal is known.
 pub const fn ask_of(message: &ToServer) -> Option<u64> {
     match message {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::handed::{self, Handed};
 use super::roll::Roll;
 use crate::link::Clock;
+use crate::model::event::TrustUsed;
 use crate::model::grant::{Grant, Key, Right, Rights, Scope};
 use crate::model::time::Time;
 use crate::server::gate::Gate;
@@ -36,8 +37,8 @@ enum Via {
     Fixed,
     /// A line of `authorized_keys`.
     Line(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>),
-    /// A grant in the log.
-    Granted(Arc<Grant>, watch::Receiver<Arc<Roll>>),
+    /// A grant in the log, by one of the keys that it is for.
+    Granted(Key, Arc<Grant>, watch::Receiver<Arc<Roll>>),
     /// A part of somebody's grant, by a token.
     Handed(Arc<Handed>, watch::Receiver<Arc<Roll>>),
 }
@@ -57,7 +58,7 @@ impl Principal {
             Shown::Owner | Shown::Token(TokenKind::Console) => (Scope::all(), None, Via::Fixed),
             Shown::Token(TokenKind::Agent) => (Scope::everywhere(Rights::of([Right::Observe])), None, Via::Fixed),
             Shown::Token(TokenKind::Intake) | Shown::Nothing => (Scope::none(), None, Via::Fixed),
-            Shown::Granted(key, grant) => (grant.scope.clone(), Some(*key), Via::Granted(grant.clone(), roll.clone())),
+            Shown::Granted(key, grant) => (grant.scope.clone(), Some(*key), Via::Granted(Key::of(key.bytes()), grant.clone(), roll.clone())),
             Shown::Handed(handed) => (handed.scope(&handed.grant), Some(handed.key), Via::Handed(handed.clone(), roll.clone())),
             Shown::Key(holder) => (holder.scope.clone(), Some(holder.key), Via::Line(holder.clone(), gate.follow())),
         };
@@ -74,16 +75,47 @@ impl Principal {
         self.key.map(|key| Key::of(key.bytes()))
     }
 
+    /// The key that their grant is for, where they came by all of it: less than that vouches for no other key.
+    pub fn granted_key(&self) -> Option<Key> {
+        match &self.via {
+            Via::Granted(key, ..) => Some(key.clone()),
+            Via::Line(..) => self.own_key(),
+            Via::Fixed | Via::Handed(..) => None,
+        }
+    }
+
+    /// What is written down of what they do, where they came by a key.
+    pub fn used(&self, from: &str) -> Option<TrustUsed> {
+        let (grant, handed) = match &self.via {
+            Via::Granted(_, grant, _) => (Some(grant.id), None),
+            Via::Handed(handed, _) if handed.holder != Key::of(handed.key.bytes()) => (Some(handed.grant.id), Some(handed.grant.name.clone())),
+            Via::Handed(handed, _) => (Some(handed.grant.id), None),
+            Via::Line(..) | Via::Fixed => (None, None),
+        };
+        Some(TrustUsed {
+            what: "".into(),
+            key: self.own_key()?,
+            name: self.name.clone(),
+            who: self.role.who(),
+            from: from.into(),
+            grant,
+            handed,
+            through: None,
+            on_behalf_of: None,
+        })
+    }
+
     /// As whom they are here, and what they may do.
     pub fn holding(&self, id: u64, shared: &Shared) -> Holding {
-        let grant = if let Via::Granted(grant, _) = &self.via { Some(grant) } else { None };
+        let held = if let Via::Granted(key, grant, _) = &self.via { Some((key, grant)) } else { None };
+        let grant = held.map(|(_, grant)| grant);
         Holding {
             id,
             name: self.name.clone(),
             scope: (*self.scope).clone(),
             grant: grant.map(|grant| grant.id),
             role: grant.map(|grant| grant.role.clone()),
-            token: grant.and_then(|grant| handed::minted(shared, grant, shared.clock.now())),
+            token: held.and_then(|(key, grant)| handed::minted(shared, grant, key, shared.clock.now())),
         }
     }
 
@@ -119,12 +151,16 @@ impl Principal {
                         None => return Standing::Ended("this key was taken out of the server's authorized_keys".to_owned()),
                     }
                 }
-                Via::Granted(grant, roll) => {
+                Via::Granted(key, grant, roll) => {
                     let known = grant.clone();
-                    if !in_time(left, roll.wait_for(|roll| roll.of_key(&known.key) != Some(&known))).await {
+                    if !in_time(left, roll.wait_for(|roll| roll.of_key(key) != Some(&known))).await {
                         continue;
                     }
-                    let held = roll.borrow_and_update().of_key(&grant.key).cloned();
+                    let roll = roll.borrow_and_update().clone();
+                    if let Some(lost) = roll.over(key).filter(|_| roll.is_over(key)).and_then(|grant| grant.lost(key)) {
+                        return Standing::Ended(format!("this key was taken from {} by {}", grant.name, lost.by.name()));
+                    }
+                    let held = roll.of_key(key).cloned();
                     match held {
                         // When it was last used is no change of what it allows.
                         Some(new) if new.id == grant.id && new.scope == grant.scope => *grant = new,
@@ -139,7 +175,7 @@ impl Principal {
                 }
                 Via::Handed(handed, roll) => {
                     let scope = self.scope.clone();
-                    let seen = |roll: &Roll| roll.of_key(&handed.grant.key).filter(|grant| grant.id == handed.grant.id).map(|grant| handed.scope(grant));
+                    let seen = |roll: &Roll| roll.of_key(&handed.holder).filter(|grant| grant.id == handed.grant.id).map(|grant| handed.scope(grant));
                     if !in_time(left, roll.wait_for(|roll| seen(roll).as_ref() != Some(&*scope))).await {
                         continue;
                     }

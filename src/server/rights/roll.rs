@@ -17,10 +17,12 @@ impl Roll {
     pub fn of(world: &World) -> Roll {
         let mut roll = Roll::default();
         for grant in world.grants.values() {
-            let of = if grant.ended.is_none() { &mut roll.held } else { &mut roll.over };
-            let known = of.entry(grant.key.clone()).or_insert_with(|| grant.clone());
-            if known.at < grant.at {
-                *known = grant.clone();
+            let held = grant.ended.is_none();
+            for key in grant.keys() {
+                enter(if held { &mut roll.held } else { &mut roll.over }, key, grant);
+            }
+            for lost in &grant.lost {
+                enter(&mut roll.over, &lost.key, grant);
             }
         }
         roll
@@ -30,8 +32,20 @@ impl Roll {
         self.held.get(key)
     }
 
+    /// Whether nothing is done any more that this key signs: what it was granted is over, or it was lost.
+    pub fn is_over(&self, key: &Key) -> bool {
+        self.over.contains_key(key) && !self.held.contains_key(key)
+    }
+
     /// What has become of a key's last grant, for the words to its holder.
     pub fn over(&self, key: &Key) -> Option<&Grant> {
         self.over.get(key).map(|grant| &**grant)
+    }
+}
+
+fn enter(to: &mut BTreeMap<Key, Arc<Grant>>, key: &Key, grant: &Arc<Grant>) {
+    let known = to.entry(key.clone()).or_insert_with(|| grant.clone());
+    if known.at < grant.at {
+        *known = grant.clone();
     }
 }

@@ -2,16 +2,42 @@
 
 use std::sync::Arc;
 
-use super::Session;
 use super::wire::{Over, Said};
-use crate::model::grant::{Key, Lens, Right, Scope, Who};
+use super::{Session, Shared};
+use crate::model::event::TrustUsed;
+use crate::model::grant::{Asker, Key, Lens, Right, Who};
 use crate::model::id::{AgentId, Person, SystemId};
-use crate::model::intent::{Refusal, RefusalCode, Request};
+use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
 use crate::model::mark::Marks;
+use crate::model::world::World;
 use crate::server::core::Input;
 use crate::server::marks::Own;
-use crate::trust::verb;
+use crate::server::rights::Culprit;
+use crate::trust::{PublicKey, verb, vouch};
 use crate::wire::{Ack, MarksKept, Problem, ProblemCode, Role, ToClient, WorldAsk, WorldThen};
+
+/// Of whom something is refused.
+pub(super) struct Denied {
+    shared: Arc<Shared>,
+    key: Option<PublicKey>,
+    name: Arc<str>,
+    who: Who,
+    from: Arc<str>,
+}
+
+impl Denied {
+    fn tell(&self, what: &str, why: &str) {
+        // Who comes by no key says themselves what they are called.
+        let known = self.key.map(|_| (&*self.name, self.who));
+        self.shared.audit.refused(&self.shared.core, &Culprit { key: self.key, known, from: &self.from }, what, why);
+    }
+
+    pub(super) fn if_forbidden(&self, what: &str, refusal: &Refusal) {
+        if refusal.code == RefusalCode::Forbidden {
+            self.tell(what, &refusal.why);
+        }
+    }
+}
 
 impl Session {
     /// What is shown to this one, of the world as it is now; nothing: all of it.
@@ -19,34 +45,84 @@ impl Session {
         if self.principal.scope().is_all() {
             return Ok(None);
         }
-        let scope = self.principal.scope().clone();
-        let lens = self.wire.house.look(move |world| Lens::of(world, &scope)).await;
-        lens.map(|lens| Some(Arc::new(lens.owned(self.principal.own_key())))).ok_or(Over)
+        let (scope, own) = (self.principal.scope().clone(), self.principal.own_key());
+        let lens = self.wire.house.look(move |world| Lens::of(world, &scope).owned(world, own)).await;
+        lens.map(|lens| Some(Arc::new(lens))).ok_or(Over)
     }
 
     /// As whom something is asked, and what that one may do. What a person signed for this server is done as they
     /// asked it, within their own rights here, whoever brought it.
-    pub(super) fn asker(&self, request: &mut Request) -> Result<Arc<Scope>, Refusal> {
+    pub(super) fn asker(&self, request: &mut Request) -> Result<Asker, Refusal> {
         let shared = &self.wire.shared;
+        let listed = if request.intent.is_about_trust() { shared.gate.listed() } else { [].into() };
         if let (Role::Peer, None, Some(signed)) = (self.hello.role, self.wire.house.replica(), &request.signed) {
             let refuse = |why: &str| Refusal::new(RefusalCode::Forbidden, format!("what was signed is not done: {why}"));
             let (key, asked) = verb::signed(signed, self.wire.house.log.head().origin, shared.clock.now()).map_err(refuse)?;
             if asked.id != request.id {
                 return Err(refuse("it is another request"));
             }
-            let line = shared.gate.holder(&key).filter(|holder| holder.role == Role::Console).map(|holder| (holder.name.clone(), holder.scope.clone()));
+            let (roll, named) = (shared.roll.borrow().clone(), Key::of(key.bytes()));
+            let line = shared.gate.holder(&key).filter(|holder| holder.role == Role::Console);
+            let line = line.map(|holder| (holder.name.clone(), holder.scope.clone(), None));
             let granted = || {
-                let roll = shared.roll.borrow().clone();
-                let grant = roll.of_key(&Key::of(key.bytes())).filter(|grant| grant.who == Who::Person);
-                grant.map(|grant| (grant.name.clone(), grant.scope.clone()))
+                let grant = roll.of_key(&named).filter(|grant| grant.who == Who::Person);
+                grant.map(|grant| (grant.name.clone(), grant.scope.clone(), Some(grant.id)))
             };
-            if let Some((name, scope)) = line.or_else(granted).filter(|(_, scope)| !scope.is_over(shared.clock.now())) {
-                *request = Request { by: Person::new(&name), signed: None, ..asked };
-                return Ok(Arc::new(scope));
+            match line.or_else(granted) {
+                Some((name, scope, grant)) if !scope.is_over(shared.clock.now()) => {
+                    *request = Request { by: Person::new(&name), signed: None, ..asked };
+                    let used = TrustUsed {
+                        what: "".into(),
+                        key: named,
+                        name,
+                        who: Who::Person,
+                        from: self.from.clone(),
+                        grant,
+                        handed: None,
+                        through: Some(self.principal.name.clone()),
+                        on_behalf_of: None,
+                    };
+                    return Ok(Asker { scope: Arc::new(scope), key: None, used: Some(used), listed });
+                }
+                // Whoever brings it does not make good what the key itself may not do any more.
+                Some(_) => return Err(refuse("what its key was granted here is over")),
+                None if roll.is_over(&named) => return Err(refuse("its key was taken back here, or what it was granted is over")),
+                None => {}
             }
         }
-        request.by = self.speaks_for(request.by.clone())?;
-        Ok(self.principal.scope().clone())
+        let said = request.by.clone();
+        request.by = self.speaks_for(said.clone())?;
+        let used =
+            self.principal.used(&self.from).map(|used| TrustUsed { on_behalf_of: (self.hello.role == Role::Peer).then(|| said.as_str().into()), ..used });
+        self.vouched(&request.intent)?;
+        Ok(Asker { scope: self.principal.scope().clone(), key: self.principal.granted_key(), used, listed })
+    }
+
+    /// What is said of a further key, its holder signed. Whether that one may say it is looked at where it is decided.
+    fn vouched(&self, intent: &Intent) -> Result<(), Refusal> {
+        let (key, vouched) = match intent {
+            Intent::AddKey { key, vouched } => (key, vouched),
+            Intent::ReplaceKey { new, vouched: Some(vouched), .. } => (new, vouched),
+            _ => return Ok(()),
+        };
+        let holds = vouch::holds(vouched, self.wire.house.log.head().origin, key, self.wire.shared.clock.now());
+        holds.map_err(|why| Refusal::new(RefusalCode::Forbidden, format!("the word for the key does not count: {why}")))
+    }
+
+    /// Somebody asked for what they may not.
+    pub(super) fn denies(&self, what: &str, why: &str) {
+        self.denied().tell(what, why);
+    }
+
+    /// For what is refused later.
+    pub(super) fn denied(&self) -> Denied {
+        Denied {
+            shared: self.wire.shared.clone(),
+            key: self.principal.key,
+            name: self.principal.name.clone(),
+            who: self.hello.role.who(),
+            from: self.from.clone(),
+        }
     }
 
     /// In whose name something is asked: theirs whose key it is, and not what a console says. A peer says for
@@ -81,7 +157,8 @@ impl Session {
         self.replies.push(Box::pin(async move {
             match house.past.at(at).await {
                 Ok(then) => {
-                    let world = then.world.map(|world| if scope.is_all() { world } else { Arc::new(Lens::of(&world, &scope).owned(own).world(&world)) });
+                    let seen = |world: &World| Arc::new(Lens::of(world, &scope).owned(world, own.clone()).world(world));
+                    let world = then.world.map(|world| if scope.is_all() { world } else { seen(&world) });
                     ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world })
                 }
                 Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
@@ -118,12 +195,15 @@ impl Session {
     }
 
     pub(super) fn hand_in(&mut self, id: u64, allowed: Result<(), Refusal>, input: Input) {
-        let core = self.wire.shared.core.clone();
+        let (core, denied) = (self.wire.shared.core.clone(), self.denied());
         self.replies.push(Box::pin(async move {
             let refused = match allowed {
                 Ok(()) => core.write(input).await.err(),
                 Err(refusal) => Some(refusal),
             };
+            if let Some(refusal) = &refused {
+                denied.if_forbidden("observing", refusal);
+            }
             ToClient::Ack(Ack { id, refused })
         }));
     }

@@ -34,7 +34,8 @@ use crate::server::metrics::{Metrics, count, drop_one};
 use crate::server::peer::{Peers, PeersFrame};
 use crate::server::presence::Present;
 use crate::server::refusals::Refusals;
-use crate::server::rights::need::ask_of;
+use crate::server::rights::audit::address;
+use crate::server::rights::need::{ask_of, word_of};
 use crate::server::rights::{Audit, Need, Principal, Roll, Standing, need};
 use crate::server::sifting::Sifts;
 use crate::trust::Tokens;
@@ -98,6 +99,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
         slot.iter().for_each(Slot::known);
         let present = Present::new(&wire.house.presence, wire.house.claim_every);
         let session = Session {
+            from: address(&from),
             principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll),
             wire,
             hello,
@@ -124,6 +126,8 @@ struct Session {
     wire: Wire,
     hello: Hello,
     principal: Principal,
+    /// From where it came, as the log names it.
+    from: Arc<str>,
     stream: Option<Stream>,
     asks: Asks,
     sifts: Sifts,
@@ -207,6 +211,7 @@ impl Session {
             }
             Need::Nothing | Need::Right(..) | Need::Asked(_) => return self.answer(message).await,
         };
+        self.denies(word_of(&message), &words);
         self.wire.problem(ProblemCode::Forbidden, ask, words).await
     }
 
@@ -243,14 +248,21 @@ impl Session {
                 Ok(())
             }
             ToServer::Do(mut request) => {
-                let scope = match self.asker(&mut request) {
-                    Ok(scope) => scope,
-                    Err(refusal) => return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await,
+                let word = request.intent.word();
+                let asker = match self.asker(&mut request) {
+                    Ok(asker) => asker,
+                    Err(refusal) => {
+                        self.denies(word, &refusal.why);
+                        return self.wire.say(&ToClient::Answer(Answer { id: request.id, result: Outcome::Refused(refusal) })).await;
+                    }
                 };
-                let house = self.wire.house.clone();
+                let (house, denied) = (self.wire.house.clone(), self.denied());
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
-                    let result = house.request(request, scope).await;
+                    let result = house.request(request, Box::new(asker)).await;
+                    if let Outcome::Refused(refusal) = &result {
+                        denied.if_forbidden(word, refusal);
+                    }
                     ToClient::Answer(Answer { id, result })
                 }));
                 Ok(())

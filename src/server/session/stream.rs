@@ -155,7 +155,7 @@ impl Session {
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         let scope = self.principal.scope();
-        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
         stream.epoch = Epoch::both(durable.world.epoch, scope.epoch());
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
@@ -234,7 +234,7 @@ impl Session {
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {
             let scope = self.principal.scope();
-            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(self.principal.own_key()));
+            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream
