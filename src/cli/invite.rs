@@ -119,16 +119,17 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// The one that is meant: rights are one server's affair.
+/// The one that is meant: rights are one server's affair. What lies behind it is not asked.
 pub fn one_server(ask: &Ask) -> Result<ServerIndex, Failure> {
-    match ask.asked.as_slice() {
-        [one] if one.replica.world.is_some() => Ok(ServerIndex(0)),
+    let reached: Vec<(usize, &Asked)> = ask.asked.iter().enumerate().filter(|(_, asked)| asked.through.is_none()).collect();
+    match reached.as_slice() {
+        [(place, one)] if one.replica.world.is_some() => Ok(ServerIndex(*place)),
         [_] => {
             ask.all_reached()?;
             Err(Failure::unreachable("the server said nothing", "`midwatch doctor` says more"))
         }
         several => {
-            let names: Vec<&str> = several.iter().map(|asked| &*asked.config.name).collect();
+            let names: Vec<&str> = several.iter().map(|(_, asked)| &*asked.config.name).collect();
             Err(Failure::usage("which server?", format!("Name it with --server: {}", names.join(", "))))
         }
     }

@@ -14,6 +14,7 @@ use crate::agent;
 use crate::client::{Address, whole};
 use crate::link::{Conversation, Dial, LinkError, TlsTrust, way};
 use crate::model::grant::Who;
+use crate::server::app::known_peers;
 use crate::trust::{InviteCode, KeyFile, KnownServers, Proving, ServerKey, Signer};
 use crate::wire::{Hello, Holding, PROTOCOL, Renew, Role, ToClient, ToServer, Welcome};
 
@@ -141,7 +142,7 @@ fn joining(who: Who, args: &Args, context: &Context) -> Result<Joining, Failure>
             let signer = Arc::new(key.signer().map_err(failed)?);
             let name = args.name.as_deref().map_or_else(|| settings.name(), Arc::from);
             let config = context.global.config.clone().unwrap_or_else(|| context.places.server_config());
-            Joining { role: Role::Peer, signer, name, known: KnownServers::at(data.join("known_servers")), config }
+            Joining { role: Role::Peer, signer, name, known: known_peers(&data), config }
         }
     })
 }

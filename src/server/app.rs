@@ -371,10 +371,15 @@ impl Running {
     }
 }
 
+/// Where a server that keeps its data there remembers the keys of its peers.
+pub fn known_peers(data: &Path) -> KnownServers {
+    KnownServers::at(data.join("peers").join("known_servers"))
+}
+
 /// The peers that the configuration names. Each is met as itself: its key is remembered, and ours proved.
 fn neighbours(config: &Config, data: &Path, key: &ServerKey) -> Result<PeerParts, ServerError> {
     let signer = Arc::new(key.signer()?);
-    let known = KnownServers::at(data.join("peers").join("known_servers"));
+    let known = known_peers(data);
     let mut neighbours = Vec::new();
     for peer in &config.peer {
         let refused = |why: String| ConfigError { file: "the configuration".into(), place: None, why: format!("peer {}: {why}", peer.name), hint: None };

@@ -97,6 +97,8 @@ fn a_code_for_an_agent_or_a_peer_sets_that_up_and_leaves_the_rest_of_the_file_al
     let text = std::fs::read_to_string(&peer).unwrap();
     assert!(text.contains("[[peer]]\nname = \"shop\"\n") && text.contains(&listen), "{text}");
     assert!(machine.ok(&["config", "check", peer.to_str().unwrap()]).len() < 10_000, "and the file is still right");
+    let known = std::fs::read_to_string(machine.path().join("data/peers/known_servers")).unwrap();
+    assert!(known.starts_with("shop ssh-ed25519 "), "`serve` finds the key of the code, and believes no other: {known}");
     let grants = operator.ok(&["grants"]);
     assert!(grants.contains("web-1") && grants.contains("branch"), "{grants}");
     server.kill().unwrap();
