@@ -10,7 +10,7 @@ mod holes;
 pub mod memory;
 mod retention;
 #[cfg(test)]
-mod rows;
+pub(crate) mod rows;
 mod spacing;
 pub mod sqlite;
 pub mod transfer;

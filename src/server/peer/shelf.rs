@@ -1,7 +1,7 @@
 //! Where the logs of other servers are kept: a folder of its own for each, beside the server's own log; in
 //! memory for simulations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,7 +67,8 @@ impl FolderShelf {
 
 impl Shelf for FolderShelf {
     fn known(&self) -> Vec<Known> {
-        let folders = std::fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok);
+        // Beside them lies whose keys are known.
+        let folders = std::fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok).filter(|entry| entry.path().is_dir());
         let mut known: Vec<Known> = folders.filter_map(|folder| whole::load(&folder.path().join(NOTE), LARGEST_NOTE)).collect();
         known.sort_by_key(|known| known.origin);
         known
@@ -93,12 +94,21 @@ impl Shelf for FolderShelf {
 
     fn set_aside(&self, origin: Origin, life: Incarnation, rows: &[Row]) -> io::Result<()> {
         let path = self.folder(origin).join(format!("gone-{}.jsonl", life.0));
+        // Whoever was killed before the log was cut comes again with the same.
+        let before = if path.exists() { std::fs::read(&path)? } else { Vec::new() };
+        let known: HashSet<&[u8]> = before.split(|byte| *byte == b'\n').collect();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
         let mut out = io::BufWriter::new(file);
+        if !before.is_empty() && !before.ends_with(b"\n") {
+            out.write_all(b"\n")?;
+        }
         for row in rows {
             if let Ok(event) = EventBytes(row.bytes.clone()).decode() {
-                serde_json::to_writer(&mut out, &event)?;
-                out.write_all(b"\n")?;
+                let line = serde_json::to_vec(&event)?;
+                if !known.contains(&*line) {
+                    out.write_all(&line)?;
+                    out.write_all(b"\n")?;
+                }
             }
         }
         out.into_inner().map_err(|error| error.into_error())?.sync_all()
@@ -183,5 +193,30 @@ impl Outbox for SharedOutbox {
 
     fn waiting(&self) -> Vec<Request> {
         self.of().waiting()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::{origin, rows};
+
+    #[test]
+    fn what_is_set_aside_twice_is_there_once_and_half_a_line_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = FolderShelf(folder.path().into());
+        std::fs::create_dir(shelf.folder(origin())).unwrap();
+        let (life, path) = (Incarnation(7), shelf.folder(origin()).join("gone-7.jsonl"));
+        shelf.set_aside(origin(), life, &rows(1..=3)).unwrap();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        shelf.set_aside(origin(), life, &rows(1..=3)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), whole);
+        // Killed in the middle of a line: it comes again, whole.
+        std::fs::write(&path, &whole.as_bytes()[..whole.len() - 20]).unwrap();
+        shelf.set_aside(origin(), life, &rows(1..=4)).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let read: Vec<u64> =
+            text.lines().filter_map(|line| serde_json::from_str::<crate::model::event::Event>(line).ok()).map(|event| event.id.sequence.0).collect();
+        assert_eq!((read, text.lines().count()), (vec![1, 2, 3, 4], 5));
     }
 }
