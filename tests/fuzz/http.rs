@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use midwatch::link::SystemClock;
 use midwatch::model::id::{Incarnation, Origin};
 use midwatch::server::config::Config;
+use midwatch::server::line::{Certificates, Tls};
 use midwatch::server::{Listen, Listener, Parts, Server};
 use midwatch::store::MemoryLog;
-use midwatch::trust::{Token, TokenKind, Tokens};
+use midwatch::trust::tls::OwnCertificate;
+use midwatch::trust::{ServerKey, Token, TokenKind, Tokens};
 
 const INTAKE: &str = "intake-token-of-the-test";
 
@@ -33,6 +35,15 @@ pub struct Served {
 
 impl Served {
     pub fn start() -> Served {
+        Served::with(None)
+    }
+
+    pub fn with_tls() -> Served {
+        let certificate = OwnCertificate::new(&ServerKey::from_seed([9; 32]), &["localhost".into()]).unwrap();
+        Served::with(Some(Tls::new(Arc::new(Certificates::own(&certificate))).unwrap()))
+    }
+
+    fn with(tls: Option<Tls>) -> Served {
         let (told, address) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -42,6 +53,9 @@ impl Served {
                 let tokens = Tokens::default().add(TokenKind::Intake, Token::new(INTAKE));
                 let mut parts = Parts::new(Arc::new(SystemClock), log, listener, tokens);
                 parts.intakes = vec![midwatch::server::intake::Token::new("", INTAKE)];
+                parts.front.tls = tls;
+                // All of it comes from one address, and none of it says who it is.
+                parts.front.limits.strangers = 10_000;
                 let server = Server::bind(&Config::default(), parts).await.unwrap().spawn();
                 told.send(server.address.clone().unwrap().to_string()).unwrap();
                 std::future::pending::<()>().await;
@@ -50,15 +64,20 @@ impl Served {
         Served { address: address.recv().unwrap(), line: Mutex::new(None) }
     }
 
-    /// The status that a push of this body is answered with.
-    pub fn post(&self, path: &str, body: &[u8]) -> u16 {
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// With what a push of this body is answered: the status, and the words beside it.
+    pub fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
         let mut line = self.line.lock().unwrap();
         let mut stream = line.take().unwrap_or_else(|| TcpStream::connect(&self.address).unwrap());
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {INTAKE}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).unwrap();
+        // In one piece: else each waits for the other side's kernel.
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let (mut got, mut part) = (Vec::new(), [0; 4_096]);
         let head_end = loop {
             if let Some(end) = got.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -79,6 +98,6 @@ impl Served {
         if !head.contains("connection: close") {
             *line = Some(stream);
         }
-        status
+        (status, String::from_utf8_lossy(got.get(head_end..).unwrap_or_default()).into_owned())
     }
 }
