@@ -1,11 +1,13 @@
 /* A disk that fails when it is told to: loaded before the C library into the process that appends.
  *
  * The file that MIDWATCH_TEST_FAULTS names says what fails, in one line: "write" or "sync", an errno,
- * every how manieth call, and how the file's name ends. No such file: nothing fails. */
+ * every how manieth call, and how the file's name ends. No such file: nothing fails. The errno 0: the process is
+ * killed there, in the middle of that write or before that sync. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,10 @@
 
 static unsigned long calls;
 
-static int fails(const char *kind, int fd) {
+/* How much of a write is done before the end. */
+struct part { const void *data; size_t size; off64_t at; };
+
+static int fails_at(const char *kind, int fd, const struct part *part) {
     const char *control = getenv("MIDWATCH_TEST_FAULTS");
     if (!control) return 0;
     int saved = errno, file = open(control, O_RDONLY | O_CLOEXEC);
@@ -35,8 +40,17 @@ static int fails(const char *kind, int fd) {
     size_t tail = strlen(end);
     int matches = !strcmp(end, "*") ? strstr(path, "/events.") != NULL : (size_t)length >= tail && !strcmp(path + length - tail, end);
     if (!matches || __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) % every) return 0;
+    if (!error) {
+        if (part) syscall(SYS_pwrite64, fd, part->data, part->size / 2, part->at);
+        kill(getpid(), SIGKILL);
+        for (;;) pause();
+    }
     errno = error;
     return 1;
+}
+
+static int fails(const char *kind, int fd) {
+    return fails_at(kind, fd, NULL);
 }
 
 #define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
@@ -46,11 +60,13 @@ ssize_t write(int fd, const void *data, size_t size) {
 }
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
-    return fails("write", fd) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off_t), "pwrite")(fd, data, size, at);
+    struct part part = {data, size, at};
+    return fails_at("write", fd, &part) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off_t), "pwrite")(fd, data, size, at);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
-    return fails("write", fd) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off64_t), "pwrite64")(fd, data, size, at);
+    struct part part = {data, size, at};
+    return fails_at("write", fd, &part) ? -1 : NEXT(ssize_t (*)(int, const void *, size_t, off64_t), "pwrite64")(fd, data, size, at);
 }
 
 int fsync(int fd) {

@@ -10,7 +10,7 @@ use crate::killed::look_through;
 use crate::process::{Process, Said, durable};
 
 /// Builds the library that makes writes fail, once.
-fn shim() -> &'static Path {
+pub fn shim() -> &'static Path {
     static SHIM: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, library) = SHIM.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();

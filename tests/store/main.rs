@@ -9,6 +9,7 @@
     reason = "what stands between the tests is part of them: failing there is failing the test"
 )]
 
+mod claimed;
 mod events;
 mod faults;
 mod killed;

@@ -16,7 +16,7 @@ use midwatch::store::{Log, SqliteLog, StoreError};
 
 use crate::events::{INCARNATION, ORIGIN, recorded, retention, row, world};
 
-const FOLDER: &str = "MIDWATCH_TEST_FOLDER";
+pub const FOLDER: &str = "MIDWATCH_TEST_FOLDER";
 
 /// What the process says, a line each.
 #[derive(Debug, PartialEq)]
@@ -35,8 +35,13 @@ pub struct Process {
 
 impl Process {
     pub fn start(folder: &Path, environment: &[(&str, &Path)]) -> Process {
+        Process::of("process::appends_until_it_is_killed", folder, environment)
+    }
+
+    /// This test does the work.
+    pub fn of(test: &str, folder: &Path, environment: &[(&str, &Path)]) -> Process {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["process::appends_until_it_is_killed", "--exact", "--nocapture", "--test-threads=1"]);
+        command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
         command.env(FOLDER, folder).stdout(Stdio::piped()).stderr(Stdio::inherit());
         for (name, value) in environment {
             command.env(name, value);
@@ -91,6 +96,13 @@ impl Process {
                 Err(RecvTimeoutError::Disconnected) => return heard,
             }
         }
+    }
+
+    /// Everything that it says until it ends.
+    pub fn to_its_end(mut self) -> Vec<Said> {
+        let heard = self.said.iter().take_while(|said| *said != Said::Nothing).collect();
+        self.child.wait().unwrap();
+        heard
     }
 
     /// `kill -9`; answers with everything that it had still said.
@@ -167,7 +179,7 @@ async fn tidy(log: Arc<SqliteLog>) {
     }
 }
 
-fn say(line: &str) {
+pub fn say(line: &str) {
     let line = format!("{line}\n");
     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
 }
