@@ -133,7 +133,9 @@ proptest! {
     }
 
     #[test]
-    fn t11_no_control_character_passes_the_second_wall(symbols in prop::collection::vec(any::<String>(), 1..20)) {
+    fn t11_no_control_character_passes_the_second_wall(
+        symbols in prop::collection::vec(prop_oneof![any::<String>(), "[\\x00-\\x1f\\x7f-\\u{9f}]", "a[\\x00-\\x1f\\u{80}-\\u{9f}]?"], 1..20),
+    ) {
         let mut screen = Screen::new(20, 1, Abilities { synchronized: false, ..FULL });
         screen.draw(|_| None);
         let bytes = screen.draw(|buffer| {
