@@ -62,6 +62,13 @@ impl Screen {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Between two instructions.
+    pub fn kill(mut self) {
+        let id = rustix::process::Pid::from_raw(self.child.process_id().unwrap().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Quits it, and waits until it has ended.
     pub async fn quit(mut self) {
         self.press(":q\r");
