@@ -3,7 +3,16 @@
 //! Each target looks at its good examples and at what is kept in `tests/fuzz/corpus/TARGET`, and then for a short while
 //! at random bytes and at all of those, bent. `MIDWATCH_FUZZ_SECONDS` makes that longer, and with `MIDWATCH_FUZZ_KEEP=FOLDER`
 //! what was like nothing before is kept there; `cargo bolero test TARGET` looks for what is not covered yet.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unreachable
+)]
 
 mod bend;
 mod http;

@@ -47,10 +47,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn new<F: Future<Output = Result<(), String>> + Send>(make: impl Fn(String) -> F + Send + 'static, name: &'static str) -> Maker
-    where
-        F: 'static,
-    {
+    fn new<F: Future<Output = Result<(), String>> + Send + 'static>(make: impl Fn(String) -> F + Send + 'static, name: &'static str) -> Maker {
         let (made, stop) = (Arc::new(Mutex::new(Made::default())), Arc::new(AtomicBool::new(false)));
         let (into, until) = (made.clone(), stop.clone());
         let task = tokio::spawn(async move {

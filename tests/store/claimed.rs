@@ -114,7 +114,7 @@ async fn killed_at_each(kind: &str) {
         let (folder, faults) = (dir.path().join("log"), dir.path().join("faults"));
         std::fs::write(&faults, format!("{kind} 0 {call} *")).unwrap();
         let process = Process::of("claimed::takes_all_steps_unless_it_is_killed", &folder, &[("LD_PRELOAD", shim()), ("MIDWATCH_TEST_FAULTS", &faults)]);
-        let acknowledged = usize::try_from(durable(&process.to_its_end()).unwrap_or(0)).unwrap();
+        let acknowledged = usize::try_from(durable(&process.until_it_ends()).unwrap_or(0)).unwrap();
         let log = open(&folder);
         let found = held(&log).await;
         let at = [acknowledged, acknowledged + 1].into_iter().find(|at| states.get(*at) == Some(&found));

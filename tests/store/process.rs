@@ -99,7 +99,7 @@ impl Process {
     }
 
     /// Everything that it says until it ends.
-    pub fn to_its_end(mut self) -> Vec<Said> {
+    pub fn until_it_ends(mut self) -> Vec<Said> {
         let heard = self.said.iter().take_while(|said| *said != Said::Nothing).collect();
         self.child.wait().unwrap();
         heard
