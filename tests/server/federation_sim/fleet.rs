@@ -239,7 +239,7 @@ impl Post {
                 ..ServerConfig::new(NAMES[self.home], Address::Unix("/nowhere".into()))
             };
             let dial = SimDial { from: self.name.into(), to: NAMES[self.home].into(), connections: self.sea.connections.clone() };
-            let wishes = Wishes { name: self.name.into(), history: 5, filter: None, vitals: true, peers: true };
+            let wishes = Wishes { name: self.name.into(), history: 5, filter: None, vitals: true, presence: false, peers: true };
             let servers = Servers::connect_by(&[config], vec![Arc::new(dial)], &wishes, &self.sea.random())?;
             glasses.push(Glass { servers, replicas: BTreeMap::new(), to: BTreeMap::new() });
         }
