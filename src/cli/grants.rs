@@ -105,7 +105,7 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
 /// A grant as JSON.
 fn line(server: &str, grant: &Grant, now: Time) -> serde_json::Value {
     let keys = grant.keys().map(|key| {
-        let further = grant.further.iter().find(|further| further.key == *key);
+        let further = grant.added(key);
         let at = further.map_or(grant.at, |further| further.at);
         let by = further.and_then(|further| further.by.as_ref()).map(Key::fingerprint);
         serde_json::json!({ "key": key, "fingerprint": key.fingerprint(), "at": at, "vouched_by": by })

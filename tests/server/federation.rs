@@ -9,7 +9,7 @@ use std::time::Duration;
 use midwatch::client::{Address, Replica, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::{Clock, Random, SeededRandom, SteadyClock};
 use midwatch::model::event::{Actor, Draft, Kind, LogLine};
-use midwatch::model::grant::Scope;
+use midwatch::model::grant::{Key, Scope};
 use midwatch::model::id::{EventId, Incarnation, Origin, RequestId, Sequence};
 use midwatch::model::intent::{Intent, Request};
 use midwatch::model::peer::Line as PeerLine;
@@ -644,14 +644,27 @@ fn a_person_with_a_key_there_acts_in_their_own_name_whoever_brings_it() {
         a.peers = vec![("b", Line { stranger: true, ..sea.line(&b) })];
         a.start(&sea).await;
         let known = KnownServers::at(a.yard.path().join("of_kim/known_servers"));
+        let of_kim = Key::of(kim.public().bytes());
+        std::fs::write(a.yard.path().join("authorized_keys"), format!("{} kim\n", kim.public().line())).unwrap();
         let proving = Arc::new(Proving { signer: Arc::new(kim), known, server: "shop".into() });
-        let mut glass = Glass::of(&sea, &[("shop", sea.line(&a))], Some(&proving));
+        let mut glass = Glass::of(&sea, &[("shop", Line { stranger: true, ..sea.line(&a) })], Some(&proving));
         glass.until("the world behind came", |glass| glass.world(b.origin).is_some()).await;
         let request = note(&sea, "in my own name");
         glass.ask(b.origin, request.clone());
         glass.until("it was answered", |glass| glass.answers.contains_key(&request.id)).await;
         assert!(matches!(&glass.answers[&request.id], Outcome::Done(_)), "{:?}", glass.answers);
         assert_eq!(b.said("note").await[0].actor, Actor::User("Kim Lee".into()));
+        // By which key and through whom it came is in that log, and by which it was asked for in the one between.
+        let used = b.said("trust.used").await;
+        assert!(
+            matches!(&used[..], [event] if matches!(&event.kind, Kind::TrustUsed(used) if used.through.as_deref() == Some("shop") && used.key == of_kim && &*used.name == "Kim Lee")),
+            "{used:?}"
+        );
+        let used = a.said("trust.used").await;
+        assert!(
+            matches!(&used[..], [event] if matches!(&event.kind, Kind::TrustUsed(used) if used.key == of_kim && &*used.what == "note-system at customer")),
+            "{used:?}"
+        );
         // Within their own rights there, and not those of the server between.
         let intent = Intent::NoteSystem { system: "lab".parse().unwrap(), text: "here, too".into() };
         let why = glass.refused(b.origin, Request { intent, ..note(&sea, "") }).await;

@@ -242,7 +242,7 @@ async fn what_was_done_says_by_which_key_from_where_and_on_whose_behalf() {
         ]
     );
     assert!(told[2].0.contains("signed by the key") && told[2].0.contains("through branch at 127.0.0.1"), "{}", told[2].0);
-    assert!(told[3].0.starts_with("branch asked for note on behalf of kim, by its own key"), "{}", told[3].0);
+    assert!(told[3].0.starts_with("branch on behalf of kim: note, by its own key"), "{}", told[3].0);
     let actors: Vec<String> = log.iter().filter(|event| event.kind.name() == "note").map(|event| event.actor.to_string()).collect();
     assert_eq!(actors, ["user:robin", "user:ada via robin", "user:robin", "user:kim@branch"]);
     // Everybody reads the notes; by which key they came read those whose they are.

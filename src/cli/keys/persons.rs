@@ -1,14 +1,15 @@
 //! `midwatch keys add`, `remove`, `replace`: the several keys of one person, at a server that granted them something.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::ask::{self, Ask};
 use super::super::invite::one_server;
 use super::super::output::{Output, Tone};
 use super::super::{Context, Failure};
-use super::{show, signer};
+use super::show;
 use crate::client::ServerIndex;
-use crate::model::grant::{Grant, Key, Who};
+use crate::model::grant::{Grant, Key, Vouched, Who};
 use crate::model::intent::Intent;
 use crate::model::time::Time;
 use crate::model::world::World;
@@ -70,7 +71,9 @@ struct Yard {
     ask: Ask,
     place: ServerIndex,
     server: String,
-    world: std::sync::Arc<World>,
+    world: Arc<World>,
+    /// The key that we come by there; none where a socket's owner needs none.
+    signer: Option<Arc<Signer>>,
 }
 
 async fn yard(context: &Context) -> Result<Yard, Failure> {
@@ -79,10 +82,22 @@ async fn yard(context: &Context) -> Result<Yard, Failure> {
     let place = one_server(&ask)?;
     let asked = ask.asked.get(place.0).ok_or_else(|| Failure::failed("no server was asked", ""))?;
     let (server, world) = (asked.config.name.to_string(), asked.replica.world.clone().unwrap_or_default());
-    Ok(Yard { ask, place, server, world })
+    let signer = asked.config.proving.as_ref().map(|proving| proving.signer.clone());
+    Ok(Yard { ask, place, server, world, signer })
 }
 
 impl Yard {
+    fn own(&self) -> Option<Key> {
+        self.signer.as_ref().map(|signer| Key::of(signer.public().bytes()))
+    }
+
+    /// The word of the key that we come by for another one.
+    fn vouches(&self, key: &Key) -> Result<Vouched, Failure> {
+        let hint = "Name the server by an address where you prove your key: a socket's owner has none";
+        let signer = self.signer.as_ref().ok_or_else(|| Failure::failed("no key of yours is asked for on this way", hint))?;
+        vouch::vouch(signer, self.world.origin, key, ask::now()).map_err(|error| Failure::failed(error.to_string(), ""))
+    }
+
     /// The grant that holds for a key, as far as one may see it.
     fn held(&self, key: &Key) -> Option<&Grant> {
         self.world.grants.values().map(|grant| &**grant).find(|grant| grant.holds(ask::now()) && grant.has(key))
@@ -118,24 +133,20 @@ fn given(text: &str) -> Result<Key, Failure> {
     Ok(Key::of(show::other(Path::new(text))?.public.bytes()))
 }
 
-fn own(signer: &Signer) -> Key {
-    Key::of(signer.public().bytes())
-}
-
 pub fn add(args: &Add, context: &Context) -> Result<(), Failure> {
     context.may_change()?;
     let new = given(&args.new)?;
-    let signer = signer(context, &context.settings()?)?;
     ask::block_on(async {
         let mut yard = yard(context).await?;
-        let vouched = vouch::vouch(&signer, yard.world.origin, &new, ask::now()).map_err(|error| Failure::failed(error.to_string(), ""))?;
+        let vouched = yard.vouches(&new)?;
+        let by = vouched.by.clone();
         yard.ask.perform(yard.place, Intent::AddKey { key: new.clone(), vouched }).await?;
-        let grant = yard.held(&own(&signer));
+        let grant = yard.held(&by);
         let mut out = Output::new();
         if args.json {
             out.json(&serde_json::json!({
                 "server": yard.server, "key": new, "fingerprint": new.fingerprint(), "grant": grant.map(|grant| grant.id), "name": grant.map(|grant| &grant.name),
-                "vouched_by": own(&signer).fingerprint(),
+                "vouched_by": by.fingerprint(),
             }))?;
             return out.finish();
         }
@@ -166,10 +177,8 @@ pub fn replace(args: &Replace, context: &Context) -> Result<(), Failure> {
         let mut yard = yard(context).await?;
         let old = yard.find(&args.old, true)?;
         // By a key of the same grant, if ours is one; else as an administrator, who needs none.
-        let signer = signer(context, &context.settings()?)?;
-        let ours = yard.held(&old).is_some_and(|grant| grant.has(&own(&signer)));
-        let vouched = ours.then(|| vouch::vouch(&signer, yard.world.origin, &new, ask::now())).transpose();
-        let vouched = vouched.map_err(|error| Failure::failed(error.to_string(), ""))?;
+        let ours = yard.own().zip(yard.held(&old)).is_some_and(|(own, grant)| grant.has(&own));
+        let vouched = ours.then(|| yard.vouches(&new)).transpose()?;
         let intent = Intent::ReplaceKey { old: old.clone(), new: new.clone(), vouched, why: args.why.as_str().into() };
         yard.ask.perform(yard.place, intent).await?;
         told(&yard, &old, Some(&new), args.json)
@@ -199,7 +208,10 @@ fn told(yard: &Yard, gone: &Key, new: Option<&Key>, json: bool) -> Result<(), Fa
         let table: Vec<_> = left.iter().map(|key| row(grant, key, ask::now())).collect();
         out.table(&table)?;
     }
-    for further in grant.further.iter().filter(|further| further.by.as_ref() == Some(gone)) {
+    // The one that we come by ourselves is known to us.
+    let own = yard.own();
+    let vouched = left.iter().filter_map(|key| grant.added(key)).filter(|further| further.by.as_ref() == Some(gone) && Some(&further.key) != own.as_ref());
+    for further in vouched {
         out.line(&format!(
             "Look: the key that is gone vouched for {}. If that was not {name}, remove it too: midwatch keys remove {}",
             further.key.fingerprint(),
@@ -211,18 +223,13 @@ fn told(yard: &Yard, gone: &Key, new: Option<&Key>, json: bool) -> Result<(), Fa
 
 /// A key of a grant: since when, and who says so.
 pub fn row(grant: &Grant, key: &Key, now: Time) -> Vec<(Tone, String)> {
-    let (since, by) = match grant.further.iter().find(|further| further.key == *key) {
+    let (since, by) = match grant.added(key) {
         Some(further) => {
-            let by = further.by.as_ref().map_or_else(|| "an administrator says so".to_owned(), |by| format!("{} vouched for it", short(by)));
+            let by = further.by.as_ref().map_or_else(|| "an administrator says so".to_owned(), |by| format!("{} vouched for it", by.short()));
             (further.at, by)
         }
         None => (grant.at, "the grant was made for it".to_owned()),
     };
     let age = format!("since {}", crate::model::history::coarse(now.since(since)));
     vec![(Tone::Strong, key.fingerprint()), (Tone::Muted, age), (Tone::Muted, by)]
-}
-
-/// As much of a fingerprint as tells keys of one person apart.
-fn short(key: &Key) -> String {
-    key.fingerprint().chars().take("SHA256:".len() + 8).chain(['…']).collect()
 }

@@ -42,18 +42,21 @@ fn free(world: &World, key: &Key, now: Time) -> Result<(), Refusal> {
 
 fn adds(actor: &Actor, grant: &Grant, key: &Key, vouched: Option<&Vouched>, now: Time) -> Draft {
     let by = match vouched {
-        Some(vouched) => format!("the key {} vouches for it", vouched.by.fingerprint()),
+        Some(vouched) => format!("the key {} vouches for it", vouched.by.short()),
         None => format!("{} says so", actor.name()),
     };
-    let title = format!("{} has a further key, {}: {by}", grant.name, key.fingerprint());
+    let title = format!("{} has a further key, {}: {by}", grant.name, key.short());
+    let whole = vouched.map_or_else(|| key.fingerprint(), |vouched| format!("{}, and {} vouches for it", key.fingerprint(), vouched.by.fingerprint()));
     let said = TrustKeyAdded { grant: grant.id, key: key.clone(), name: grant.name.clone(), vouched: vouched.cloned() };
-    Draft::new(now, actor.clone(), said, title)
+    Draft::new(now, actor.clone(), said, title).text(whole)
 }
 
 fn removes(actor: &Actor, grant: &Grant, key: &Key, why: &Arc<str>, now: Time) -> Draft {
-    let title = format!("{} took the key {} from {}", actor.name(), key.fingerprint(), grant.name);
+    let (by, key_words) = (actor.name(), key.short());
+    let title =
+        if by == &*grant.name { format!("{by} removed a key of theirs, {key_words}") } else { format!("{by} took the key {key_words} from {}", grant.name) };
     let said = TrustKeyRemoved { grant: grant.id, key: key.clone(), name: grant.name.clone() };
-    Draft::new(now, actor.clone(), said, title).text(why.clone())
+    Draft::new(now, actor.clone(), said, title).text(if why.is_empty() { key.fingerprint() } else { format!("{}\n{why}", key.fingerprint()) })
 }
 
 /// One key more, for no more than the others, and no longer.
@@ -343,7 +346,7 @@ mod tests {
             let asker = Asker { used: Some(used(key, name, from)), ..by(key) };
             let told = yard.asks(&asker, name, note()).unwrap();
             assert_eq!((told.len(), told[0].request, told[0].kind.name()), (2, told[1].request, "note"));
-            assert!(told[1].title.starts_with(&format!("{name} asked for note by the key SHA256:")) && told[1].title.ends_with(from), "{}", told[1].title);
+            assert!(told[1].title.starts_with(&format!("{name}: note, by the key SHA256:")) && told[1].title.ends_with(from), "{}", told[1].title);
             assert!(matches!(&told[1].kind, Kind::TrustUsed(said) if &*said.what == "note" && said.key == named(key)));
             assert!(!serde_json::to_string(&told[0]).unwrap().contains("10.0.0"), "what everybody sees says nothing of it");
             log.extend(told);

@@ -26,8 +26,7 @@ pub(super) fn granted(world: &mut World, event: &Event, said: &TrustGranted) {
         // Whoever is granted something else has it with all of their keys: none stays behind with what was before.
         if (grant.who, &grant.name) == (said.who, &said.name) {
             let others = grant.keys().filter(|key| **key != said.key);
-            let known = |key: &_| grant.further.iter().find(|further| further.key == *key).cloned();
-            further.extend(others.map(|key| known(key).unwrap_or_else(|| Further { key: key.clone(), at: grant.at, by: None })));
+            further.extend(others.map(|key| grant.added(key).cloned().unwrap_or_else(|| Further { key: key.clone(), at: grant.at, by: None })));
             lost.extend(grant.lost.iter().cloned());
         }
         end(world, grant.id, event, End::Replaced);
@@ -36,6 +35,7 @@ pub(super) fn granted(world: &mut World, event: &Event, said: &TrustGranted) {
     let grant = Grant {
         id: said.grant,
         key: said.key.clone(),
+        first: None,
         further,
         lost,
         name: said.name.clone(),
@@ -91,7 +91,8 @@ pub(super) fn key_removed(world: &mut World, event: &Event, said: &TrustKeyRemov
             // Without a key it is nobody's.
             grant.ended = Some((event.at, End::Revoked(event.actor.clone())));
         } else {
-            grant.key = grant.further.remove(0).key;
+            let next = grant.further.remove(0);
+            (grant.key, grant.first) = (next.key.clone(), Some(Box::new(next)));
         }
     } else {
         grant.further.retain(|further| further.key != said.key);

@@ -40,20 +40,21 @@ impl Asker {
     pub(crate) fn told(&self, what: &str, actor: &Actor, request: RequestId, now: Time) -> Option<Draft> {
         let used = TrustUsed { what: what.into(), ..self.used.clone()? };
         let title = words(&used);
-        let mut draft = Draft::new(now, actor.clone(), used, title).severity(Severity::Debug);
+        let key = used.key.fingerprint();
+        let mut draft = Draft::new(now, actor.clone(), used, title).severity(Severity::Debug).text(key);
         draft.request = Some(request);
         Some(draft)
     }
 }
 
-/// "kim did this (alert.acknowledged) by the key SHA256:…, from 10.0.0.7".
+/// "kim: alert.acknowledged, by the key SHA256:yYMUxhFH…, from 10.0.0.7".
 fn words(used: &TrustUsed) -> String {
     let TrustUsed { what, key, name, from, .. } = used;
-    let key = key.fingerprint();
+    let key = key.short();
     match (&used.on_behalf_of, &used.through, &used.handed) {
-        (Some(person), _, _) => format!("{name} asked for {what} on behalf of {person}, by its own key {key}, from {from}"),
-        (None, Some(peer), _) => format!("{name} asked for {what}, signed by the key {key}, through {peer} at {from}"),
-        (None, None, Some(holder)) => format!("{name} asked for {what} by what {holder} handed on to the key {key}, from {from}"),
-        (None, None, None) => format!("{name} asked for {what} by the key {key}, from {from}"),
+        (Some(person), _, _) => format!("{name} on behalf of {person}: {what}, by its own key {key}, from {from}"),
+        (None, Some(peer), _) => format!("{name}: {what}, signed by the key {key}, through {peer} at {from}"),
+        (None, None, Some(holder)) => format!("{name}: {what}, by the key {key} that {holder} handed it on to, from {from}"),
+        (None, None, None) => format!("{name}: {what}, by the key {key}, from {from}"),
     }
 }

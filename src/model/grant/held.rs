@@ -75,6 +75,9 @@ pub struct Grant {
     pub id: GrantId,
     /// The first of their keys that is still one.
     pub key: Key,
+    /// How it came to be one, where the grant was not made for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Box<Further>>,
     /// Their further keys, oldest first: what is granted, all of them may, and no longer than the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<Further>,
@@ -142,6 +145,11 @@ impl Grant {
     /// All keys that it is for.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.key).chain(self.further.iter().map(|further| &further.key))
+    }
+
+    /// How a key came to be one of these, where the grant was not made for it.
+    pub fn added(&self, key: &Key) -> Option<&Further> {
+        self.first.as_deref().into_iter().chain(&self.further).find(|further| further.key == *key)
     }
 
     pub fn has(&self, key: &Key) -> bool {

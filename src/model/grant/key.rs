@@ -42,6 +42,11 @@ impl Key {
     pub fn fingerprint(&self) -> String {
         format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(self.blob())))
     }
+
+    /// As much of the fingerprint as tells a few keys apart: `SHA256:yYMUxhFH…`.
+    pub fn short(&self) -> String {
+        self.fingerprint().chars().take("SHA256:".len() + 8).chain(['…']).collect()
+    }
 }
 
 impl FromStr for Key {

@@ -121,8 +121,7 @@ impl Principal {
 
     /// Why they may do nothing any more, if their time is over.
     pub fn over(&self, now: Time) -> Option<String> {
-        let expires = self.scope.expires.filter(|expires| *expires <= now)?;
-        Some(format!("your access to this server ended at {expires}"))
+        over(&self.scope, now)
     }
 
     /// Waits until what they may do is another. May be dropped while it waits.
@@ -170,7 +169,8 @@ impl Principal {
                             return Standing::Changed;
                         }
                         Some(_) => return Standing::Ended("this key was granted something else meanwhile; connect anew".to_owned()),
-                        None => return Standing::Ended("your grant on this server was revoked, or is over".to_owned()),
+                        // By its time, as the log's clock had it first, or by somebody.
+                        None => return Standing::Ended(over(&known.scope, clock.now()).unwrap_or_else(|| "your grant on this server was revoked".to_owned())),
                     }
                 }
                 Via::Handed(handed, roll) => {
@@ -191,6 +191,12 @@ impl Principal {
             }
         }
     }
+}
+
+/// The words for one whose time is over.
+fn over(scope: &Scope, now: Time) -> Option<String> {
+    let expires = scope.expires.filter(|expires| *expires <= now)?;
+    Some(format!("your access to this server ended at {expires}"))
 }
 
 /// Whether it came within this time; for ever where nothing is said, and where nothing can come any more.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::wire::{Over, Said};
 use super::{Session, Shared};
-use crate::model::event::TrustUsed;
+use crate::model::event::{Actor, TrustUsed};
 use crate::model::grant::{Asker, Key, Lens, Right, Who};
 use crate::model::id::{AgentId, Person, SystemId};
 use crate::model::intent::{Intent, Refusal, RefusalCode, Request};
@@ -107,6 +107,20 @@ impl Session {
         };
         let holds = vouch::holds(vouched, self.wire.house.log.head().origin, key, self.wire.shared.clock.now());
         holds.map_err(|why| Refusal::new(RefusalCode::Forbidden, format!("the word for the key does not count: {why}")))
+    }
+
+    /// What is written down here of what is done on another server, whose own log says what that was: by which of
+    /// our users' keys it was asked for.
+    pub(super) fn passed_on(&self, request: &Request, asker: &Asker) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.wire.house.replica()?;
+        let what = format!("{} at {}", request.intent.word(), self.wire.house.name);
+        let told = asker.told(&what, &Actor::User(request.by.clone()), request.id, self.wire.shared.clock.now())?;
+        let core = self.wire.shared.core.clone();
+        Some(async move {
+            if let Err(refusal) = core.write(Input::Record(vec![told])).await {
+                tracing::debug!(%refusal, "what was passed on could not be told");
+            }
+        })
     }
 
     /// Somebody asked for what they may not.

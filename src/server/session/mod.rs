@@ -257,9 +257,13 @@ impl Session {
                     }
                 };
                 let (house, denied) = (self.wire.house.clone(), self.denied());
+                let passed_on = self.passed_on(&request, &asker);
                 self.replies.push(Box::pin(async move {
                     let id = request.id;
                     let result = house.request(request, Box::new(asker)).await;
+                    if let (Outcome::Done(_), Some(told)) = (&result, passed_on) {
+                        told.await;
+                    }
                     if let Outcome::Refused(refusal) = &result {
                         denied.if_forbidden(word, refusal);
                     }
