@@ -146,8 +146,14 @@ pub fn chosen(context: &Context) -> Result<Chosen, Failure> {
         configs.push(ServerConfig::new(&embedded_name(), Address::Unix(folder.join(SOCKET))));
     }
     by_key(&mut configs, context, &settings)?;
-    super::meet::all(&configs)?;
     Ok(Chosen { configs, person, embedded })
+}
+
+/// The same, for a command: about those that are met for the first time it is asked first.
+pub fn met(context: &Context) -> Result<Chosen, Failure> {
+    let chosen = chosen(context)?;
+    super::meet::all(&chosen.configs)?;
+    Ok(chosen)
 }
 
 /// Whoever is met on TCP proves their key, and sees ours; on a Unix socket the owner is known.
@@ -189,7 +195,7 @@ pub fn embedded_name() -> String {
 impl Ask {
     /// Starts to connect to the chosen servers. Nothing has been heard yet.
     pub fn connect(context: &Context, history: u32) -> Result<Ask, Failure> {
-        let Chosen { configs, person, embedded } = chosen(context)?;
+        let Chosen { configs, person, embedded } = met(context)?;
         let wishes = Wishes { name: person.clone(), history, filter: None, vitals: false, presence: context.settings()?.presence, peers: true };
         let random: Arc<dyn Random> = Arc::new(OsRandom);
         let servers = Servers::connect(&configs, &wishes, &random).map_err(|error| Failure::failed(format!("cannot start the connections: {error}"), ""))?;
@@ -239,6 +245,23 @@ impl Ask {
         self.read_from_disk().await;
         if let Some(at) = self.at {
             self.look_back(at).await;
+        }
+    }
+
+    /// Asks every server that answers as whom one is there, and what one may do. Older ones do not say.
+    pub async fn holdings(&mut self) {
+        let mut waiting: Vec<ServerIndex> = Vec::new();
+        for (place, asked) in self.asked.iter().enumerate() {
+            if asked.replica.connected && asked.through.is_none() && self.servers.handle.renew(ServerIndex(place)).is_ok() {
+                waiting.push(ServerIndex(place));
+            }
+        }
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while !waiting.is_empty() {
+            let Ok(Some((server, update))) = tokio::time::timeout_at(until, self.next()).await else { break };
+            if matches!(update, Update::Holding(_) | Update::Problem(_) | Update::Disconnected { .. }) {
+                waiting.retain(|waits| *waits != server);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! `midwatch grants`: who may do what, and until when.
 
+mod access;
 mod show;
 mod tokens;
 
@@ -9,12 +10,13 @@ use super::{Context, Failure};
 use crate::model::grant::{Grant, Invite, Key};
 use crate::model::id::GrantId;
 use crate::model::time::Time;
+use crate::model::view::holding::countdown;
 
 /// List who may do what, until when, by whom
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Example: midwatch grants\nExample: midwatch grants --all    (those that are over, too)\nExample: midwatch grants --json --server shop\n\nAll of them for administrators; for others their own. `midwatch grants show` says all of one. Keys in a server's authorized_keys are not among them: they are its operator's affair."
+    after_help = "Example: midwatch grants\nExample: midwatch grants --all    (those that are over, too)\nExample: midwatch grants --system shop/web    (who may see that, and why)\nExample: midwatch grants --json --server shop\n\nAll of them for administrators; for others their own. `midwatch grants show` says all of one. Keys in a server's authorized_keys are not among them: they are its operator's affair."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -22,6 +24,9 @@ pub struct Args {
     /// Those that were revoked, replaced or have expired, too
     #[arg(long)]
     all: bool,
+    /// Who may see this system, and why
+    #[arg(long, value_name = "SYSTEM", conflicts_with = "all")]
+    system: Option<String>,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -41,7 +46,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(Verb::Token(args)) => tokens::token(args, context),
         Some(Verb::Narrow(args)) => tokens::narrow(args),
         Some(Verb::Hand(args)) => tokens::hand(args, context),
-        None => list(args, context),
+        None => match &args.system {
+            Some(system) => access::access_of(system, args.json, context),
+            None => list(args, context),
+        },
     }
 }
 
@@ -63,7 +71,7 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
                     out.json(&line(&asked.config.name, grant, now))?;
                     continue;
                 }
-                let state = if grant.holds(now) { (Tone::Fine, left(grant, now)) } else { (Tone::Stale, grant.state(now).to_owned()) };
+                let state = if grant.holds(now) { (Tone::Fine, countdown(grant.scope.expires, now)) } else { (Tone::Stale, grant.state(now).to_owned()) };
                 table.push(vec![
                     (Tone::Muted, grant.id.short()),
                     (Tone::Strong, grant.name.to_string()),
@@ -87,7 +95,7 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
                     (Tone::Strong, offer.name.as_deref().unwrap_or("?").to_owned()),
                     (Tone::Plain, offer.role.to_string()),
                     (Tone::Plain, format!("{} on {}", offer.scope.rights, systems.join(", "))),
-                    (Tone::Muted, format!("invited, code good for {}", offer.closes.since(now))),
+                    (Tone::Muted, countdown(Some(offer.closes), now).replace("ends in", "invited, code good for")),
                     (Tone::Muted, format!("by {}", invite.by.name())),
                     (Tone::Muted, String::new()),
                 ]);
@@ -140,9 +148,4 @@ fn keys(grant: &Grant) -> String {
 fn allowed(grant: &Grant) -> String {
     let systems: Vec<String> = grant.scope.systems.iter().map(ToString::to_string).collect();
     format!("{} on {}", grant.scope.rights, systems.join(", "))
-}
-
-/// "for 7h 12m", "until revoked".
-fn left(grant: &Grant, now: Time) -> String {
-    grant.scope.expires.map_or_else(|| "until revoked".to_owned(), |expires| format!("for {}", crate::model::history::coarse(expires.since(now))))
 }

@@ -1,16 +1,21 @@
-//! First contact: a server that is not known shows its key, and a person says whether that is the right one, as
-//! ssh asks it. It is asked before a screen is taken or anything is told the server, so that the console, its
-//! linear mode and commands ask alike. Where nobody can be asked, the server is not spoken to.
+//! First contact in a command: a server that is not known shows its key, and a person says whether that is the right
+//! one, as ssh asks it, before anything is told the server. The console asks by itself, and meanwhile shows the others.
+//! Where nobody can be asked, the server is not spoken to.
 
 use std::io::{BufRead, IsTerminal};
 use std::time::Duration;
 
 use super::{Failure, output};
+use crate::client::unmet::Unmet;
 use crate::client::{ServerConfig, meet};
-use crate::trust::PublicKey;
+use crate::console::overlay::meet::{Answer, COMPARE, Meeting, OTHER};
+use crate::console::screen::text::wrap;
 
 /// How long a server that is not known may take to show its key. Who is silent is met another time.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// Columns of what is asked.
+const WIDEST: u16 = 100;
 
 /// Asks about every server that is met for the first time.
 pub fn all(configs: &[ServerConfig]) -> Result<(), Failure> {
@@ -24,20 +29,20 @@ pub fn all(configs: &[ServerConfig]) -> Result<(), Failure> {
         return Ok(());
     }
     let shown = shown(&new)?;
-    for (config, key) in new.into_iter().zip(shown) {
-        let (Some(key), Some(proving)) = (key, &config.proving) else { continue };
-        if ask(&proving.server, &words(config), &key)? {
-            proving.known.remember(&proving.server, &key).map_err(|error| Failure::failed(error.to_string(), ""))?;
-            output::tell(&format!("The key of {} is remembered in {}.", proving.server, proving.known.path().display()));
+    for (config, unmet) in new.into_iter().zip(shown) {
+        let Some(unmet) = unmet else { continue };
+        if ask(&meeting(config, &unmet))? {
+            unmet.pin().map_err(|error| Failure::failed(error, ""))?;
+            output::tell(&format!("The key of {} is remembered in {}.", unmet.name(), unmet.file()));
         } else {
-            output::tell(&format!("{} is not spoken to.", proving.server));
+            output::tell(&format!("{} is not spoken to.", unmet.name()));
         }
     }
     Ok(())
 }
 
 /// The keys that they prove, all asked at the same time. Whoever calls may run within a runtime of their own.
-fn shown(new: &[&ServerConfig]) -> Result<Vec<Option<PublicKey>>, Failure> {
+fn shown(new: &[&ServerConfig]) -> Result<Vec<Option<Unmet>>, Failure> {
     let failed = |error: std::io::Error| Failure::failed(format!("cannot start: {error}"), "Are there too many open files or processes?");
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -46,14 +51,25 @@ fn shown(new: &[&ServerConfig]) -> Result<Vec<Option<PublicKey>>, Failure> {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|_| Err(Failure::failed("the servers could not be met", ""))))
 }
 
-fn words(config: &ServerConfig) -> String {
-    config.address.to_string()
+fn meeting(config: &ServerConfig, unmet: &Unmet) -> Meeting {
+    let address = config.address.to_string().into();
+    Meeting { name: unmet.name().clone(), address, fingerprint: unmet.fingerprint(), words: unmet.words(), file: unmet.file() }
 }
 
-fn ask(name: &str, address: &str, key: &PublicKey) -> Result<bool, Failure> {
-    let at = if name == address { String::new() } else { format!(" ({address})") };
-    output::tell(&format!("The server {name}{at} is met for the first time. Its key is\n  {key}\n  {}", key.words().join(" ")));
-    output::tell("`midwatch keys show` with its server.key says there which one is right. Is it this one (yes, no, or the fingerprint)?");
+/// Broken between words, for a terminal of this width.
+fn tell(words: &str) {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(80, |size| size.ws_col);
+    wrap(words, columns.clamp(20, WIDEST), usize::MAX, "").iter().for_each(|line| output::tell(line));
+}
+
+fn ask(meeting: &Meeting) -> Result<bool, Failure> {
+    tell(&format!("{} It shows this key:", meeting.sentence()));
+    output::tell(&format!("  {}", meeting.fingerprint));
+    for words in meeting.words.chunks(4) {
+        output::tell(&format!("  {}", words.join(" ")));
+    }
+    tell(COMPARE);
+    output::tell("Is it this one (yes, no, or the fingerprint)?");
     let mut lines = std::io::stdin().lock().lines();
     loop {
         let line = match lines.next() {
@@ -61,65 +77,14 @@ fn ask(name: &str, address: &str, key: &PublicKey) -> Result<bool, Failure> {
             Some(Err(error)) => return Err(Failure::failed(format!("what you say cannot be read: {error}"), "")),
             None => return Ok(false),
         };
-        match answer(&line, key) {
+        match meeting.answer(&line) {
             Some(Answer::Yes) => return Ok(true),
             Some(Answer::No) => return Ok(false),
             Some(Answer::Other) => {
-                output::tell("That is another key: this is not the server that you mean, or somebody stands between.");
+                tell(OTHER);
                 return Ok(false);
             }
             None => output::tell("Please type yes, no, or the fingerprint (SHA256:…):"),
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
-    Yes,
-    No,
-    /// The fingerprint, or the words, of another key.
-    Other,
-}
-
-/// A lone `y` is typed too easily: as ssh has it, the word is meant.
-fn answer(line: &str, key: &PublicKey) -> Option<Answer> {
-    let line = line.trim();
-    let own = key.fingerprint();
-    let words = line.to_lowercase().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    match line.to_lowercase().as_str() {
-        "yes" => Some(Answer::Yes),
-        "no" | "n" => Some(Answer::No),
-        _ if line == own || Some(line) == own.strip_prefix("SHA256:") || words == key.words() => Some(Answer::Yes),
-        _ if line.starts_with("SHA256:") || line.len() == own.len() - "SHA256:".len() || words.len() == key.words().len() => Some(Answer::Other),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::trust::Signer;
-
-    #[test]
-    fn yes_the_fingerprint_and_the_words_are_right_and_others_are_not() {
-        let key = Signer::from_seed([7; 32]).public();
-        let other = Signer::from_seed([8; 32]).public();
-        for right in [
-            "yes",
-            " YES ",
-            &key.fingerprint(),
-            key.fingerprint().trim_start_matches("SHA256:"),
-            &key.words().join(" "),
-            &key.words().join("  ").to_uppercase(),
-        ] {
-            assert_eq!(answer(right, &key), Some(Answer::Yes), "{right}");
-        }
-        for wrong in [&*other.fingerprint(), other.fingerprint().trim_start_matches("SHA256:"), &other.words().join(" "), &key.fingerprint().to_lowercase()] {
-            assert_eq!(answer(wrong, &key), Some(Answer::Other).filter(|_| !wrong.starts_with("sha256")), "{wrong}");
-        }
-        assert_eq!((answer("no", &key), answer("n", &key)), (Some(Answer::No), Some(Answer::No)));
-        for unclear in ["", "y", "ye", "yes please", "SHA25"] {
-            assert_eq!(answer(unclear, &key), None, "{unclear}");
         }
     }
 }

@@ -10,12 +10,13 @@ pub mod marks;
 pub mod page;
 pub mod replica;
 pub mod servers;
+pub mod unmet;
 pub mod writer;
 
 pub use keep::Kept;
 pub use marks::ReadMarks;
 pub use page::HistoryPage;
-pub use replica::{Fresh, Replica, Update};
+pub use replica::{Barred, Fresh, Replica, Update};
 pub use servers::{ServerConfig, ServerIndex, Servers, ServersHandle, Wishes, meet};
 pub use writer::Writer;
 
@@ -25,4 +26,4 @@ pub use crate::link::{Address, AddressError, TlsTrust};
 pub use crate::store::whole;
 
 /// What a reader of updates and an asker of history must know of the wire.
-pub use crate::wire::{CountAsk, Counts, HistoryAsk, Outcome, Paging, Place, Problem, ProblemCode, SearchAsk, SnapshotReason, WorldThen};
+pub use crate::wire::{CountAsk, Counts, HistoryAsk, Holding, Outcome, Paging, Place, Problem, ProblemCode, SearchAsk, SnapshotReason, WorldThen};

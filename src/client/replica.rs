@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use super::behind::Gate;
 use super::page::{HistoryPage, decode_all};
 use super::servers::{ServerConfig, ServerIndex};
-use crate::link::LinkEvent;
+use super::unmet::Unmet;
+use crate::link::{LinkError, LinkEvent};
 use crate::model::event::Event;
 use crate::model::fold::fold;
 use crate::model::health::Health;
@@ -20,7 +21,8 @@ use crate::model::presence::{Book, Presence};
 use crate::model::reading::{Latest, Readings};
 use crate::model::time::{Span, Time};
 use crate::model::world::World;
-use crate::wire::{Counts, MarksKept, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
+use crate::trust::{NotProved, Proving};
+use crate::wire::{Counts, Holding, MarksKept, Outcome, Place, Problem, SnapshotReason, ToClient, Welcome, WorldThen};
 
 /// What happens between a console and one server.
 #[derive(Clone, Debug)]
@@ -46,7 +48,11 @@ pub enum Update {
         /// In words. Not yet cleaned: the other side may have a part in it.
         why: String,
         retry_at: Instant,
+        /// Where a person can do something about it.
+        barred: Option<Barred>,
     },
+    /// As whom one is there, and what one may do: the answer to [`ServersHandle::renew`](super::ServersHandle::renew).
+    Holding(Arc<Holding>),
     /// Everything anew: the world as of its head, and the newest events, oldest first.
     Snapshot {
         world: Arc<World>,
@@ -105,6 +111,28 @@ pub enum Update {
     Problem(Problem),
 }
 
+/// Why a server is not spoken to, where a person can do something about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Barred {
+    /// It is met for the first time, and shows this key: somebody is to say whether that is the right one.
+    Unmet(Unmet),
+    /// It shows another key than the one that is known.
+    Changed,
+    /// It does not let us in, or not any more.
+    NotLetIn,
+}
+
+impl Barred {
+    fn of(why: &LinkError, proving: Option<&Arc<Proving>>) -> Option<Barred> {
+        match why {
+            LinkError::NotProved(NotProved::Unmet { key, .. }) => Some(Barred::Unmet(Unmet { proving: proving?.clone(), key: *key })),
+            LinkError::NotProved(NotProved::Changed { .. }) => Some(Barred::Changed),
+            LinkError::Unauthorized(_) => Some(Barred::NotLetIn),
+            _ => None,
+        }
+    }
+}
+
 /// How new something is: heard then, by this machine's monotonic clock, and so old already at that time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fresh {
@@ -137,7 +165,10 @@ pub(super) async fn run(gate: Gate, mut link: mpsc::Receiver<LinkEvent>) {
                 }
                 Update::Connected(welcome)
             }
-            LinkEvent::Down { why, retry_in } => Update::Disconnected { why: why.to_string(), retry_at: now() + retry_in },
+            LinkEvent::Down { why, retry_in } => {
+                let barred = Barred::of(&why, gate.config.proving.as_ref());
+                Update::Disconnected { why: why.to_string(), retry_at: now() + retry_in, barred }
+            }
             LinkEvent::Clock { theirs, delay, heard } => Update::Clock { theirs, delay, heard: heard.into_std() },
             LinkEvent::Message(ToClient::Peers(told)) => {
                 gate.hears_of(&told.peers).await;
@@ -189,7 +220,8 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Readings(readings) => Update::Readings(readings),
         ToClient::Presence(told) => Update::Presence(told),
         ToClient::Problem(problem) => Update::Problem(problem),
-        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Holding(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
+        ToClient::Holding(holding) => Update::Holding(Arc::new(holding)),
+        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
     })
 }
 
@@ -211,6 +243,8 @@ pub struct Replica {
     pub presence: Book,
     /// Whose logs it receives.
     pub peers: Arc<[PeerState]>,
+    /// As whom one is there, and what one may do, where that was asked.
+    pub holding: Option<Arc<Holding>>,
     /// Its log is followed by another link.
     pub superseded: bool,
     /// Events that could not be read.
@@ -231,6 +265,7 @@ impl Replica {
             | Update::Then(_)
             | Update::Problem(_) => {}
             Update::Peers(peers) => self.peers = peers.clone(),
+            Update::Holding(holding) => self.holding = Some(holding.clone()),
             Update::Superseded { .. } => *self = Replica { superseded: true, ..Replica::default() },
             Update::Health(health) => self.health = Some(health.clone()),
             Update::Readings(readings) => self.readings.take(readings.clone()),

@@ -9,14 +9,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::behind::{Behind, Links};
 use super::replica::Update;
+use super::unmet::Unmet;
 use crate::link::connection::LinkFull;
 use crate::link::{self, Address, Conversation, Dial, LinkError, LinkHandle, Random, TlsTrust};
 use crate::model::intent::Request;
 use crate::model::mark::Marks;
 use crate::model::presence::Focus;
 use crate::model::time::Time;
-use crate::trust::{NotProved, Proving, PublicKey};
-use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, LookingAt, PROTOCOL, ReadMarks, Role, SearchAsk, ToServer, WorldAsk};
+use crate::trust::{NotProved, Proving};
+use crate::wire::{CountAsk, Cursor, Hello, HistoryAsk, LookingAt, PROTOCOL, ReadMarks, Renew, Role, SearchAsk, ToServer, WorldAsk};
 
 /// Which of the configured servers: its place in the list.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -97,10 +98,11 @@ impl Servers {
     }
 }
 
-/// Meets a server that is not known, where somebody is to be asked: its key, which it has proved. Nothing else is
+/// Meets a server that is not known, where somebody is to be asked: the key that it has proved. Nothing else is
 /// told it. Nothing: it is known, or vouched for, or does not answer in time.
-pub async fn meet(config: &ServerConfig, patience: Duration) -> Option<PublicKey> {
-    let proving = config.proving.as_deref()?;
+pub async fn meet(config: &ServerConfig, patience: Duration) -> Option<Unmet> {
+    let shared = config.proving.as_ref()?;
+    let proving = &**shared;
     let dial = link::way(&config.address, Some(proving), &config.tls);
     let hello = Hello {
         protocol: PROTOCOL,
@@ -113,7 +115,7 @@ pub async fn meet(config: &ServerConfig, patience: Duration) -> Option<PublicKey
         redeem: None,
     };
     match Conversation::open(&*dial, &hello, Some(proving), patience).await {
-        Err(LinkError::NotProved(NotProved::Unmet { key, .. })) => Some(key),
+        Err(LinkError::NotProved(NotProved::Unmet { key, .. })) => Some(Unmet { proving: shared.clone(), key }),
         Ok(conversation) => {
             conversation.close().await;
             None
@@ -164,6 +166,12 @@ impl ServersHandle {
     /// As [`ServersHandle::history`]; the answer comes as [`Update::Counts`].
     pub fn count(&self, server: ServerIndex, ask: CountAsk) -> Result<(), LinkFull> {
         self.link(server)?.send(ToServer::Count(ask))
+    }
+
+    /// As whom one is there, and what one may do: the answer comes as [`Update::Holding`]. While the server is
+    /// away the ask is dropped.
+    pub fn renew(&self, server: ServerIndex) -> Result<(), LinkFull> {
+        self.link(server)?.send(ToServer::Renew(Renew { id: 1 }))
     }
 
     /// Does not wait out the backoff.

@@ -128,6 +128,7 @@ commands! {
     ViewRemove(Words), "view-remove", Search, Everywhere, Shown, Looks, "Removes a saved view.";
     ShowTimeline, "show-timeline", Search, On(SUBJECTS), Shown, Looks, "Shows the timeline of the selected system.";
     ShowSystem, "show-system", Search, On(SUBJECTS), Shown, Looks, "Shows the selected system in the tree.";
+    WhoMaySee, "who-may-see", Search, On(SUBJECTS), Shown, Looks, "Says who may see the selected system, and why.";
 
     GoTo(Option<When>), "go-to", Time, Everywhere, Shown, Looks, "Goes to a time, like 3am, -2h or fri 14:00: every pane shows how things were then.";
     Live, "live", Time, Everywhere, Shown, Looks, "Comes back to the present, and follows it.";
@@ -159,6 +160,7 @@ commands! {
     CauseRestore, "cause-restore", Act, On(ALERTS), Shown, Changes, "Takes the last \"not so\" back: this may stand under that alert again.";
     NoteAdd(Option<Words>), "note-add", Act, On(SUBJECTS), Shown, Changes, "Adds a note to what is selected.";
     NoteWithdraw, "note-withdraw", Act, On(SUBJECTS), Shown, Changes, "Takes back the selected note, when it is yours.";
+    GrantRevoke(Option<Words>), "grant-revoke", Act, On(&[Pane::Servers]), Shown, Changes, "Ends a grant of this server, or takes an invite back, after a question: by its holder's name or its id.";
     Undo, "undo", Act, Everywhere, Shown, Changes, "Takes back the last thing that you did, while that is possible.";
 
     GroupBy(Option<GroupBy>), "group-by", Show, On(&[Pane::Now, Pane::Alerts]), Shown, Looks, "Gathers rows by cause, system, check or server; the next of these when none is named.";
@@ -178,11 +180,13 @@ commands! {
     OpenLink, "open-link", Copy, On(LISTS), Shown, Looks, "Opens the link of what is selected.";
     OpenRunbook, "open-runbook", Copy, On(SUBJECTS), Shown, Looks, "Opens the runbook of what is selected.";
     OpenDashboard, "open-dashboard", Copy, On(SUBJECTS), Shown, Looks, "Opens the dashboard of what is selected.";
+    GrantInvite(Option<Words>), "grant-invite", Copy, On(&[Pane::Servers]), Shown, Looks, "Copies the command line that invites the holder of a grant again, for the same.";
     Export(Words), "export", Copy, On(LISTS), Shown, Looks, "Writes the marked rows to a file, as JSON Lines.";
 
     Glossary, "glossary", Console, Everywhere, Shown, Looks, "Says what the words here mean, midwatch's own and your team's.";
     Help, "help", Console, Everywhere, Shown, Looks, "Shows what the keys do here.";
     Reconnect, "reconnect", Console, Everywhere, Shown, Looks, "Tries all servers again that cannot be reached.";
+    ServerMeet, "server-meet", Console, On(&[Pane::Servers]), Shown, Looks, "Asks again whether the key of this server is the right one, when it was met for the first time.";
     Messages, "messages", Console, Everywhere, Shown, Looks, "Shows what this console said before.";
     Redraw, "redraw", Console, Everywhere, Shown, Looks, "Draws the whole screen again.";
     Suspend, "suspend", Console, Everywhere, Shown, Looks, "Goes back to the shell; `fg` comes back here.";

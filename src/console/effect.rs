@@ -59,6 +59,15 @@ pub enum Effect {
     },
     /// Into the file of saved views.
     Views(Change),
+    /// As whom one is on a server, and what one may do there.
+    AskHeld {
+        server: usize,
+    },
+    /// This key of a server that was met for the first time is right: remember it, and connect.
+    Pin {
+        server: usize,
+        fingerprint: String,
+    },
     /// Try servers that cannot be reached at once.
     Reconnect,
     Redraw,

@@ -19,12 +19,14 @@ use crate::model::reading::Readings;
 use crate::model::severity::Severity;
 use crate::model::skew::Answer;
 use crate::model::time::{Span, Time};
+use crate::model::view::holding::Held;
 use crate::model::world::World;
 
 use super::draw::Spot;
 use super::keymap::Key;
 use super::reload::Reloaded;
 use super::screen::input::Gesture;
+use super::sight::Barred;
 
 #[derive(Clone, Debug)]
 pub enum Message {
@@ -85,6 +87,12 @@ pub enum News {
         why: Arc<str>,
         retry: Option<Time>,
     },
+    /// It is lost because it is not spoken to.
+    Barred(Barred),
+    /// The fingerprint of its key.
+    Key(Arc<str>),
+    /// As whom one is there, and what one may do.
+    Held(Arc<Held>),
     /// The whole world anew: what was known of this server is replaced. Why, when it was not asked for.
     Snapshot {
         world: Arc<World>,

@@ -36,6 +36,7 @@ use super::theme::{AUTO, Themes};
 use super::timeline::Asked;
 use super::timeline::strip::CountAsk;
 use super::views::View;
+use crate::client::unmet::Unmet;
 use crate::client::{ReadMarks, ServerIndex, Servers, Update};
 use crate::command::Pane;
 use crate::model::id::RequestId;
@@ -159,6 +160,10 @@ pub struct Runtime {
     reading: ReadMarks,
     left: Left,
     outgoing: Vec<Outgoing>,
+    /// Servers that show a key which nobody has said to be right.
+    unmet: std::collections::BTreeMap<usize, Unmet>,
+    /// Those that were asked what one holds there, and have not answered.
+    asked_held: std::collections::BTreeSet<usize>,
     /// The asks that Today made, and for which of its spans.
     past: std::collections::BTreeMap<u64, u64>,
     /// The terminal has answered all that it was asked.
@@ -214,6 +219,8 @@ pub async fn run(options: Options, feed: Feed) -> Result<(), ConsoleError> {
         reading: options.reading,
         left: options.left,
         outgoing: Vec::new(),
+        unmet: Default::default(),
+        asked_held: Default::default(),
         past: Default::default(),
         answered: false,
         between: Between::detect(|name| std::env::var(name).ok()),

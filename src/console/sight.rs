@@ -12,7 +12,9 @@ use crate::model::skew::Skew;
 use crate::model::time::{Span, Time};
 use crate::model::view::Sky;
 use crate::model::view::alerts::AlertRow;
+use crate::model::view::holding::{Ending, Held};
 
+use super::overlay::meet::Meeting;
 use super::past::Past;
 use super::pending::Pending;
 use super::timeline::Timeline;
@@ -76,6 +78,29 @@ pub struct Link {
     pub peers: Arc<[PeerState]>,
     /// Its log is followed at another place: nothing is known here any more.
     pub superseded: bool,
+    /// As whom one is there and what one may do, as it said last; older servers do not say.
+    pub held: Option<Arc<Held>>,
+    /// How near the end was when it was last asked for that.
+    pub asked_held: Option<Ending>,
+    /// Its key's fingerprint, as it says itself on a line that is proved or its owner's.
+    pub key: Option<Arc<str>>,
+    /// Why it is not spoken to, where somebody can do something about it.
+    pub barred: Option<Barred>,
+    /// Somebody was asked whether its key is right, and has answered.
+    pub asked_about: bool,
+    /// What is wrong with it, and what of ours ends there soon; the worst first.
+    pub wrong: Vec<Wrong>,
+}
+
+/// Why a server is not spoken to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Barred {
+    /// It is met for the first time: somebody is to say whether its key is right.
+    Unmet(Arc<Meeting>),
+    /// It shows another key than the one that is known.
+    Changed,
+    /// It does not let us in, or not any more.
+    NotLetIn,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -107,6 +132,12 @@ impl Link {
             through: None,
             peers: Arc::default(),
             superseded: false,
+            held: None,
+            asked_held: None,
+            key: None,
+            barred: None,
+            asked_about: false,
+            wrong: Vec::new(),
         }
     }
 
@@ -119,11 +150,6 @@ impl Link {
     pub fn age(&self, mono: Span) -> Option<Span> {
         let (heard, lag) = self.heard?;
         Some(Span::from_micros(mono.micros().saturating_sub(heard.micros()).saturating_add(lag.micros())))
-    }
-
-    /// What is wrong with the server itself, the worst first; nothing while it is not heard: that is said already.
-    pub fn wrong(&self, mono: Span) -> &[Wrong] {
-        self.health.as_ref().filter(|_| self.is_live(mono)).map_or(&[], |health| &health.wrong)
     }
 
     pub fn is_live(&self, mono: Span) -> bool {

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::{Dial, DialError, Io, Line};
 use super::short::{self, Short, TooMuch};
+use crate::model::grant::Key;
 use crate::trust::handshake::Binding;
 use crate::trust::{NotProved, Proving, PublicKey};
 use crate::wire::codec::{self, Frame};
@@ -122,7 +123,9 @@ impl Conversation {
             }
             ToClient::Welcome(welcome) => {
                 opening.socket.get_mut().lift();
-                Ok(Conversation { socket: opening.socket, encoding, welcome, proved })
+                // What it says of its key counts less than what it has proved.
+                let key = proved.as_ref().map(|key| Key::of(key.bytes())).or_else(|| welcome.key.clone());
+                Ok(Conversation { socket: opening.socket, encoding, welcome: Welcome { key, ..welcome }, proved })
             }
             ToClient::Problem(problem) => Err(ended_by(problem)),
             other => Err(LinkError::Broken(format!("instead of a welcome came {}", name_of(&other)))),

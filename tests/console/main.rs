@@ -4,9 +4,11 @@
 
 mod answers;
 mod bytes;
+mod holding;
 mod keys;
 mod linear;
 mod looked;
+mod meet;
 mod night;
 mod notices;
 mod numbers;

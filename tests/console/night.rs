@@ -226,6 +226,8 @@ impl Desk {
         // Long enough for what came under the cursor to have been seen.
         desk.wait(Span::from_secs(2));
         desk.wait(Span::from_millis(100));
+        // What each server is asked as it comes is nothing that anybody did.
+        desk.effects.retain(|effect| !matches!(effect, Effect::AskHeld { .. }));
         desk
     }
 

@@ -16,6 +16,7 @@ mod daemon;
 mod demo;
 mod federation;
 mod fleet;
+mod holding;
 mod lines;
 mod looked;
 mod partition;

@@ -38,7 +38,7 @@ fn what_a_peer_grants_and_until_when_is_told_and_follows_when_it_changes() {
         let mut glass = Glass::at(&sea, &[("shop", sea.line(&a))]);
         glass.until("what is granted is told", |glass| told(glass).is_some_and(|peer| peer.grant.is_some())).await;
         let peer = told(&glass).unwrap().clone();
-        assert_eq!(peer.grant.as_deref(), Some("see and pass on what it is told on web/**"));
+        assert_eq!(peer.grant.as_deref(), Some("see and pass on what happens on web/**"));
         assert_eq!((peer.until, peer.granted_by.as_deref()), (Some(until), Some("kim")));
         assert!(peer.granted.is_some_and(|at| at.since(begins) < Span::from_secs(60)), "{:?}", peer.granted);
         assert_eq!(peer.key.as_deref(), Some(&*b.signer.public().fingerprint()));
@@ -46,7 +46,7 @@ fn what_a_peer_grants_and_until_when_is_told_and_follows_when_it_changes() {
         let longer = until.plus(Span::from_hours(1));
         grant(&b, &a, "web/front", Some(longer)).await;
         glass.until("the new grant is told", |glass| told(glass).is_some_and(|peer| peer.until == Some(longer))).await;
-        assert_eq!(told(&glass).unwrap().grant.as_deref(), Some("see and pass on what it is told on web/front"));
+        assert_eq!(told(&glass).unwrap().grant.as_deref(), Some("see and pass on what happens on web/front"));
         // It ends by itself: what was granted, and when that ended, stays said.
         tokio::time::sleep(Duration::from_secs(4 * 3_600 + 120)).await;
         glass.until("the line is lost", |glass| told(glass).is_some_and(|peer| peer.line == PeerLine::Lost)).await;

@@ -4,10 +4,10 @@ use super::super::ask::{self, Ask};
 use super::super::keys;
 use super::super::output::{Output, Tone};
 use super::super::{Context, Failure, revoke};
-use super::left;
 use crate::model::grant::{End, Grant, Invite};
 use crate::model::id::GrantId;
 use crate::model::time::Time;
+use crate::model::view::holding::countdown;
 
 /// Show one grant: what it allows, its keys, by whom it was given and ended
 #[derive(clap::Args, Debug)]
@@ -71,7 +71,7 @@ fn of_grant(server: &str, grant: &Grant, now: Time) -> Vec<Row> {
         row("allows", Tone::Plain, grant.scope.words()),
     ];
     out.push(match &grant.ended {
-        None if grant.holds(now) => row("holds", Tone::Fine, left(grant, now)),
+        None if grant.holds(now) => row("holds", Tone::Fine, countdown(grant.scope.expires, now)),
         None => row("holds", Tone::Stale, "no more: its time is over"),
         Some((at, End::Revoked(by))) => row("holds", Tone::Stale, format!("no more: revoked by {}, {}", by.name(), day(*at))),
         Some((at, End::Expired)) => row("holds", Tone::Stale, format!("no more: its time was over {}", day(*at))),

@@ -104,7 +104,7 @@ pub fn hand(args: &Hand, context: &Context) -> Result<(), Failure> {
 }
 
 pub fn token(args: &Token, context: &Context) -> Result<(), Failure> {
-    let chosen = ask::chosen(context)?;
+    let chosen = ask::met(context)?;
     let [config] = chosen.configs.as_slice() else {
         let names: Vec<&str> = chosen.configs.iter().map(|config| &*config.name).collect();
         return Err(Failure::usage("which server?", format!("Name it with --server: {}", names.join(", "))));

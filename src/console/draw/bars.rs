@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use crate::command::{Command, Pane};
 use crate::console::screen::text;
-use crate::console::sight::{Link, LinkState};
+use crate::console::sight::{Barred, Link, LinkState};
 use crate::console::state::{State, Tone};
 use crate::console::theme::Role;
 use crate::model::history::coarse;
@@ -88,7 +88,7 @@ fn line_one(state: &State, canvas: &Canvas<'_>, width: u16) -> (Words, String) {
 /// It answers, is well, and is no production: its name says nothing that must be seen.
 fn is_ordinary(state: &State, link: &Link) -> bool {
     let production = link.environment.as_ref().is_some_and(|environment| environment.starts_with("prod"));
-    link.is_live(state.mono) && link.wrong(state.mono).is_empty() && !production
+    link.is_live(state.mono) && link.wrong.is_empty() && !production
 }
 
 /// A server's name behind the sign of its freshness; its age when that says something.
@@ -124,11 +124,16 @@ fn freshness(state: &State, canvas: &Canvas<'_>, link: &Link, width: u16, room: 
             // By the second within the first minute, then by the minute.
             (Some(age), _) => coarse(age),
             (None, LinkState::Connecting | LinkState::Up) => "connecting".to_owned(),
-            (None, LinkState::Lost { .. }) => "never heard".to_owned(),
+            (None, LinkState::Lost { .. }) => match link.barred {
+                Some(Barred::Unmet(_)) => "not met yet".to_owned(),
+                Some(Barred::Changed) => "KEY CHANGED".to_owned(),
+                // The mark says why.
+                Some(Barred::NotLetIn) | None => "never heard".to_owned(),
+            },
         };
         words.push((format!(" {words_of_age}"), role));
     }
-    if let [worst, more @ ..] = link.wrong(state.mono) {
+    if let [worst, more @ ..] = link.wrong.as_slice() {
         // Another sign than freshness has: it answers, and is not well.
         let sign = glyphs.unwell(worst.severity);
         let others = if more.is_empty() { String::new() } else { format!(" +{}", more.len()) };
@@ -159,7 +164,7 @@ fn tabs(state: &State, canvas: &mut Canvas<'_>, area: Rect) {
             Pane::Now if state.needs.need_you > 0 => state.needs.need_you.to_string(),
             Pane::Alerts if !state.rows.is_empty() => state.rows.len().to_string(),
             Pane::Servers if state.links.iter().any(|link| !link.is_live(state.mono)) => canvas.glyphs().late.to_owned(),
-            Pane::Servers => match state.links.iter().filter_map(|link| link.wrong(state.mono).first()).map(|wrong| wrong.severity).max() {
+            Pane::Servers => match state.links.iter().filter_map(|link| link.wrong.first()).map(|wrong| wrong.severity).max() {
                 Some(worst) => canvas.glyphs().unwell(worst).to_owned(),
                 None => String::new(),
             },
@@ -256,7 +261,13 @@ fn useful(state: &State) -> Vec<(Command, &'static str)> {
             (Command::Open, "open"),
             (Command::NoteAdd(None), "note"),
         ],
-        Pane::Systems => vec![(Command::Unfold, "unfold"), (Command::Open, "open"), (Command::ShowTimeline, "its timeline"), (Command::NoteAdd(None), "note")],
+        Pane::Systems => vec![
+            (Command::Unfold, "unfold"),
+            (Command::Open, "open"),
+            (Command::ShowTimeline, "its timeline"),
+            (Command::NoteAdd(None), "note"),
+            (Command::WhoMaySee, "who may see"),
+        ],
         Pane::Today => vec![
             (Command::Open, "its events"),
             (Command::TodayEarlier, "day before"),

@@ -1,13 +1,16 @@
 //! From state to a frame. Drawing changes nothing: whatever had to be decided was decided before.
 
+mod access;
 mod alerts;
 mod bars;
 mod blocks;
 mod canvas;
 mod density;
 mod detail;
+mod meet;
 mod overlays;
 mod presence;
+mod server;
 mod servers;
 mod systems;
 mod timeline;
@@ -79,6 +82,8 @@ impl State {
             Some(Overlay::Confirm(confirm)) => overlays::confirm(confirm, &mut canvas, body),
             Some(Overlay::Help { top }) => overlays::help(self, *top, &mut canvas, body),
             Some(Overlay::Messages { top }) => overlays::messages(self, *top, &mut canvas, body),
+            Some(Overlay::Meet(asked)) => meet::draw(asked, self.waits_to_be_met(asked.server), &mut canvas, body),
+            Some(Overlay::Access { system, top }) => access::draw(self, system, *top, &mut canvas, body),
             Some(Overlay::Ask(_)) | None => {
                 if !self.pressed.is_empty() {
                     overlays::which_key(self, &mut canvas, body);

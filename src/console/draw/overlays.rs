@@ -66,7 +66,7 @@ fn line(canvas: &mut Canvas<'_>, input: &crate::console::input::Input, x: u16, y
 }
 
 /// A frame in the middle, as large as it needs and may be, blank inside.
-fn float(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u16) -> Rect {
+pub(super) fn float(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u16) -> Rect {
     let width = (width + 4).min(area.width);
     let height = (height + 2).min(area.height);
     let x = area.x + (area.width - width) / 2;
@@ -85,6 +85,7 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
             float(canvas, Rect { x: area.right() - width, y: area.bottom() - height, width, height }, choose.of.title(), width, height)
         }
         Of::Views | Of::Bookmarks => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
+        Of::Revoke | Of::InviteAgain => float(canvas, area, choose.of.title(), 96, u16::try_from(choose.all.len()).unwrap_or(18).clamp(1, 16) + 3),
         Of::Commands | Of::Anything | Of::Events | Of::Words => float(canvas, area, choose.of.title(), 96, 18),
     };
     if inner.height < 3 {
@@ -127,13 +128,13 @@ pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Po
                 Goal::Web(_) => (glyphs.link, Role::Link),
                 Goal::Command(..) => (glyphs.arrow, Role::Key),
                 Goal::View(_) | Goal::SaveView(_) => (glyphs.bookmark, Role::Bookmark),
-                Goal::Pane(_) | Goal::Theme(_) | Goal::Nothing => (glyphs.folded, Role::Muted),
+                Goal::Pane(_) | Goal::Theme(_) | Goal::Revoke(..) | Goal::InviteAgain(..) | Goal::Nothing => (glyphs.folded, Role::Muted),
             };
             canvas.text(inner.x + 2, y, 1, glyph, role);
         }
         let indent = if choose.of == Of::Anything { 2 } else { 0 };
         let room = match choose.of {
-            Of::Commands | Of::Words => name_room,
+            Of::Commands | Of::Words | Of::Revoke | Of::InviteAgain => name_room,
             Of::Anything => inner.width.saturating_sub(28),
             Of::Views | Of::Bookmarks => (inner.width / 2).min(40),
             Of::Events => inner.width.saturating_sub(24),
@@ -157,7 +158,7 @@ pub fn confirm(confirm: &Confirm, canvas: &mut Canvas<'_>, area: Rect) -> Option
     let hidden = confirm.hits.len().saturating_sub(rows);
     let mut words: Words = vec![
         ("Enter".into(), Role::Key),
-        (format!(" does it to all {}   ", confirm.hits.len()), Role::Hint),
+        (if confirm.then.len() == 1 { " does it   ".to_owned() } else { format!(" does it to all {}   ", confirm.then.len()) }, Role::Hint),
         ("Esc".into(), Role::Key),
         (" leaves all as it is".into(), Role::Hint),
     ];

@@ -121,6 +121,10 @@ impl Linear {
         if self.begun && !self.quits {
             if !self.typing.as_ref().is_some_and(Typing::holds_back) {
                 self.hear(state);
+                // Lines that were written beforehand answer no question that nobody foresaw.
+                if self.is_typed() && self.wants.is_none() && state.ask_to_meet() {
+                    self.ask(state);
+                }
             }
             self.prompt(state);
         }
@@ -578,7 +582,14 @@ fn sentence(name: &str) -> &'static str {
 /// Whether what comes of an effect is said by itself.
 const fn speaks(effect: &Effect) -> bool {
     match effect {
-        Effect::Copy(_) | Effect::Open(_) | Effect::Write { .. } | Effect::Reconnect | Effect::Quit | Effect::Redraw | Effect::Edit { .. } => true,
+        Effect::Copy(_)
+        | Effect::Open(_)
+        | Effect::Write { .. }
+        | Effect::Reconnect
+        | Effect::Quit
+        | Effect::Redraw
+        | Effect::Edit { .. }
+        | Effect::Pin { .. } => true,
         Effect::Send { .. }
         | Effect::Search { .. }
         | Effect::Views(_)
@@ -590,6 +601,7 @@ const fn speaks(effect: &Effect) -> bool {
         | Effect::Looked(_)
         | Effect::LookingAt { .. }
         | Effect::Notify(_)
+        | Effect::AskHeld { .. }
         | Effect::Suspend => false,
     }
 }

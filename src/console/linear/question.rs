@@ -7,7 +7,9 @@ use crate::console::message::Message;
 use crate::console::overlay::Overlay;
 use crate::console::overlay::ask::Purpose;
 use crate::console::overlay::choose::Goal;
+use crate::console::overlay::meet::{Answer, COMPARE, OTHER};
 use crate::console::state::State;
+use crate::model::id::SystemRef;
 
 /// Choices, hits and messages that are said at once.
 const PAGE: usize = 20;
@@ -35,7 +37,8 @@ pub fn prompt(state: &State) -> Option<String> {
         Overlay::Ask(ask) => ask.purpose.label(),
         Overlay::Choose(choose) => choose.of.title().to_owned(),
         Overlay::Confirm(_) => "yes or no".to_owned(),
-        Overlay::Help { .. } | Overlay::Messages { .. } => return None,
+        Overlay::Meet(_) => "yes, no, or the fingerprint".to_owned(),
+        Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Access { .. } => return None,
     })
 }
 
@@ -89,10 +92,17 @@ pub fn ask(state: &State) -> Asked {
                 lines.push("nothing was said yet".to_owned());
             }
         }
+        Some(Overlay::Meet(asked)) => {
+            let meeting = &asked.meeting;
+            lines.push(format!("{} It shows this key:", meeting.sentence()));
+            lines.extend([meeting.fingerprint.clone(), meeting.words.join(" "), COMPARE.to_owned()]);
+            lines.push("Is it this one? yes, no, or the fingerprint".to_owned());
+        }
+        Some(Overlay::Access { system, .. }) => lines.extend(access(state, system)),
         Some(Overlay::Help { .. }) => lines.push("`?` says what works here".to_owned()),
         None => {}
     }
-    asked.over = matches!(state.overlay, Some(Overlay::Help { .. } | Overlay::Messages { .. }));
+    asked.over = matches!(state.overlay, Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Access { .. }));
     asked.lines = lines;
     asked
 }
@@ -109,6 +119,12 @@ pub fn answer(state: &mut State, line: &str, choices: &[Key]) -> Answered {
             "y" | "yes" => run(state, Command::PromptAccept),
             "n" | "no" | "" => leave(state),
             _ => Answered { words: Some("yes or no, please".to_owned()), ..Answered::default() },
+        },
+        (Some(Overlay::Meet(asked)), line) => match asked.meeting.answer(line) {
+            Some(Answer::Yes) => Answered { effects: state.met(true), ..Answered::default() },
+            Some(Answer::No) => Answered { effects: state.met(false), ..Answered::default() },
+            Some(Answer::Other) => Answered { effects: state.met(false), words: Some(OTHER.to_owned()), ..Answered::default() },
+            None => Answered { words: Some("Please type yes, no, or the fingerprint (SHA256:…)".to_owned()), ..Answered::default() },
         },
         (Some(_), "") => leave(state),
         (Some(Overlay::Ask(ask)), line) => {
@@ -139,8 +155,20 @@ pub fn answer(state: &mut State, line: &str, choices: &[Key]) -> Answered {
                 if link { run(state, Command::PromptAccept) } else { Answered::default() }
             }
         },
-        (Some(Overlay::Help { .. } | Overlay::Messages { .. }) | None, _) => leave(state),
+        (Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Access { .. }) | None, _) => leave(state),
     }
+}
+
+/// Who may see a system, in lines.
+fn access(state: &State, system: &SystemRef) -> Vec<String> {
+    let Some(access) = state.access(system) else { return vec!["nothing is known of its server yet".to_owned()] };
+    let mut lines = vec![format!("Who may see {}:", access.system)];
+    if let Some(own) = &access.own {
+        lines.push(format!("you, {}: {}; {}; {}", own.who, own.may, own.by, own.ends));
+    }
+    lines.extend(access.ways.iter().map(|way| format!("{}, {}, {}: {}; {}", way.given.name, way.given.role, way.given.may, way.given.ends, way.why())));
+    lines.extend(access.standing);
+    lines
 }
 
 /// The line that is asked for becomes this one, as if it had been typed.

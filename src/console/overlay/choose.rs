@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::rank::{Question, Rank};
 use crate::command::Pane;
 use crate::console::input::Input;
-use crate::model::id::{AlertRef, EventId, SystemRef};
+use crate::model::id::{AlertRef, EventId, GrantId, SystemRef};
 use crate::model::time::Time;
 
 /// Events that are listed, the best ones.
@@ -39,6 +39,9 @@ pub enum Of {
     Events,
     /// The glossary.
     Words,
+    /// What a server has given out: to take one back, or to invite somebody again.
+    Revoke,
+    InviteAgain,
 }
 
 impl Of {
@@ -51,6 +54,8 @@ impl Of {
             Of::Bookmarks => "bookmark",
             Of::Events => "events",
             Of::Words => "words",
+            Of::Revoke => "revoke which",
+            Of::InviteAgain => "invite whom again",
         }
     }
 }
@@ -83,6 +88,9 @@ pub enum Goal {
     View(String),
     /// What one sees, under this name.
     SaveView(String),
+    /// A grant or an invite of a server.
+    Revoke(usize, GrantId),
+    InviteAgain(usize, GrantId),
     /// Only read.
     Nothing,
 }

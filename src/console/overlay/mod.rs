@@ -2,9 +2,10 @@
 
 pub mod ask;
 pub mod choose;
+pub mod meet;
 pub mod rank;
 
-use crate::model::id::AlertRef;
+use crate::model::id::{AlertRef, SystemRef};
 use crate::model::intent::Intent;
 
 use super::input::Input;
@@ -22,6 +23,10 @@ pub enum Overlay {
     Help { top: usize },
     /// What the console said before.
     Messages { top: usize },
+    /// A server is met for the first time.
+    Meet(meet::Asked),
+    /// Who may see a system, and why.
+    Access { system: SystemRef, top: usize },
 }
 
 /// A verb on several alerts, or on several servers, with what it hits.
@@ -53,7 +58,7 @@ impl Overlay {
         match self {
             Overlay::Ask(ask) => Some(&mut ask.input),
             Overlay::Choose(choose) => Some(&mut choose.input),
-            Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } => None,
+            Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Meet(_) | Overlay::Access { .. } => None,
         }
     }
 
@@ -61,14 +66,20 @@ impl Overlay {
         match self {
             Overlay::Ask(ask) => ask.step(by),
             Overlay::Choose(choose) => choose.step(by),
-            Overlay::Confirm(Confirm { top, .. }) | Overlay::Help { top } | Overlay::Messages { top } => *top = top.saturating_add_signed(by),
+            Overlay::Confirm(Confirm { top, .. })
+            | Overlay::Help { top }
+            | Overlay::Messages { top }
+            | Overlay::Access { top, .. }
+            | Overlay::Meet(meet::Asked { top, .. }) => {
+                *top = top.saturating_add_signed(by);
+            }
         }
     }
 
     pub fn chosen(&self) -> Option<&Choice> {
         match self {
             Overlay::Choose(choose) => choose.chosen(),
-            Overlay::Ask(_) | Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } => None,
+            Overlay::Ask(_) | Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Meet(_) | Overlay::Access { .. } => None,
         }
     }
 }

@@ -196,7 +196,7 @@ fn kind(goal: &Goal) -> (u8, Option<Time>) {
         Goal::Event(_, at) => (EVENT, Some(*at)),
         Goal::Place((at, _)) => (EVENT, Some(*at)),
         Goal::Command(..) => (2, None),
-        Goal::Theme(_) | Goal::Pane(_) | Goal::View(_) | Goal::Nothing => (3, None),
+        Goal::Theme(_) | Goal::Pane(_) | Goal::View(_) | Goal::Revoke(..) | Goal::InviteAgain(..) | Goal::Nothing => (3, None),
         Goal::Web(_) | Goal::Person(_) => (4, None),
         Goal::Server(_) => (5, None),
         Goal::System(_) => (6, None),

@@ -105,6 +105,13 @@ impl Runtime {
             }
             Effect::Write { path, lines } => self.export(path, lines),
             Effect::Views(change) => self.keep_views(change),
+            Effect::AskHeld { server } => {
+                // One that has too much to do is asked again with its next world.
+                if self.servers.as_ref().is_some_and(|servers| servers.handle.renew(ServerIndex(server)).is_ok()) {
+                    self.asked_held.insert(server);
+                }
+            }
+            Effect::Pin { server, fingerprint } => self.pin(server, &fingerprint),
             Effect::Reconnect => {
                 for index in 0..self.state.links.len() {
                     if let Some(servers) = &self.servers {

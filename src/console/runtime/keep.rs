@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Runtime;
-use crate::client::{Writer, whole};
+use crate::client::{ServerIndex, Writer, whole};
 use crate::console::kept::Kept;
 use crate::console::state::Tone;
 use crate::console::views::{self, Change};
@@ -67,6 +67,18 @@ impl Runtime {
         });
     }
 
+    /// A server's key is right: it is remembered, and then spoken to.
+    pub(super) fn pin(&mut self, server: usize, fingerprint: &str) {
+        let Some(unmet) = self.unmet.get(&server).filter(|unmet| unmet.fingerprint() == fingerprint).cloned() else {
+            self.state.say(Tone::Wrong, "it shows another key now; look again");
+            return;
+        };
+        self.files.ask(move || match unmet.pin() {
+            Ok(()) => Written::Met(server, format!("the key of {} is remembered in {}", unmet.name(), unmet.file())),
+            Err(why) => Written::Answer(Tone::Wrong, format!("the key of {} cannot be remembered: {why}", unmet.name())),
+        });
+    }
+
     /// Rows into a file that was not there before.
     pub(super) fn export(&mut self, path: String, lines: Vec<String>) {
         let count = counted(lines.len(), "row");
@@ -85,6 +97,13 @@ impl Runtime {
             Written::Answer(tone, words) => {
                 self.files.awaited = self.files.awaited.saturating_sub(1);
                 self.state.say(tone, words);
+            }
+            Written::Met(server, words) => {
+                self.files.awaited = self.files.awaited.saturating_sub(1);
+                self.state.say(Tone::Fine, words);
+                if let Some(servers) = &self.servers {
+                    servers.handle.retry_now(ServerIndex(server));
+                }
             }
             Written::Marks(marks) => self.marks_written(marks),
         }
@@ -109,6 +128,8 @@ pub(super) enum Written {
     Said(Tone, String),
     /// To something that somebody asked for.
     Answer(Tone, String),
+    /// A server's key is known from now on.
+    Met(usize, String),
     /// What it holds now.
     Marks(std::io::Result<Marks>),
 }

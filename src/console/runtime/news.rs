@@ -5,13 +5,16 @@ use std::time::Instant;
 
 use super::{Runtime, wall};
 use crate::client::page::Packed;
-use crate::client::{HistoryPage, Outcome, Problem, ProblemCode, SnapshotReason, Update};
+use crate::client::{self, HistoryPage, Holding, Outcome, Problem, ProblemCode, SnapshotReason, Update};
 use crate::console::message::{Counted, Decode, Entry, Lazy, Message, News, PastRefusal};
+use crate::console::overlay::meet::Meeting;
+use crate::console::sight::Barred;
 use crate::model::event::Event;
 use crate::model::filter::Filter;
 use crate::model::id::EventId;
 use crate::model::skew::Answer;
 use crate::model::time::Span;
+use crate::model::view::holding::Held;
 use crate::model::words::counted;
 
 /// Silence is staleness after this many of the server's promised claims.
@@ -41,13 +44,24 @@ impl Runtime {
                 }
                 let skew = welcome.now.micros().saturating_sub(wall().micros());
                 let patience = welcome.claim_every.times(CLAIMS).max(Span::from_secs(3));
+                self.unmet.remove(&server);
                 let mut news = vec![News::Connected { version: welcome.version.clone(), environment: welcome.env.clone(), skew: Some(skew), patience }];
+                let own = welcome.key.as_ref().filter(|_| self.state.links.get(server).is_some_and(|link| link.through.is_none()));
+                news.extend(own.map(|key| News::Key(key.fingerprint().into())));
                 news.extend(welcome.presence.then_some(News::TakesPresence));
                 news
             }
-            Update::Disconnected { why, retry_at } => {
+            Update::Disconnected { why, retry_at, barred } => {
                 let wait = Span::from(retry_at.saturating_duration_since(Instant::now()));
-                vec![News::Lost { why: why.into(), retry: Some(wall().plus(wait)) }]
+                self.asked_held.remove(&server);
+                let mut news = vec![News::Lost { why: why.into(), retry: Some(wall().plus(wait)) }];
+                news.extend(barred.map(|barred| News::Barred(self.bars(server, barred))));
+                news
+            }
+            Update::Holding(holding) => {
+                self.asked_held.remove(&server);
+                let Holding { name, scope, grant, role, .. } = &*holding;
+                vec![News::Held(Arc::new(Held { name: name.clone(), scope: scope.clone(), grant: *grant, role: role.clone() }))]
             }
             Update::Snapshot { world, why, events, broken, base, fresh } => {
                 if let Some(incarnation) = self.incarnations.get_mut(server) {
@@ -127,6 +141,8 @@ impl Runtime {
                 let why = if old { "this server's version cannot tell how things were".to_owned() } else { problem.words };
                 asked.map(|(_, at)| News::Then { at, then: Err(PastRefusal::Other(why.into())) }).into_iter().collect()
             }
+            // One that cannot read the question is older than it.
+            Update::Problem(problem) if problem.id.is_none() && problem.code == ProblemCode::Malformed && self.asked_held.remove(&server) => Vec::new(),
             // Of a server that is nobody's home.
             Update::Marks(_) => Vec::new(),
             Update::Counts(counts) => vec![News::Counts(Counted {
@@ -151,6 +167,25 @@ impl Runtime {
 }
 
 impl Runtime {
+    /// Why a server is not spoken to. The key that it shows is kept until somebody has said what it is.
+    fn bars(&mut self, server: usize, barred: client::Barred) -> Barred {
+        match barred {
+            client::Barred::Unmet(unmet) => {
+                let meeting = Meeting {
+                    name: unmet.name().clone(),
+                    address: self.state.links.get(server).map(|link| link.address.clone()).unwrap_or_default(),
+                    fingerprint: unmet.fingerprint(),
+                    words: unmet.words(),
+                    file: unmet.file(),
+                };
+                self.unmet.insert(server, unmet);
+                Barred::Unmet(Arc::new(meeting))
+            }
+            client::Barred::Changed => Barred::Changed,
+            client::Barred::NotLetIn => Barred::NotLetIn,
+        }
+    }
+
     /// The look back that a problem answers.
     fn looks_back(&self, server: usize, problem: &Problem) -> Option<u64> {
         let asked = self.looking.iter().find(|(id, (of, _))| *of == server && problem.id.is_none_or(|named| named == **id));

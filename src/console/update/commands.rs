@@ -177,6 +177,10 @@ impl State {
                 (_, None) => self.say(Tone::Plain, "there is nothing here to write about"),
             },
             Command::NoteWithdraw => return self.withdraw_note(),
+            Command::GrantRevoke(words) => self.revoke(words.as_ref().map(|words| words.0.as_str())),
+            Command::GrantInvite(words) => return self.copy_invite(words.as_ref().map(|words| words.0.as_str())),
+            Command::WhoMaySee => self.who_may_see(),
+            Command::ServerMeet => self.meet_again(),
             Command::Undo => return self.undo(),
             Command::GroupBy(group) => self.group(group),
             Command::SortBy(sort) => self.sort(sort),
@@ -613,6 +617,9 @@ impl State {
                 self.say(Tone::Plain, format!("theme {name} on these servers; theme = \"{name}\" in console.toml makes it so on all"));
             }
             Goal::Place(place) => self.go_to_place(place),
+            Goal::Revoke(server, grant) => self.confirm_revoke(server, grant),
+            // What is copied is copied where it was accepted.
+            Goal::InviteAgain(..) => {}
             Goal::Nothing => {}
             Goal::Command(name, _) => {
                 if let Ok(command) = Command::parse(name) {

@@ -4,6 +4,8 @@ mod bookmarks;
 mod commands;
 mod copying;
 pub mod find;
+mod holding;
+mod meeting;
 mod mouse;
 mod news;
 mod offline;
@@ -33,14 +35,32 @@ impl State {
         if live(mono) != live(self.mono) {
             self.dirty = true;
         }
+        let ticks = now.secs().div_euclid(60) != self.present.secs().div_euclid(60);
+        let falls_silent = live(mono) != live(self.mono);
         self.present = now;
         if !self.is_away() {
             self.now = now;
         }
         self.mono = mono;
+        if ticks || falls_silent {
+            self.judge();
+        }
     }
 
     pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        let said = matches!(message, Message::Server(..) | Message::Tick(_));
+        let mut effects = self.happened(message);
+        if said {
+            effects.extend(self.ask_what_is_held());
+        }
+        // Linear mode asks between two lines.
+        if !self.linear {
+            self.ask_to_meet();
+        }
+        effects
+    }
+
+    fn happened(&mut self, message: Message) -> Vec<Effect> {
         match message {
             Message::Key(key) => self.key(key),
             Message::Paste(text) => {
@@ -98,9 +118,10 @@ impl State {
                 if self.overlay.is_some()
                     && let Some(typed) = key.typed()
                 {
-                    self.typed(typed);
+                    self.typed(typed)
+                } else {
+                    Vec::new()
                 }
-                Vec::new()
             }
         });
         effects

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::console::effect::Effect;
 use crate::console::message::{News, PastRefusal};
-use crate::console::sight::{Link, LinkState};
+use crate::console::sight::{Barred, Link, LinkState};
 use crate::console::state::{State, Tone};
 use crate::console::timeline::Paged;
 use crate::console::travel::Then;
@@ -60,6 +60,17 @@ impl State {
             }
             News::Peers(peers) => {
                 link.peers = peers;
+                self.judge();
+                self.dirty = true;
+            }
+            News::Barred(barred) => {
+                self.barred(server, barred);
+                self.judge();
+            }
+            News::Key(key) => link.key = Some(key),
+            News::Held(held) => {
+                link.held = Some(held);
+                self.judge();
                 self.dirty = true;
             }
             News::Connecting => {
@@ -70,6 +81,7 @@ impl State {
             News::Connected { version, environment, skew, patience, .. } => {
                 let was_lost = matches!(link.state, LinkState::Lost { .. }) && link.known;
                 link.state = LinkState::Up;
+                (link.barred, link.asked_held) = (None, None);
                 link.version = version;
                 // An older one says nothing, and what was said before the break counts no more.
                 link.health = None;
@@ -84,6 +96,7 @@ impl State {
                 self.live_mut().readings.remove(&server);
                 self.presence_lost(server);
                 self.pending.link_up(server);
+                self.judge();
                 self.dirty = true;
                 if was_lost {
                     self.say(Tone::Fine, format!("{name} answers again"));
@@ -95,6 +108,10 @@ impl State {
             News::Lost { why, retry } => {
                 let was_up = link.state == LinkState::Up;
                 link.state = LinkState::Lost { why: why.clone(), retry };
+                // What bars us is said anew with each attempt; what stands already is not asked about again.
+                if !matches!(link.barred, Some(Barred::Unmet(_))) {
+                    link.barred = None;
+                }
                 self.pending.link_down(server);
                 let arrival = self.timeline.lost(server);
                 self.strip.lost(server);
@@ -110,6 +127,10 @@ impl State {
             News::Snapshot { world, why } => {
                 link.heard = Some((mono, Span::ZERO));
                 link.known = true;
+                if why.is_some() {
+                    // With other rights, perhaps.
+                    link.asked_held = None;
+                }
                 link.remark = why.clone();
                 if let Some(seen) = self.live_mut().servers.get_mut(server) {
                     seen.world = world;
@@ -134,14 +155,21 @@ impl State {
             News::Claim { lag } => {
                 let was_live = link.is_live(mono);
                 link.heard = Some((mono, lag));
-                self.dirty = self.dirty || was_live != link.is_live(mono);
+                let changed = was_live != link.is_live(mono);
+                self.dirty |= changed;
+                if changed {
+                    self.judge();
+                }
             }
             News::Latest(_) => {}
             News::Clock(answer) => {
                 link.clock.hear(answer);
                 link.skew = link.clock.offset(mono).map(|offset| offset.micros).or(link.skew);
             }
-            News::Health(health) => link.health = Some(health),
+            News::Health(health) => {
+                link.health = Some(health);
+                self.judge();
+            }
             News::Readings(readings) => self.readings(server, readings),
             News::TakesPresence => link.presence = true,
             News::Presence(told) => self.live_mut().presence.entry(server).or_default().take(told),
@@ -224,6 +252,9 @@ impl State {
         let mono = self.mono;
         if let Some(link) = self.links.get_mut(server) {
             link.heard = Some((mono, lag));
+            if events.iter().any(|event| event.kind.name().starts_with("trust.")) {
+                link.asked_held = None;
+            }
         }
         if let Some(seen) = self.live_mut().servers.get_mut(server) {
             let world = Arc::make_mut(&mut seen.world);
@@ -258,6 +289,7 @@ fn done(word: &str) -> &'static str {
         "resolve" => "resolved",
         "note" => "noted",
         "set apart" => "set apart",
+        "revoke" => "revoked",
         "put back" => "put back under its cause",
         _ => "done",
     }

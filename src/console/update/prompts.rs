@@ -12,14 +12,15 @@ use crate::model::id::Person;
 use super::verbs::Verbal;
 
 impl State {
-    pub(super) fn typed(&mut self, typed: char) {
-        if let Some(Overlay::Confirm(_)) = &self.overlay {
-            return;
+    pub(super) fn typed(&mut self, typed: char) -> Vec<Effect> {
+        if let Some(Overlay::Meet(_)) = &self.overlay {
+            return self.typed_to_meet(typed);
         }
         if let Some(input) = self.overlay.as_mut().and_then(Overlay::input) {
             input.insert(&typed.to_string());
             self.retyped();
         }
+        Vec::new()
     }
 
     pub(super) fn paste(&mut self, text: &str) {
@@ -59,7 +60,7 @@ impl State {
                     self.refilter(&text, cursor);
                 }
             }
-            Some(Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. }) | None => {}
+            Some(Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Meet(_) | Overlay::Access { .. }) | None => {}
         }
     }
 
@@ -104,6 +105,7 @@ impl State {
                     // What cannot be shown cannot be kept.
                     Some(Goal::Theme(_)) if choose.error.is_some() => self.overlay = Some(Overlay::Choose(choose)),
                     Some(Goal::SaveView(name)) => return self.save_view(&name),
+                    Some(Goal::InviteAgain(server, grant)) => return self.copy_invite_of(server, grant),
                     Some(Goal::Web(url)) => return self.open(&[url], "runbook"),
                     Some(Goal::Command(name, false)) => {
                         return match Command::parse(name) {
@@ -125,7 +127,12 @@ impl State {
                 }
                 self.ask_all(confirm.word, confirm.then)
             }
-            Some(Overlay::Help { .. } | Overlay::Messages { .. }) | None => Vec::new(),
+            // The word is meant, not whatever key ends a line.
+            Some(Overlay::Meet(asked)) => {
+                self.overlay = Some(Overlay::Meet(asked));
+                Vec::new()
+            }
+            Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Access { .. }) | None => Vec::new(),
         }
     }
 
@@ -231,6 +238,11 @@ impl State {
                     self.theme = before;
                 }
             }
+            // It is not said to be right: that is an answer, too.
+            Some(Overlay::Meet(asked)) => {
+                self.overlay = Some(Overlay::Meet(asked));
+                self.met(false);
+            }
             Some(_) | None => {}
         }
     }
@@ -293,7 +305,7 @@ impl State {
                     choose.search();
                 }
             }
-            Some(Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. }) | None => {}
+            Some(Overlay::Confirm(_) | Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Meet(_) | Overlay::Access { .. }) | None => {}
         }
     }
 }

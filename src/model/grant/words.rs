@@ -13,7 +13,7 @@ impl Right {
             Right::Act => "run actions",
             Right::Administer => "administer",
             Right::Observe => "report how things are",
-            Right::Federate => "pass on what it is told",
+            Right::Federate => "pass on what happens",
             Right::SpeakFor => "speak for its own people",
         }
     }
@@ -40,6 +40,7 @@ impl Scope {
         if self.rights.is_empty() || self.systems.is_empty() {
             return "nothing".to_owned();
         }
-        format!("{} on {}", self.rights.does(), self.where_in_words())
+        let joined = if self.rights == Rights::of([Right::Read]) { "" } else { " on" };
+        format!("{}{joined} {}", self.rights.does(), self.where_in_words())
     }
 }

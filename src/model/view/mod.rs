@@ -2,12 +2,15 @@
 //!
 //! Views decide what is worth saying and in which words; they know no colour, no width and no key.
 
+pub mod access;
 pub mod alerts;
 pub mod cause;
 pub mod detail;
 pub mod entries;
+pub mod given;
 pub mod glossary;
 pub mod graph;
+pub mod holding;
 pub mod looked;
 pub mod now;
 pub mod suspect;
