@@ -12,7 +12,7 @@ use super::Night;
 
 /// A world as it is seen by one who has this scope and key.
 pub fn view(world: &World, scope: &Scope, key: &midwatch::model::grant::Key) -> World {
-    if scope.is_all() { world.clone() } else { Lens::of(world, scope).owned(Some(key.clone())).world(world) }
+    if scope.is_all() { world.clone() } else { Lens::of(world, scope).owned(world, Some(key.clone())).world(world) }
 }
 
 /// Apart from what is told with the next snapshot alone: how new the whole log is, and whether somebody ended an
