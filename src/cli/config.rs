@@ -1,6 +1,7 @@
 //! `midwatch config`: where the configuration lies, what it says, and whether it is right.
 
 mod check;
+mod files;
 mod mistakes;
 
 use std::path::PathBuf;

@@ -25,6 +25,49 @@ fn all_mistakes_of_all_files_are_said_in_one_run() {
     assert!(ran.err.contains("11 mistakes in 4 files"), "{}", ran.err);
 }
 
+/// A configuration is fine when what it names can be used, too.
+#[test]
+fn the_files_that_a_configuration_names_are_looked_at() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = Home::new();
+    let folder = home.path().display().to_string();
+    let put = |name: &str, text: &str, mode: u32| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path.display().to_string()
+    };
+    let said = |file: &str| {
+        let ran = home.run(&["config", "check", file]);
+        (ran.code, ran.out.replace(&format!("{folder}/"), ""))
+    };
+    let pair = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
+    let (certificate, key) = (put("cert.pem", &pair.cert.pem(), 0o644), put("key.pem", &pair.signing_key.serialize_pem(), 0o640));
+    let server = |certificate: &str, key: &str, more: &str| {
+        put("server.toml", &format!("listen = \"127.0.0.1:0\"\n[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n{more}"), 0o644)
+    };
+    assert_eq!(said(&server(&certificate, &key, "")).0, 0);
+    let (code, words) = said(&server(&format!("{folder}/gone.pem"), &key, ""));
+    assert!(code == 1 && words.contains("server.toml: tls: gone.pem: No such file"), "{words}");
+    let none = put("none.key", &pair.cert.pem(), 0o640);
+    assert!(said(&server(&certificate, &none, "")).1.contains("no private key"));
+    let other = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).unwrap();
+    let others = put("other.pem", &other.signing_key.serialize_pem(), 0o640);
+    assert!(said(&server(&certificate, &others, "")).1.contains("other.pem is not the key of cert.pem"));
+    let open = put("open.pem", &pair.signing_key.serialize_pem(), 0o644);
+    assert!(said(&server(&certificate, &open, "")).1.contains("chmod o-rwx"));
+    let more = "[[peer]]\nname = \"customer\"\nurl = \"wss://x.example\"\nca = \"/nowhere/ca.pem\"\n[trust]\nauthorized_keys = \"/nowhere/keys\"\n";
+    let (_, words) = said(&server(&certificate, &key, more));
+    assert!(words.contains("peer customer: ca: /nowhere/ca.pem: No such file") && words.contains("trust.authorized_keys: there is no file /nowhere/keys"), "{words}");
+    let token = put("token", "s3cret\n", 0o644);
+    let console = put("console.toml", &format!("key = \"/nowhere/key\"\n[servers.infra]\nurl = \"ws://127.0.0.1:1\"\ntoken_file = \"{token}\"\n"), 0o644);
+    let (code, words) = said(&console);
+    assert!(code == 1 && words.contains("key: there is no file /nowhere/key") && words.contains("chmod 600"), "{words}");
+    put("token", "s3cret\n", 0o600);
+    let agent = put("agent.toml", "[agent]\nserver = \"wss://x.example\"\nca = \"/nowhere/ca.pem\"\n[[check]]\nkind = \"load\"\n", 0o644);
+    assert!(said(&agent).1.contains("agent.ca: /nowhere/ca.pem: No such file"));
+}
+
 #[test]
 fn what_a_file_is_can_be_said() {
     let home = Home::new();

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::files;
 use super::mistakes::{Mistake, mistakes};
 use super::{Context, Failure, Output, Role, Settings, Tone, toml_file};
 use crate::console::keymap::{Keymap, Layer};
@@ -65,7 +66,7 @@ fn one(role: Option<Role>, path: &Path, context: &Context) -> (Option<Role>, Vec
     };
     let themes = context.places.themes();
     match role.or_else(|| told(path, &text, &themes)) {
-        Some(role) => (Some(role), wrong(role, path, &text, &themes)),
+        Some(role) => (Some(role), wrong(role, path, &text, &themes).into_iter().chain(wrong_files(role, path, &text)).collect()),
         None => {
             let words: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
             (None, vec![format!("{}: cannot tell whose configuration this is. Say it with --as {}", path.display(), words.join("|"))])
@@ -159,6 +160,19 @@ fn wrong(role: Role, path: &Path, text: &str, themes: &Path) -> Vec<String> {
             let called = format!("{name}.toml:");
             found.into_iter().map(|line| line.strip_prefix(&called).map_or(line.clone(), |rest| format!("{shown}:{rest}"))).collect()
         }
+    }
+}
+
+/// What is wrong with the files that it names, once it can be read itself.
+fn wrong_files(role: Role, path: &Path, text: &str) -> Vec<String> {
+    match role {
+        Role::Console => toml::from_str::<Settings>(text).map(|settings| files::of_console(&settings, path)).unwrap_or_default(),
+        Role::Server => toml::from_str::<crate::server::Config>(text).map(|config| files::of_server(&config, path)).unwrap_or_default(),
+        Role::Agent => {
+            let read = |table: DeTable<'_>| crate::agent::config::Config::from_table(path, text, table).ok();
+            DeTable::parse(text).ok().and_then(|table| read(table.into_inner())).map(|config| files::of_agent(&config, path)).unwrap_or_default()
+        }
+        Role::Keymap | Role::Theme => Vec::new(),
     }
 }
 
