@@ -216,7 +216,7 @@ impl Claim {
             let name = if whose == Whose::Primarys && name.contains('@') { name } else { format!("{name}@{from}").into() };
             Claim { whose, name, at: at.clone(), since: looker.since.min(now) }
         };
-        book.iter().flat_map(|(at, who)| who.iter().map(|looker| claim(at, looker)).collect::<Vec<_>>()).collect()
+        book.iter().flat_map(|(at, who)| who.iter().map(move |looker| (at, looker))).take(Seats::OF_ONE).map(|(at, looker)| claim(at, looker)).collect()
     }
 }
 
@@ -230,13 +230,19 @@ pub enum Due {
     Tell,
 }
 
+/// What was said last.
+enum Said {
+    /// Of one person.
+    Own(Option<Claim>),
+    /// Of a peer's users, as it is called.
+    Users(Book, Arc<str>),
+}
+
 /// One connection's part in it.
 pub struct Present {
     pub place: Place,
     pub told: Option<Told>,
-    claims: Vec<Claim>,
-    /// Of a peer: all that it told of its users.
-    users: Book,
+    said: Said,
     /// What was said does not count yet, and will then.
     sits: Option<Instant>,
     /// When it counted last.
@@ -251,8 +257,7 @@ impl Present {
         Present {
             place: board.enter(),
             told: None,
-            claims: Vec::new(),
-            users: Book::default(),
+            said: Said::Own(None),
             sits: None,
             sat: None,
             heard: Instant::now(),
@@ -271,14 +276,18 @@ impl Present {
 
     /// A person says what they look at.
     pub fn says(&mut self, name: &str, at: Option<Focus>, now: Time) {
-        self.claims = at.into_iter().map(|at| Claim { whose: Whose::Own, name: called(name), at, since: now }).collect();
+        self.said = Said::Own(at.map(|at| Claim { whose: Whose::Own, name: called(name), at, since: now }));
         self.will_sit();
     }
 
     /// A peer says which of its users look at what, as far as that changed.
-    pub fn tells(&mut self, server: &str, users: Vec<Looked>, now: Time) {
-        self.users.take(Presence { looked: users });
-        self.claims = Claim::of_others(Whose::Peers, &self.users, server, now);
+    pub fn tells(&mut self, server: &Arc<str>, users: Vec<Looked>) {
+        let mut book = match std::mem::replace(&mut self.said, Said::Own(None)) {
+            Said::Users(book, _) => book,
+            Said::Own(_) => Book::default(),
+        };
+        book.take(Presence { looked: users });
+        self.said = Said::Users(book, server.clone());
         self.will_sit();
     }
 
@@ -297,7 +306,11 @@ impl Present {
 
     /// What is due. May be dropped while it waits.
     pub async fn due(&mut self) -> Due {
-        let leaves = (!self.claims.is_empty() && !self.silent).then(|| self.heard + self.patience);
+        let nobody = match &self.said {
+            Said::Own(claim) => claim.is_none(),
+            Said::Users(book, _) => book.is_empty(),
+        };
+        let leaves = (!nobody && !self.silent).then(|| self.heard + self.patience);
         let told = async {
             match &mut self.told {
                 Some(told) => told.due().await,
@@ -312,9 +325,12 @@ impl Present {
     }
 
     /// What was said, which counts from now on.
-    pub fn sit(&mut self) -> Vec<Claim> {
+    pub fn sit(&mut self, now: Time) -> Vec<Claim> {
         (self.sits, self.sat) = (None, Some(Instant::now()));
-        self.claims.clone()
+        match &self.said {
+            Said::Own(claim) => claim.iter().cloned().collect(),
+            Said::Users(book, server) => Claim::of_others(Whose::Peers, book, server, now),
+        }
     }
 
     /// Until something is heard again, nobody is there.

@@ -18,6 +18,7 @@ use midwatch::model::world::World;
 use midwatch::server::config::Config;
 use midwatch::server::gate::Gate;
 use midwatch::server::peer::{MemoryShelf, Neighbour, PeerParts};
+use midwatch::server::presence::Setting;
 use midwatch::server::{Input, Listener, Parts, Running, Server};
 use midwatch::store::{Log, MemoryLog, Page, Row};
 use midwatch::trust::{KnownServers, Proving, ServerKey, Signer};
@@ -60,6 +61,8 @@ pub struct Node {
     pub yard: tempfile::TempDir,
     /// Whom it receives from, and over which line.
     pub peers: Vec<(&'static str, Line)>,
+    /// Who looks at what: to whom it tells that.
+    pub presence: Setting,
 }
 
 impl Node {
@@ -77,6 +80,7 @@ impl Node {
             running: None,
             yard: tempfile::tempdir_in("/dev/shm").unwrap(),
             peers: Vec::new(),
+            presence: Setting::default(),
         }
     }
 
@@ -93,7 +97,7 @@ impl Node {
         };
         let random: Arc<dyn Random> = sea.random.clone();
         parts.peers = Some(PeerParts::new(self.peers.iter().map(neighbour).collect(), Arc::new(self.shelf.clone()), random));
-        let server = Server::bind(&Config { name: Some(self.name.into()), ..Config::default() }, parts).await.unwrap();
+        let server = Server::bind(&Config { name: Some(self.name.into()), presence: self.presence, ..Config::default() }, parts).await.unwrap();
         *self.door.lock().unwrap() = Some(sender);
         self.running = Some(server.spawn());
     }

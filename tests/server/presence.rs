@@ -8,17 +8,21 @@ use std::time::Duration;
 
 use midwatch::client::{Address, ServerConfig, ServerIndex, Servers, Update, Wishes};
 use midwatch::link::{Conversation, Random, SeededRandom, SteadyClock, TcpDial};
-use midwatch::model::id::{Fingerprint, SystemId};
+use midwatch::model::id::{Fingerprint, Incarnation, SystemId};
 use midwatch::model::intent::Intent;
-use midwatch::model::presence::{Book, Focus};
+use midwatch::model::presence::{Book, Focus, Looked, Looker};
 use midwatch::model::time::Time;
 use midwatch::server::config::Config;
+use midwatch::server::gate::Gate;
 use midwatch::server::presence::Setting;
 use midwatch::server::{Listen, Listener, Parts, Running, Server};
+use midwatch::store::MemoryLog;
+use midwatch::trust::{KnownServers, Proving, ServerKey};
 use midwatch::wire::{Hello, LookingAt, Role, Subscribe, ToClient, ToServer};
 use tokio::time::Instant;
 
-use crate::grants::{Yard, fired, heard, hello};
+use crate::federation::{Node, Sea};
+use crate::grants::{SERVER, Yard, fired, heard, hello, key};
 use crate::scene::{self, CONSOLE};
 use crate::sim::{BROKEN, Door, Line, OPEN, STALLED};
 
@@ -223,16 +227,38 @@ struct Desk {
     servers: Servers,
     line: Line,
     book: Book,
+    place: ServerIndex,
 }
 
 impl Desk {
     fn new(name: &str, door: &Door, random: &Arc<SeededRandom>) -> Desk {
         let line = Line { door: door.clone(), state: Arc::new(AtomicU8::new(OPEN)), random: random.clone(), stranger: false };
         let config = ServerConfig::new("shop", Address::Unix("/nowhere".into()));
-        let wishes = Wishes { name: name.into(), history: 0, filter: None, vitals: false, presence: true, peers: false };
+        let wishes = Wishes { name: name.into(), history: 0, filter: None, vitals: false, presence: true, peers: true };
         let random: Arc<dyn Random> = random.clone();
         let servers = Servers::connect_by(&[config], vec![Arc::new(line.clone())], &wishes, &random).unwrap();
-        Desk { servers, line, book: Book::default() }
+        Desk { servers, line, book: Book::default(), place: ServerIndex(0) }
+    }
+
+    /// From now on about the log of the server behind that one.
+    async fn behind(mut self) -> Desk {
+        loop {
+            let (place, update) = self.servers.updates.recv().await.unwrap();
+            if place == ServerIndex(1) && matches!(update, Update::Connected(_)) {
+                self.place = place;
+                return self;
+            }
+        }
+    }
+
+    /// What is said of the log that it is about.
+    async fn next(&mut self) -> Update {
+        loop {
+            let (place, update) = self.servers.updates.recv().await.unwrap();
+            if place == self.place {
+                return update;
+            }
+        }
     }
 
     fn take(&mut self, update: Update) -> bool {
@@ -257,15 +283,15 @@ impl Desk {
     }
 
     fn looks(&self, at: &Focus) {
-        self.servers.handle.looking_at(ServerIndex(0), Some(at.clone())).unwrap();
+        self.servers.handle.looking_at(self.place, Some(at.clone())).unwrap();
     }
 
     /// How long until these look at it; ten minutes at most.
     async fn sees(&mut self, at: &Focus, names: &[&str]) -> Duration {
         let began = Instant::now();
         while self.book.of(at).iter().map(|looker| &*looker.name).collect::<Vec<_>>() != names {
-            let next = tokio::time::timeout_at(began + Duration::from_secs(600), self.servers.updates.recv()).await;
-            let (_, update) = next.unwrap_or_else(|_| panic!("never {names:?}: {:?}", self.book)).unwrap();
+            let next = tokio::time::timeout_at(began + Duration::from_secs(600), self.next()).await;
+            let update = next.unwrap_or_else(|_| panic!("never {names:?}: {:?}", self.book));
             self.take(update);
         }
         began.elapsed()
@@ -367,5 +393,115 @@ async fn however_fast_somebody_says_it_others_are_told_once_a_second() {
     kim.looks(&at);
     ana.sees(&at, &["kim"]).await;
     ana.sees(&other, &[]).await;
+    server.stop().await;
+}
+
+/// A customer's server, and the shop's, which receives its log; both as they are set.
+async fn neighbours(sea: &Sea, customer: Setting, shop: Setting) -> (Node, Node, Focus) {
+    let (mut a, mut b) = (Node::new(1, "customer"), Node::new(2, "shop"));
+    (a.presence, b.presence) = (customer, shop);
+    b.peers.push(("customer", sea.line(&a)));
+    a.start(sea).await;
+    b.start(sea).await;
+    let server = a.running.as_ref().unwrap();
+    server.core.write(fired(SHOP, "slow")).await.unwrap();
+    let at = alert_of(server, SHOP).await;
+    (a, b, at)
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_of_one_server_see_each_other_on_a_peers_log_and_the_peer_is_told_where_both_want_that() {
+    for (customer, shop) in [(Setting::Here, Setting::Here), (Setting::Peers, Setting::Here), (Setting::Here, Setting::Peers), (Setting::Peers, Setting::Peers)] {
+        let sea = Sea::new(3);
+        let (mut a, mut b, at) = neighbours(&sea, customer, shop).await;
+        let (mut kim, mut ana) = (Desk::new("kim", &b.door, &sea.random).behind().await, Desk::new("ana", &b.door, &sea.random).behind().await);
+        let mut robin = Desk::new("robin", &a.door, &sea.random);
+        robin.connected().await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        kim.looks(&at);
+        ana.sees(&at, &["kim"]).await;
+        let both = customer == Setting::Peers && shop == Setting::Peers;
+        if both {
+            robin.sees(&at, &["kim@shop"]).await;
+            robin.looks(&at);
+            ana.sees(&at, &["kim", "robin@customer"]).await;
+            kim.sees(&at, &["robin@customer"]).await;
+            ana.looks(&at);
+            robin.sees(&at, &["kim@shop", "ana@shop"]).await;
+            // A line that breaks ends it on both sides, and it comes back by itself.
+            b.peers[0].1.state.store(BROKEN, Ordering::SeqCst);
+            robin.sees(&at, &[]).await;
+            kim.sees(&at, &["ana"]).await;
+            b.peers[0].1.state.store(OPEN, Ordering::SeqCst);
+            robin.sees(&at, &["kim@shop", "ana@shop"]).await;
+            kim.sees(&at, &["robin@customer", "ana"]).await;
+        } else {
+            robin.looks(&at);
+            for _ in 0..30 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                for desk in [&mut robin, &mut kim, &mut ana] {
+                    while let Ok((place, update)) = desk.servers.updates.try_recv() {
+                        if place == desk.place {
+                            desk.take(update);
+                        }
+                    }
+                }
+            }
+            let names = |desk: &Desk| desk.book.of(&at).iter().map(|looker| looker.name.to_string()).collect::<Vec<_>>();
+            assert_eq!((names(&robin), names(&ana)), (vec![], vec!["kim".to_owned()]), "{customer:?} {shop:?}");
+        }
+        b.stop().await;
+        a.stop().await;
+    }
+}
+
+/// A peer that was let see a part: it is told of that part, and its users are seen there alone, as its own.
+#[tokio::test]
+async fn a_peer_tells_and_is_told_within_what_it_was_granted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authorized_keys");
+    std::fs::write(&file, format!("peer=\"branch\",systems=\"shop/**\" {} x\n", key(30).public().line())).unwrap();
+    let listener = Listener::bind(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let origin = ServerKey::from_seed([SERVER; 32]).origin();
+    let log = Arc::new(MemoryLog::new(origin, Incarnation(1_790_000_000_000)));
+    let mut parts = Parts::new(Arc::new(midwatch::link::SystemClock), log, listener, scene::tokens());
+    parts.pace = scene::pace();
+    parts.gate = Gate::new(key(SERVER), file, false);
+    let config = Config { name: Some("shop".into()), presence: Setting::Peers, ..Config::default() };
+    let server = Server::bind(&config, parts).await.unwrap().spawn();
+    for system in [SHOP, LAB] {
+        server.core.write(fired(system, "slow")).await.unwrap();
+    }
+    let (shop, lab) = (alert_of(&server, SHOP).await, alert_of(&server, LAB).await);
+    let dial = TcpDial { address: scene::port(&server) };
+    let known = KnownServers::at(folder.path().join("keys/known"));
+    let proving = Proving { signer: Arc::new(key(30)), known, server: "shop".into() };
+    let peer = Conversation::open(&dial, &hello(Role::Peer, "root"), Some(&proving), Duration::from_secs(20)).await.unwrap();
+    assert!(peer.welcome.presence);
+    let mut peer = Person::of(peer).await;
+    let owner = async |name: &str| {
+        let hello = Hello { token: Some(CONSOLE.into()), ..hello(Role::Console, name) };
+        Person::of(Conversation::open(&dial, &hello, None, Duration::from_secs(20)).await.unwrap()).await
+    };
+    let (mut ana, mut jo) = (owner("ana").await, owner("jo").await);
+    jo.looks(&lab).await;
+    ana.sees(&lab, &["jo"]).await;
+    ana.looks(&shop).await;
+    peer.sees(&shop, &["ana"]).await;
+    assert_eq!(peer.book.iter().count(), 1, "{:?}", peer.book);
+    let who = |names: &[&str]| names.iter().map(|name| Looker { name: (*name).into(), since: Time::from_secs(4_000_000_000) }).collect::<Vec<_>>();
+    let users = vec![Looked { at: shop.clone(), who: who(&["kim", "ana"]) }, Looked { at: lab.clone(), who: who(&["kim"]) }];
+    // What it says of itself is nothing: it is nobody who looks.
+    peer.talk.send(&ToServer::LookingAt(LookingAt { at: Some(shop.clone()), users })).await.unwrap();
+    jo.sees(&shop, &["ana", "ana@branch", "kim@branch"]).await;
+    ana.sees(&shop, &["ana@branch", "kim@branch"]).await;
+    assert_eq!(jo.book.of(&lab), [], "at what it may not see its users do not look");
+    assert!(jo.book.of(&shop).iter().all(|looker| looker.since <= midwatch::link::Clock::now(&midwatch::link::SystemClock)), "nobody began tomorrow");
+    ana.says(None).await;
+    peer.sees(&shop, &[]).await;
+    assert!(peer.book.is_empty(), "its own are not told back to it: {:?}", peer.book);
+    // They go with it.
+    drop(peer);
+    jo.sees(&shop, &[]).await;
     server.stop().await;
 }

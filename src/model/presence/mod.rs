@@ -21,7 +21,7 @@ use super::id::{Fingerprint, SystemId};
 use super::time::{Span, Time};
 
 /// Things that are looked at of which one reader knows.
-const MOST: usize = 1_000;
+const MOST: usize = 500;
 /// Who looks at one thing: of more, those who came first.
 const WHO: usize = 20;
 /// Letters of a name.
@@ -68,7 +68,8 @@ impl Book {
             if who.is_empty() {
                 self.0.remove(&at);
             } else if self.0.len() < MOST || self.0.contains_key(&at) {
-                self.0.insert(at, who.into_iter().take(WHO).collect());
+                let short = |looker: Looker| Looker { name: if looker.name.len() > LONGEST { called(&looker.name) } else { looker.name }, since: looker.since };
+                self.0.insert(at, who.into_iter().take(WHO).map(short).collect());
             }
         }
     }

@@ -8,9 +8,8 @@ use crate::model::grant::Scope;
 use crate::model::id::SystemId;
 use crate::model::time::Time;
 
-/// Seats of one log, and those of one connection: a peer has one for each of its users.
+/// Seats of one log.
 const MOST: usize = 1_000;
-const OF_ONE: usize = 200;
 
 /// Through whom somebody is heard of: that decides who else is told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -60,12 +59,15 @@ impl Reader<'_> {
 pub struct Seats(pub(super) BTreeMap<u64, Vec<Seat>>);
 
 impl Seats {
+    /// Seats of one connection: a peer has one for each of its users.
+    pub const OF_ONE: usize = 200;
+
     /// From now on these are the seats of a connection; none: it has none. Who stays where they sat has sat there
     /// since then. False: nothing changed by it.
     pub fn sit(&mut self, link: u64, mut seats: Vec<Seat>) -> bool {
         let before = self.0.remove(&link).unwrap_or_default();
         let taken: usize = self.0.values().map(Vec::len).sum();
-        seats.truncate(OF_ONE.min(MOST.saturating_sub(taken)));
+        seats.truncate(Seats::OF_ONE.min(MOST.saturating_sub(taken)));
         for seat in &mut seats {
             if let Some(known) = before.iter().find(|known| (known.whose, &known.name, &known.at) == (seat.whose, &seat.name, &seat.at)) {
                 seat.since = known.since;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::presence::{self, Shared};
 use super::shelf::Known;
 use super::take::{Place, Sealed, take};
 use super::{CHECKPOINT_EVENTS, Neighbour, Peers, SAY_MALFORMED, keep_checkpoint, state};
@@ -75,7 +76,7 @@ fn later(why: impl Into<String>) -> Ended {
 /// Follows a log until it is told to end.
 pub(super) async fn follow(peers: Arc<Peers>, route: Route, ends: CancellationToken) {
     while !ends.is_cancelled() {
-        let mut follower = Follower { peers: peers.clone(), route: route.clone(), house: None, handle: None, turn: None, unsaved: 0 };
+        let mut follower = Follower { peers: peers.clone(), route: route.clone(), house: None, handle: None, turn: None, shared: None, unsaved: 0 };
         let Ended { why, again } = match follower.run(&ends).await {
             Err(ended) => ended,
             Ok(()) => soon("the link ended"),
@@ -105,6 +106,8 @@ struct Follower {
     handle: Option<LinkHandle>,
     /// One link at a time feeds a log.
     turn: Option<tokio::sync::OwnedMutexGuard<()>>,
+    /// Who looks at what, while the peer shares it.
+    shared: Option<Shared>,
     /// Rows since the last checkpoint.
     unsaved: u64,
 }
@@ -142,7 +145,7 @@ impl Follower {
             redeem: None,
         };
         let direct = self.route.origin.is_none();
-        let subscribe = Subscribe { cursor, history: HISTORY, vitals: true, readings: true, peers: direct, ..Subscribe::default() };
+        let subscribe = Subscribe { cursor, history: HISTORY, vitals: true, readings: true, peers: direct, presence: self.peers.around.presence.0.is_for(Role::Peer), ..Subscribe::default() };
         let parts = &self.peers.parts;
         let config = LinkConfig {
             subscribe: Some(subscribe),
@@ -166,6 +169,10 @@ impl Follower {
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = ends.cancelled() => None,
+                () = presence::due(&mut self.shared) => {
+                    self.tell_presence();
+                    continue;
+                }
             };
             let Some(event) = event else { return Ok(()) };
             match event {
@@ -192,7 +199,22 @@ impl Follower {
         }
     }
 
-    fn down(&self, why: &LinkError) {
+    /// They may look at what was not known here before.
+    fn seat_presence(&self, replica: &Replica) {
+        if let Some(shared) = self.shared.as_ref().filter(|shared| !shared.is_empty()) {
+            shared.sit(replica, self.now());
+        }
+    }
+
+    fn tell_presence(&mut self) {
+        if let (Some(shared), Some(handle)) = (&mut self.shared, &self.handle) {
+            shared.tell(handle);
+        }
+    }
+
+    fn down(&mut self, why: &LinkError) {
+        // The connection's part is gone with it, on both sides.
+        self.shared = None;
         self.peers.line(&self.route, self.origin(), Line::Lost, Some(why.to_string().into()));
     }
 
@@ -248,6 +270,8 @@ impl Follower {
             (state.name, state.through, state.version) = (known.name.clone(), known.through.clone(), welcome.version.clone());
             book.known.insert(welcome.origin, known);
         }
+        let setting = peers.around.presence.0;
+        self.shared = (welcome.presence && setting.is_for(Role::Peer)).then(|| Shared::new(&house.presence, &self.route.neighbour.name));
         self.house = Some(house);
         let key = self.proved(welcome);
         self.stands(|state| state.key = key.or(state.key.take()));
@@ -286,8 +310,19 @@ impl Follower {
         let Some(house) = self.house.clone() else { return Ok(()) };
         let Some(replica) = house.replica() else { return Ok(()) };
         match message {
-            ToClient::Snapshot(snapshot) => self.begin_anew(&house, replica, snapshot).await,
-            ToClient::Batch(batch) => self.batch(&house, replica, batch).await,
+            ToClient::Snapshot(snapshot) => {
+                self.begin_anew(&house, replica, snapshot).await?;
+                self.seat_presence(replica);
+                Ok(())
+            }
+            ToClient::Batch(batch) => {
+                let news = !batch.events.is_empty();
+                self.batch(&house, replica, batch).await?;
+                if news {
+                    self.seat_presence(replica);
+                }
+                Ok(())
+            }
             ToClient::Answer(answer) => {
                 replica.answered(answer.id, &answer.result);
                 Ok(())
@@ -299,6 +334,13 @@ impl Follower {
             }
             ToClient::Readings(readings) => {
                 replica.take_readings(readings, &house.hub);
+                Ok(())
+            }
+            ToClient::Presence(told) => {
+                let now = self.now();
+                if let Some(shared) = &mut self.shared {
+                    shared.hear(told, replica, now);
+                }
                 Ok(())
             }
             ToClient::Peers(told) => {
@@ -325,7 +367,6 @@ impl Follower {
             | ToClient::MarksKept(_)
             | ToClient::Ack(_)
             | ToClient::Health(_)
-            | ToClient::Presence(_)
             | ToClient::Pong(_) => Ok(()),
         }
     }

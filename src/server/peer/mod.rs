@@ -7,6 +7,7 @@
 //! servers that are each other's peers are harmless.
 
 mod follow;
+mod presence;
 mod relays;
 pub mod replica;
 pub mod shelf;

@@ -24,7 +24,7 @@ impl Session {
         match self.hello.role {
             // Whose key it is, and not what a console says: the name stands for both from `hello` on.
             Role::Console => self.present.says(&self.principal.name, said.at, now),
-            Role::Peer => self.present.tells(&self.principal.name, said.users, now),
+            Role::Peer => self.present.tells(&self.principal.name, said.users),
             Role::Agent => {}
         }
     }
@@ -48,7 +48,7 @@ impl Session {
 
     /// Somebody may look at what they may see, and at nothing else.
     async fn sit(&mut self) -> Said {
-        let claims = self.present.sit();
+        let claims = self.present.sit(self.wire.shared.clock.now());
         if claims.is_empty() {
             self.present.place.sit(Vec::new());
             return Ok(());
