@@ -58,7 +58,10 @@ fn the_files_that_a_configuration_names_are_looked_at() {
     assert!(said(&server(&certificate, &open, "")).1.contains("chmod o-rwx"));
     let more = "[[peer]]\nname = \"customer\"\nurl = \"wss://x.example\"\nca = \"/nowhere/ca.pem\"\n[trust]\nauthorized_keys = \"/nowhere/keys\"\n";
     let (_, words) = said(&server(&certificate, &key, more));
-    assert!(words.contains("peer customer: ca: /nowhere/ca.pem: No such file") && words.contains("trust.authorized_keys: there is no file /nowhere/keys"), "{words}");
+    assert!(
+        words.contains("peer customer: ca: /nowhere/ca.pem: No such file") && words.contains("trust.authorized_keys: there is no file /nowhere/keys"),
+        "{words}"
+    );
     let token = put("token", "s3cret\n", 0o644);
     let console = put("console.toml", &format!("key = \"/nowhere/key\"\n[servers.infra]\nurl = \"ws://127.0.0.1:1\"\ntoken_file = \"{token}\"\n"), 0o644);
     let (code, words) = said(&console);

@@ -411,7 +411,8 @@ async fn neighbours(sea: &Sea, customer: Setting, shop: Setting) -> (Node, Node,
 
 #[tokio::test(start_paused = true)]
 async fn users_of_one_server_see_each_other_on_a_peers_log_and_the_peer_is_told_where_both_want_that() {
-    for (customer, shop) in [(Setting::Here, Setting::Here), (Setting::Peers, Setting::Here), (Setting::Here, Setting::Peers), (Setting::Peers, Setting::Peers)] {
+    for (customer, shop) in [(Setting::Here, Setting::Here), (Setting::Peers, Setting::Here), (Setting::Here, Setting::Peers), (Setting::Peers, Setting::Peers)]
+    {
         let sea = Sea::new(3);
         let (mut a, mut b, at) = neighbours(&sea, customer, shop).await;
         let (mut kim, mut ana) = (Desk::new("kim", &b.door, &sea.random).behind().await, Desk::new("ana", &b.door, &sea.random).behind().await);

@@ -145,7 +145,15 @@ impl Follower {
             redeem: None,
         };
         let direct = self.route.origin.is_none();
-        let subscribe = Subscribe { cursor, history: HISTORY, vitals: true, readings: true, peers: direct, presence: self.peers.around.presence.0.is_for(Role::Peer), ..Subscribe::default() };
+        let subscribe = Subscribe {
+            cursor,
+            history: HISTORY,
+            vitals: true,
+            readings: true,
+            peers: direct,
+            presence: self.peers.around.presence.0.is_for(Role::Peer),
+            ..Subscribe::default()
+        };
         let parts = &self.peers.parts;
         let config = LinkConfig {
             subscribe: Some(subscribe),
