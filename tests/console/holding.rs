@@ -204,6 +204,7 @@ fn administrator(width: u16, height: u16, theme: &str) -> (Desk, GrantId) {
             systems: vec!["shop/**".parse().unwrap()],
             rights: None,
             name: Some("jo".into()),
+            same: false,
             until: None,
             lasts: Some(Span::from_hours(8)),
             closes: NOW.plus(Span::from_hours(20)),
