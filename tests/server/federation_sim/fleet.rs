@@ -132,12 +132,8 @@ impl Ship {
         };
         // A peer that speaks for its users.
         let hub = Bundle { who: Who::Peer, rights: Rights::parse("read,respond,federate,speak-for").unwrap() };
-        Config {
-            name: Some(self.name.into()),
-            system: (0..super::truth::SYSTEMS).map(spec).collect(),
-            roles: [("hub".into(), hub)].into(),
-            ..Config::default()
-        }
+        let roles = [("hub".into(), hub)].into();
+        Config { name: Some(self.name.into()), system: (0..super::truth::SYSTEMS).map(spec).collect(), roles, ..Config::default() }
     }
 
     /// One life.
@@ -239,7 +235,7 @@ impl Post {
                 ..ServerConfig::new(NAMES[self.home], Address::Unix("/nowhere".into()))
             };
             let dial = SimDial { from: self.name.into(), to: NAMES[self.home].into(), connections: self.sea.connections.clone() };
-            let wishes = Wishes { name: self.name.into(), history: 5, filter: None, vitals: true, presence: false, peers: true };
+            let wishes = Wishes { name: self.name.into(), history: 5, filter: None, vitals: true, peers: true, presence: true };
             let servers = Servers::connect_by(&[config], vec![Arc::new(dial)], &wishes, &self.sea.random())?;
             glasses.push(Glass { servers, replicas: BTreeMap::new(), to: BTreeMap::new() });
         }

@@ -1,5 +1,6 @@
 //! The judge: hears every byte that a server writes to whomever, and holds it against the truth.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,8 @@ use super::truth::{Truth, Window, id_of, marks, rows, system};
 /// The four kinds that outlines are made of.
 const OUTLINED: [&str; 4] = ["alert.opened", "alert.changed", "alert.cleared", "alert.past"];
 /// What is told to those whose key it is about.
-const OWN: [&str; 5] = ["trust.granted", "trust.revoked", "trust.expired", "trust.admitted", "trust.refused"];
+const OWN: [&str; 8] =
+    ["trust.granted", "trust.revoked", "trust.expired", "trust.admitted", "trust.refused", "trust.used", "trust.key-added", "trust.key-removed"];
 /// What everybody may hear who may hear anything.
 const COMMON: [&str; 5] = ["server.started", "server.stopped", "server.unwatched", "server.restored", "glossary.declared"];
 
@@ -137,7 +139,7 @@ impl Ear {
             return;
         };
         let window = self.window(state);
-        self.no_secrets(&reader, name, bytes, window);
+        self.no_secrets(&reader, name, &self.but_of_keys(&value, bytes), window);
         match name {
             "welcome" => state.welcomed = true,
             "snapshot" => {
@@ -165,8 +167,31 @@ impl Ear {
             }
             "counts" => self.counted(state, &reader, body, window),
             "answer" => self.answered(&reader, body),
+            "presence" => self.truth.count("presence"),
             _ => {}
         }
+    }
+
+    /// A message without what it says of keys: that repeats what was asked for by its name, and is judged by itself.
+    fn but_of_keys<'a>(&self, message: &Value, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let of_keys = |event: Value| event.get("kind").text().is_some_and(|kind| kind.starts_with("trust."));
+        let own = |event: &Value| event.bytes().and_then(Value::read).is_some_and(of_keys);
+        let Some((name, body)) = message.message() else { return bytes.into() };
+        if !body.get("events").list().iter().any(own) {
+            return bytes.into();
+        }
+        let mut rest = message.clone();
+        if let Some(Value::List(events)) = rest.get_mut(name).and_then(|body| body.get_mut("events")) {
+            events.retain(|event| !own(event));
+        }
+        let mut out = Vec::new();
+        rest.write(&mut out);
+        out.into()
+    }
+
+    fn is_own(&self, reader: &Reader, event: &Value) -> bool {
+        let key = self.truth.keys.get(&reader.name).map(String::as_str);
+        OWN.contains(&event.get("kind").text().unwrap_or_default()) && key.is_some() && event.get("data").get("key").text() == key
     }
 
     /// No word of what the reader may not see, wherever in a frame it stands.
@@ -244,13 +269,9 @@ impl Ear {
     }
 
     fn may_event(&self, reader: &Reader, event: &Value, kind: &str, window: Window) -> bool {
-        let own = || {
-            let key = self.truth.keys.get(&reader.name).map(String::as_str);
-            OWN.contains(&kind) && key.is_some() && event.get("data").get("key").text() == key
-        };
         let administers = || self.truth.sees_all(self.server, &reader.name, window) && self.truth.may(self.server, &reader.name, "administer", window);
         if kind.starts_with("trust.") || kind == "config.applied" {
-            return own() || administers();
+            return self.is_own(reader, event) || administers();
         }
         match event.get("system").text() {
             Some(id) => self.may(reader, id, window),

@@ -32,7 +32,7 @@ use std::time::Instant;
 use night::Night;
 
 /// Nights that once went wrong.
-const KEPT: &[u64] = &[];
+const KEPT: &[u64] = &[18, 20];
 /// As many as fit into half a minute or so.
 const FEW: u64 = 15;
 

@@ -52,15 +52,17 @@ pub struct Mark {
     pub kind: char,
 }
 
-/// All marks in some bytes, however these are packed into messages.
+/// All marks in some bytes, however these are packed into messages. A whole mark: keys and signatures hold
+/// any few letters now and then.
 pub fn marks(bytes: &[u8]) -> BTreeSet<Mark> {
-    let mut found = BTreeSet::new();
-    for at in memchr::memmem::find_iter(bytes, b"zq") {
-        if let [_, _, server @ b'a'..=b'g', system @ b'0'..=b'5', kind @ b'a'..=b'z', b'0'..=b'9', ..] = bytes[at..] {
-            found.insert(Mark { server: usize::from(server - b'a'), system: usize::from(system - b'0'), kind: char::from(kind) });
-        }
-    }
-    found
+    memchr::memmem::find_iter(bytes, b"zq").filter_map(|at| whole(&bytes[at + 2..])).collect()
+}
+
+fn whole(rest: &[u8]) -> Option<Mark> {
+    let [server @ b'a'..=b'g', system @ b'0'..=b'5', kind @ b'a'..=b'z', rest @ ..] = rest else { return None };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mark = Mark { server: usize::from(server - b'a'), system: usize::from(system - b'0'), kind: char::from(*kind) };
+    (digits > 0 && rest[digits..].starts_with(b"qz")).then_some(mark)
 }
 
 /// A pattern's meaning, as the README says it.

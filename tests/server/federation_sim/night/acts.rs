@@ -7,6 +7,7 @@ use midwatch::link::{Clock, Random};
 use midwatch::model::event::{Actor, Draft, Link, LogLine};
 use midwatch::model::intent::{Intent, Request};
 use midwatch::model::labels::Labels;
+use midwatch::model::presence::Focus;
 use midwatch::model::report::{Report, Reported, ReportedState};
 use midwatch::model::severity::Severity;
 use midwatch::model::time::Span;
@@ -130,7 +131,7 @@ impl Night {
         let handle = &glass.servers.handle;
         let filter = (self.below(2) == 0).then(|| Arc::from(["severity>=warning", "zq", "kind:note"][self.below(3)]));
         // While the line is away nothing is asked.
-        let _ = match self.below(5) {
+        let _ = match self.below(6) {
             0 => {
                 let page = if self.below(2) == 0 { Paging::Before(None) } else { Paging::After(None) };
                 handle.history(place, HistoryAsk { id, page, limit: 400, filter })
@@ -142,6 +143,11 @@ impl Night {
             2 => handle.count(place, CountAsk { id, from: Some(BEGIN.minus(Span::from_days(2))), step: Span::from_days(2), buckets: 4, filter: None }),
             3 => {
                 handle.count(place, CountAsk { id, from: Some(BEGIN.minus(Span::from_days(2))), step: Span::from_days(2), buckets: 4, filter: Some("".into()) })
+            }
+            4 => {
+                let origin = glass.replicas[&place].world.as_ref().and_then(|world| self.ships.iter().position(|ship| ship.origin == world.origin));
+                let system = system(origin.unwrap_or_default(), self.below(SYSTEMS));
+                handle.looking_at(place, Some(Focus::System(system.parse().unwrap())))
             }
             _ => handle.world_at(place, id, BEGIN.plus(Span::from_micros(i64::try_from(self.sea.random.below(self.sea.elapsed.get() + 1)).unwrap()))),
         };

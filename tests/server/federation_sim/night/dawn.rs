@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use midwatch::model::grant::{Lens, Scope};
+use midwatch::model::grant::{Lens, Right, Scope};
 use midwatch::model::time::Time;
 use midwatch::model::view::graph;
 use midwatch::model::world::World;
@@ -53,6 +53,9 @@ impl Night {
         let mut found = Vec::new();
         for (peer, _) in ship.peers.iter().filter(|(peer, _)| !on_the_way.contains(peer) && (!direct || *peer == origin)) {
             let Some(scope) = self.scope(*peer, ship.name) else { continue };
+            if !on_the_way.is_empty() && !scope.rights.has(Right::Federate) {
+                continue;
+            }
             let further = [on_the_way, &[place]].concat();
             for (world, mut scopes) in self.received(*peer, origin, whole, &further) {
                 let world = view(&world, &scope, &named(&ship.signer));
