@@ -67,8 +67,17 @@ impl Way {
         let proving = (line != Line::Plain).then(|| proving(1, &folder));
         let dial = way(&line.address(address), proving.as_ref(), &TlsTrust::default());
         let token = (line == Line::Plain).then(|| TOKEN.into());
-        let hello =
-            Hello { protocol: PROTOCOL, role: Role::Console, name: "kim".into(), token, version: "bench".into(), zstd: false, origin: None, redeem: None };
+        let hello = Hello {
+            protocol: PROTOCOL,
+            role: Role::Console,
+            name: "kim".into(),
+            token,
+            version: "bench".into(),
+            zstd: false,
+            origin: None,
+            redeem: None,
+            key: None,
+        };
         Way { _folder: folder, proving, dial, hello }
     }
 

@@ -92,6 +92,8 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Holding(_)
             | ToClient::Peers(_)
             | ToClient::Presence(_)
+            | ToClient::Lease(_)
+            | ToClient::Backfilled(_)
             | ToClient::Pong(_) => {}
         }
     }
@@ -110,6 +112,7 @@ impl Uplink for RemoteUplink {
                     version: env!("CARGO_PKG_VERSION").into(),
                     zstd: true,
                     redeem: None,
+                    key: None,
                     origin: None,
                 };
                 let opened = Conversation::open(&*self.dial, &greeting, self.proving.as_ref(), self.patience).await;

@@ -198,6 +198,7 @@ async fn at(dial: &dyn Dial, code: &InviteCode, joining: &Joining, proving: &Pro
         zstd: false,
         origin: None,
         redeem: redeem.then(|| code.secret().into()),
+        key: None,
     };
     let mut talk = Conversation::open(dial, &hello, Some(proving), PATIENCE).await?;
     talk.send(&ToServer::Renew(Renew { id: 1 })).await?;

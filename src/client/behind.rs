@@ -95,6 +95,7 @@ impl Behind {
             zstd: true,
             origin,
             redeem: None,
+            key: None,
         };
         let subscribe = Subscribe {
             cursor: config.cursor,

@@ -221,7 +221,13 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         ToClient::Presence(told) => Update::Presence(told),
         ToClient::Problem(problem) => Update::Problem(problem),
         ToClient::Holding(holding) => Update::Holding(Arc::new(holding)),
-        ToClient::Handshake(_) | ToClient::Welcome(_) | ToClient::Ack(_) | ToClient::Pong(_) | ToClient::Peers(_) => return None,
+        ToClient::Handshake(_)
+        | ToClient::Welcome(_)
+        | ToClient::Ack(_)
+        | ToClient::Pong(_)
+        | ToClient::Peers(_)
+        | ToClient::Lease(_)
+        | ToClient::Backfilled(_) => return None,
     })
 }
 

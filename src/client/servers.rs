@@ -113,6 +113,7 @@ pub async fn meet(config: &ServerConfig, patience: Duration) -> Option<Unmet> {
         zstd: false,
         origin: None,
         redeem: None,
+        key: None,
     };
     match Conversation::open(&*dial, &hello, Some(proving), patience).await {
         Err(LinkError::NotProved(NotProved::Unmet { key, .. })) => Some(Unmet { proving: shared.clone(), key }),

@@ -337,7 +337,9 @@ impl Link {
             | ToClient::Health(_)
             | ToClient::Readings(_)
             | ToClient::Peers(_)
-            | ToClient::Presence(_)) => other,
+            | ToClient::Presence(_)
+            | ToClient::Lease(_)
+            | ToClient::Backfilled(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }
@@ -356,7 +358,7 @@ impl Link {
         }
         if batch.from < cursor.sequence {
             let known = cursor.sequence;
-            batch.events.retain(|event| peek::peek(&event.0).is_ok_and(|header| header.sequence > known));
+            batch.only(|event| peek::peek(&event.0).is_ok_and(|header| header.sequence > known));
             batch.from = known;
         }
         cursor.sequence = batch.to;

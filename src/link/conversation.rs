@@ -247,6 +247,8 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Holding(_) => "what is held",
         ToClient::Peers(_) => "a list of peers",
         ToClient::Presence(_) => "who looks at what",
+        ToClient::Lease(_) => "a lease",
+        ToClient::Backfilled(_) => "a part of a past",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

@@ -201,7 +201,15 @@ kinds! {
         gone: u64,
     }
     /// What a peer's log holds between these events never came: it was too much, or was gone there already.
-    "peer.missed" PeerMissed { peer: Origin, name: Arc<str>, after: Sequence, until: Sequence }
+    "peer.missed" PeerMissed {
+        peer: Origin,
+        name: Arc<str>,
+        after: Sequence,
+        until: Sequence,
+        /// It was filled in since: so many events, all that is held there and may be seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        filled: Option<u64>,
+    }
     /// Something came from a peer that cannot be what it should be. It was set aside, and the rest goes on.
     "peer.malformed" PeerMalformed { peer: Origin, name: Arc<str>, why: Arc<str> }
     /// The server's configuration differs from the last one.

@@ -54,6 +54,10 @@ pub struct PeerState {
     pub granted_by: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub granted: Option<Time>,
+    /// Until when that is known to hold, by this server's clock: a lease, told anew while the line is up.
+    /// Afterwards nothing of it is passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Time>,
 }
 
 /// A server that passes on another's log.
@@ -70,6 +74,9 @@ pub enum Line {
     Connecting,
     Up,
     Lost,
+    /// Lost for longer than the lease lasts: what was received stays as history, and whether it may still be
+    /// passed on is not known.
+    Lapsed,
     /// It is no peer any more: what was received stays as history.
     Gone,
     /// What a later version says.
@@ -83,6 +90,7 @@ impl Line {
             Line::Connecting => "connecting",
             Line::Up => "up",
             Line::Lost => "lost",
+            Line::Lapsed => "lapsed",
             Line::Gone => "gone",
             Line::Unknown => "unknown",
         }
@@ -93,7 +101,7 @@ impl PeerState {
     /// Whether a server may take the log that this tells of from the one that tells: not its own, and not what
     /// came through it.
     pub fn is_new_to(&self, own: Origin) -> bool {
-        self.origin != own && self.line != Line::Gone && !self.through.iter().any(|relay| relay.origin == own)
+        self.origin != own && !matches!(self.line, Line::Gone | Line::Lapsed) && !self.through.iter().any(|relay| relay.origin == own)
     }
 }
 

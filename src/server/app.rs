@@ -29,6 +29,7 @@ use super::rights::Audit;
 use super::session::{Limits, Shared};
 use super::source::Sources;
 use crate::link::{self, Address, Clock, OsRandom, Random, SystemClock, TlsTrust};
+use crate::model::grant::Key;
 use crate::model::grant::Roles;
 use crate::model::id::Incarnation;
 use crate::model::primary::Rules;
@@ -230,6 +231,7 @@ impl Server {
             Some(handed) => {
                 let around = Around {
                     own: parts.log.head().origin,
+                    key: gate.signer().map(|signer| Key::of(signer.public().bytes())),
                     name: name.clone(),
                     core: core.clone(),
                     clock: parts.clock.clone(),
@@ -261,6 +263,7 @@ impl Server {
             roll: held,
             addresses: config.addresses.clone(),
             limits: parts.limits,
+            lease: config.federation.lease,
             health,
             refusals,
             marks: parts.marks,

@@ -21,6 +21,7 @@ use crate::model::system::SystemSpec;
 use crate::model::time::Span;
 use crate::model::world::World;
 use crate::store::Retention;
+use crate::trust::grant::lease::LASTS;
 
 /// The configuration of one server. This type is the format.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -60,7 +61,26 @@ pub struct Config {
     pub repository: Vec<RepositoryConfig>,
     /// Servers that others run, and that grant this one something.
     pub peer: Vec<PeerConfig>,
+    pub federation: FederationConfig,
 }
+
+/// What this server lets its peers do with its log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FederationConfig {
+    /// How long a peer may receive and pass on what it is granted, without being told anew that it may: so long
+    /// a partition may hide a revocation.
+    pub lease: Span,
+}
+
+impl Default for FederationConfig {
+    fn default() -> FederationConfig {
+        FederationConfig { lease: LASTS }
+    }
+}
+
+/// Shorter ones would be over before a server that was started anew is back; longer ones are no leases.
+const LEASES: (Span, Span) = (Span::from_mins(1), Span::from_days(30));
 
 /// What is pushed to this server.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -196,6 +216,10 @@ impl Config {
             let place = place_of(text, fault.number, fault.key).map(|at| place(text, at));
             wrong.push(ConfigError { file: file.into(), place, why: fault.why, hint: fault.hint });
         }
+        if !(LEASES.0..=LEASES.1).contains(&self.federation.lease) {
+            let hint = "An hour is a good one: it is told anew after half of it";
+            wrong.push(refuse(format!("a lease of {} in [federation]: between {} and {}", self.federation.lease, LEASES.0, LEASES.1), hint));
+        }
         let mut peers = std::collections::BTreeSet::new();
         for peer in &self.peer {
             if peer.name.is_empty() || peer.name.len() > 60 || !peer.name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) {
@@ -266,6 +290,9 @@ impl Config {
         for source in &self.source {
             let words = format!("{} every {}, settle {}, backfill {}", source.kind, source.interval, source.settle, source.backfill);
             add(format!("source {}", source.id()), words);
+        }
+        if self.federation.lease != LASTS {
+            add("federation.lease".into(), self.federation.lease.to_string());
         }
         for peer in &self.peer {
             add(format!("peer {}", peer.name), "is received".into());

@@ -69,7 +69,16 @@ impl Publication {
     pub fn message(&self, encoding: Encoding) -> Option<Message> {
         self.encoded.message(encoding, || {
             let events = self.rows.iter().map(|row| EventBytes(row.bytes.clone())).collect();
-            ToClient::Batch(Batch { incarnation: self.incarnation, from: self.from, to: self.to, events, lag: self.lag, seals: Vec::new(), claim: None })
+            ToClient::Batch(Batch {
+                incarnation: self.incarnation,
+                from: self.from,
+                to: self.to,
+                events,
+                lag: self.lag,
+                seals: Vec::new(),
+                outlines: Vec::new(),
+                claim: None,
+            })
         })
     }
 }

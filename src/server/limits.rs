@@ -13,6 +13,8 @@ pub struct Limits {
     pub rate: u32,
     /// Newest events that come with a snapshot.
     pub history: u32,
+    /// More events than this are not sent one by one: a snapshot is shorter.
+    pub catch_up: u64,
     /// Asks for history that wait.
     pub asks: usize,
     /// Requests and observations under way.
@@ -27,6 +29,7 @@ impl Default for Limits {
             patience: Duration::from_secs(30),
             rate: 2_000,
             history: 10_000,
+            catch_up: 100_000,
             asks: 16,
             replies: 256,
             observations: 10_000,

@@ -1,8 +1,10 @@
 //! Where a subscription begins: from a cursor, when the log still holds all that follows; else with a
 //! snapshot, and the reason why.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
+use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::core::Durable;
@@ -15,14 +17,12 @@ use crate::store::{Head, Page, Row, StoreError};
 use crate::wire::codec::encode;
 use crate::wire::{Batch, Cursor, Encoding, EventBytes, Snapshot, SnapshotReason, ToClient};
 
-/// More events than this are not sent one by one: a snapshot is shorter.
-pub(super) const CATCH_UP: u64 = 100_000;
 /// Rows and bytes of one batch, when catching up or paging.
 pub(super) const ROWS: usize = 1_000;
 pub(super) const BYTES: usize = 512 << 10;
 
-/// Where to go on, or why not.
-pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence, epoch: Option<Epoch>) -> Result<Sequence, SnapshotReason> {
+/// Where to go on, or why not; by `most` events at most.
+pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence, epoch: Option<Epoch>, most: u64) -> Result<Sequence, SnapshotReason> {
     let cursor = cursor.ok_or(SnapshotReason::First)?;
     if cursor.origin != log.origin {
         return Err(SnapshotReason::OtherServer);
@@ -36,20 +36,26 @@ pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence
     if cursor.sequence > published {
         return Err(SnapshotReason::Beyond);
     }
-    if cursor.sequence.next() < log.base || published.0.saturating_sub(cursor.sequence.0) > CATCH_UP {
+    if cursor.sequence.next() < log.base || published.0.saturating_sub(cursor.sequence.0) > most {
         return Err(SnapshotReason::TooOld);
     }
     Ok(cursor.sequence)
 }
 
 /// The rows that follow `from`, up to `to`: a batch of them. An error with `None`: some are gone. None at
-/// all: those that a log with holes may lack are all that is left.
-pub(super) async fn following(house: &House, from: Sequence, to: Sequence) -> Result<Vec<Row>, Option<StoreError>> {
-    let rows = match house.log.range(from.next(), to, ROWS, BYTES).await {
+/// all: those that a log with holes may lack are all that is left. `sealed`: with the signatures beside them.
+pub(super) async fn following(house: &House, from: Sequence, to: Sequence, sealed: bool) -> Result<Vec<Row>, Option<StoreError>> {
+    let mut rows = match house.log.range(from.next(), to, ROWS, BYTES).await {
         Ok(rows) => rows,
         Err(StoreError::Pruned { .. }) => return Err(None),
         Err(error) => return Err(Some(error)),
     };
+    if let (true, Some(last)) = (sealed, rows.last()) {
+        let seals: BTreeMap<Sequence, Bytes> = house.log.seals(from.next(), last.sequence).await.map_err(Some)?.into_iter().collect();
+        for row in &mut rows {
+            row.seal = seals.get(&row.sequence).cloned();
+        }
+    }
     if house.has_holes() {
         return Ok(rows);
     }
@@ -66,7 +72,7 @@ pub(super) async fn following(house: &House, from: Sequence, to: Sequence) -> Re
 
 /// A batch of its own, for one reader.
 pub(super) fn batch(log: Head, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span, encoding: Encoding) -> Option<Message> {
-    let batch = Batch { incarnation: log.incarnation, from, to, events, lag, seals: Vec::new(), claim: None };
+    let batch = Batch { incarnation: log.incarnation, from, to, events, lag, seals: Vec::new(), outlines: Vec::new(), claim: None };
     encode(&ToClient::Batch(batch), encoding).ok().map(message)
 }
 

@@ -123,6 +123,30 @@ async fn signatures_stand_beside_the_events_that_have_them() {
 }
 
 #[tokio::test]
+async fn what_was_missed_is_put_in_its_place_and_found_and_changes_nothing_that_is_there() {
+    let (dir, logs) = both();
+    let sealed = |sequence: u64| Row { seal: Some(Bytes::from(format!("seal {sequence}"))), ..row(sequence) };
+    for log in &logs {
+        log.claim(Sequence(0), Sequence(5), some(&[2, 5])).await.unwrap();
+        log.rebase(anew(1, 50, some(&[48]), None)).await.unwrap();
+        let head = log.head();
+        assert_eq!(log.fill(vec![row(5), sealed(6), row(20)], false).await, Ok(2), "one was there");
+        assert_eq!(log.fill(some(&[33, 48, 51]), true).await, Ok(1), "and one lies beyond");
+        assert_eq!(log.head(), head);
+        let all: Vec<u64> = log.held(Sequence(1), Sequence(99), 100, ALL).await.unwrap().iter().map(|row| row.sequence.0).collect();
+        assert_eq!(all, [2, 5, 6, 20, 33, 48]);
+        assert_eq!(log.seals(Sequence(1), Sequence(99)).await.unwrap(), [(Sequence(6), "seal 6".into())]);
+        assert_eq!(log.checkpointed().await.unwrap(), Some((Sequence(50), Bytes::from("the world at 50"))));
+        log.claim(Sequence(50), Sequence(60), some(&[55])).await.unwrap();
+    }
+    assert_eq!(logs[1].search("\"33\"", None, 10).await.unwrap().len(), 1);
+    drop(logs);
+    let log = sqlite(dir.path());
+    assert_eq!(log.held(Sequence(6), Sequence(40), 2, ALL).await.unwrap(), some(&[6, 20]));
+    assert_eq!((log.head().sequence, log.head().base), (Sequence(60), Sequence(51)));
+}
+
+#[tokio::test]
 async fn what_is_pruned_of_it_is_not_known_any_more_from_there_on_back() {
     let (_dir, logs) = both();
     for log in &logs {

@@ -213,6 +213,25 @@ impl Log for MemoryLog {
         ready(Ok(sealed.into_iter().flatten().filter_map(|(_, row)| Some((row.sequence, row.seal.clone()?))).collect()))
     }
 
+    fn fill(&self, rows: Vec<Row>, _last: bool) -> Answer<u64> {
+        self.commit();
+        let head = self.head().sequence;
+        let mut state = self.state();
+        if let Some(error) = &state.shut {
+            return ready(Err(error.clone()));
+        }
+        state.holes = true;
+        let mut new = 0;
+        for row in rows.into_iter().filter(|row| row.sequence <= head) {
+            if !state.rows.contains_key(&row.sequence.0) {
+                state.timeline.insert((row.at, row.sequence.0), ());
+                state.rows.insert(row.sequence.0, row);
+                new += 1;
+            }
+        }
+        ready(Ok(new))
+    }
+
     fn rebase(&self, anew: Anew) -> Answer<u64> {
         self.commit();
         let mut state = self.state();
@@ -240,6 +259,10 @@ impl Log for MemoryLog {
         if from < base {
             return ready(Err(super::pruned(from, base)));
         }
+        self.held(from, to, most, bytes)
+    }
+
+    fn held(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {
         let mut size = 0_usize;
         let mut out = Vec::new();
         if from <= to {

@@ -147,11 +147,18 @@ pub trait Log: Send + Sync + 'static {
     /// Of another server's log: its signatures of the events `from..=to`, as far as there are any.
     fn seals(&self, from: Sequence, to: Sequence) -> Answer<Vec<(Sequence, Bytes)>>;
 
+    /// Of another server's log: rows up to its head that had been missed, each in its place; what is there already
+    /// stays as it is. Nothing follows from them: they are history. `last`: no more come soon. Says how many were new.
+    fn fill(&self, rows: Vec<Row>, last: bool) -> Answer<u64>;
+
     /// Begins another server's log anew from a world of it; says how many rows went that are in it no more.
     fn rebase(&self, anew: Anew) -> Answer<u64>;
 
     /// Rows `from..=to` by sequence, at most `most` of them and some `bytes`; always at least one, if there is one.
     fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>>;
+
+    /// As [`Log::range`], of what is held: also before the base, where there are holes.
+    fn held(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>>;
 
     /// A page of the timeline.
     fn page(&self, page: Page, most: usize) -> Answer<Vec<Row>>;

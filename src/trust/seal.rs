@@ -7,7 +7,7 @@ use super::signer::Signer;
 use super::sshsig;
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
-use crate::wire::{Claim, Raw};
+use crate::wire::{Claim, Raw, outline_of};
 
 const EVENT: &str = "midwatch-event";
 const CLAIM: &str = "midwatch-claim";
@@ -15,6 +15,12 @@ const CLAIM: &str = "midwatch-claim";
 /// Signs an event as it is told. `None`: the key cannot sign now.
 pub fn seal(signer: &Signer, event: &[u8]) -> Option<Raw> {
     signer.sign(EVENT, event).ok().map(|signature| Raw(signature.to_vec()))
+}
+
+/// The same of its outline, for whoever passes it on to one who may see no more of it. Empty: it has none.
+pub fn outline(signer: &Signer, event: &[u8]) -> Raw {
+    let outline = outline_of(event).filter(|outline| *outline.0 != *event);
+    outline.and_then(|outline| seal(signer, &outline.0)).unwrap_or(Raw(Vec::new()))
 }
 
 /// Whether the server with this key told this event.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::depth;
 use super::event_bytes::{Borrowed, EventBytes};
-use super::message::{Batch, Page, Snapshot, ToClient, ToServer};
+use super::message::{Backfill, Batch, Page, Snapshot, ToClient, ToServer};
 
 /// How a connection's frames are written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -147,12 +147,13 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
             lag: s.lag,
         }),
         ToClient::Batch(b) => {
-            let (seals, claim) = (b.seals, b.claim);
-            ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag, seals, claim })
+            let (seals, outlines, claim) = (b.seals, b.outlines, b.claim);
+            ToClient::Batch(Batch { incarnation: b.incarnation, from: b.from, to: b.to, events: events(b.events), lag: b.lag, seals, outlines, claim })
         }
         ToClient::Page(p) => {
             ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete, filtered: p.filtered, reached: p.reached })
         }
+        ToClient::Backfilled(b) => ToClient::Backfilled(Backfill { id: b.id, to: b.to, events: events(b.events), seals: b.seals, outlines: b.outlines }),
         ToClient::Counts(counts) => ToClient::Counts(counts),
         ToClient::WorldThen(then) => ToClient::WorldThen(then),
         ToClient::Answer(answer) => ToClient::Answer(answer),
@@ -161,6 +162,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
         ToClient::Readings(readings) => ToClient::Readings(readings),
         ToClient::Peers(peers) => ToClient::Peers(peers),
         ToClient::Presence(told) => ToClient::Presence(told),
+        ToClient::Lease(lease) => ToClient::Lease(lease),
         ToClient::Vitals(vitals) => ToClient::Vitals(vitals),
         ToClient::Holding(holding) => ToClient::Holding(holding),
         ToClient::Pong(pong) => ToClient::Pong(pong),

@@ -5,8 +5,9 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::codec::WireError;
-use super::depth;
+use super::{depth, peek};
 use crate::model::event::Event;
+use crate::model::grant::{has_outline, outline};
 
 /// Bytes in MessagePack; in JSON the event itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,6 +28,16 @@ impl EventBytes {
 pub fn decode_event(bytes: &[u8]) -> Result<Event, WireError> {
     depth::check_messagepack(bytes, depth::EVENT)?;
     rmp_serde::from_slice(bytes).map_err(|error| WireError::Malformed(error.to_string()))
+}
+
+/// The outline of an event, as whoever may not see all of it is told it; none where there is none. Always the
+/// same bytes, so that whoever holds the event can make them, and the server whose event it is can sign them.
+pub fn outline_of(event: &[u8]) -> Option<EventBytes> {
+    let fields = peek::fields(event).ok()?;
+    if !std::str::from_utf8(fields.kind).is_ok_and(has_outline) {
+        return None;
+    }
+    EventBytes::of(&outline(&decode_event(event).ok()?)?).ok()
 }
 
 impl std::fmt::Debug for EventBytes {

@@ -30,6 +30,8 @@ pub enum ToServer {
     /// From now on, tell me what happens.
     Subscribe(Subscribe),
     History(HistoryAsk),
+    /// What a peer missed of this log. Answered by [`ToClient::Backfilled`] with the same number.
+    Backfill(BackfillAsk),
     Count(CountAsk),
     Search(SearchAsk),
     /// The world as it was at a time. Answered by [`WorldThen`] with the same number.
@@ -97,6 +99,10 @@ pub struct Hello {
     /// Whose log is wanted; the server's own unless named. Another is that of a server behind this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// Of a peer: its public key, to which a [`Lease`] is bound where no handshake proves one. Who says none is
+    /// told none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
 }
 
 /// How far a reader has come in a server's log.
@@ -167,6 +173,15 @@ pub struct HistoryAsk {
     /// know this sends them all: [`Page::filtered`] says which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Arc<str>>,
+}
+
+/// The events of the log in (`after`, `until`], as far as they are held: a slice of them, the oldest first by sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BackfillAsk {
+    /// Chosen by the asker; the answer bears it.
+    pub id: u64,
+    pub after: Sequence,
+    pub until: Sequence,
 }
 
 /// How many events there are of each severity, for each of equal spans of time.
@@ -290,6 +305,7 @@ pub enum ToClient<E = EventBytes> {
     Snapshot(Snapshot<E>),
     Batch(Batch<E>),
     Page(Page<E>),
+    Backfilled(Backfill<E>),
     WorldThen(WorldThen),
     Counts(Counts),
     Answer(Answer),
@@ -305,6 +321,9 @@ pub enum ToClient<E = EventBytes> {
     Peers(Peers),
     /// Who looks at what, as far as that changed: likewise.
     Presence(Presence),
+    /// To a peer, before what it is about: what it may receive of this log and pass on, and until when. Told
+    /// anew before it is over, and when it is another.
+    Lease(Lease),
     Pong(Pong),
     Problem(Problem),
 }
@@ -396,6 +415,10 @@ pub struct Batch<E = EventBytes> {
     /// To a peer that may pass them on: for each event the signature of the server whose log this is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seals: Vec<Raw>,
+    /// Likewise, where one of the events is about an alert: for each event the signature of its outline
+    /// ([`outline_of`](super::outline_of)), which is what the next one may be shown of it; empty where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlines: Vec<Raw>,
     /// Likewise: how far that log goes, signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
@@ -411,6 +434,57 @@ pub struct Claim {
     /// By that server's clock.
     pub at: Time,
     pub signature: Raw,
+}
+
+/// "This much of my log may be received, and passed on, by that key, until then", signed by the server whose
+/// log it is; where it is passed on, each on the way hands it on to the next one, for no more than that one's
+/// own grant there. So a partition hides a revocation for no longer than a lease lasts.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lease {
+    /// The public key of the server whose log it is, of which its identity is the hash.
+    pub key: Raw,
+    /// A grant's token ([`crate::trust::grant`]). It stands for no grant, and opens nothing.
+    pub token: Arc<str>,
+}
+
+/// The answer to [`BackfillAsk`]: all that is held, and that the asker may see, of the events after where it asked
+/// from and up to there.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Backfill<E = EventBytes> {
+    pub id: u64,
+    pub to: Sequence,
+    pub events: Vec<E>,
+    /// As in [`Batch`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seals: Vec<Raw>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outlines: Vec<Raw>,
+}
+
+impl<E> Backfill<E> {
+    /// Those events alone, with what stands beside them.
+    pub fn only(&mut self, test: impl Fn(&E) -> bool) {
+        let marked: Vec<bool> = self.events.iter().map(test).collect();
+        keep(&mut self.events, &marked);
+        keep(&mut self.seals, &marked);
+        keep(&mut self.outlines, &marked);
+    }
+}
+
+impl<E> Batch<E> {
+    /// Likewise.
+    pub fn only(&mut self, test: impl Fn(&E) -> bool) {
+        let marked: Vec<bool> = self.events.iter().map(test).collect();
+        keep(&mut self.events, &marked);
+        keep(&mut self.seals, &marked);
+        keep(&mut self.outlines, &marked);
+    }
+}
+
+/// Those whose place is marked.
+fn keep<T>(of: &mut Vec<T>, marked: &[bool]) {
+    let mut places = marked.iter();
+    of.retain(|_| places.next().copied().unwrap_or(false));
 }
 
 /// A part of the answer to [`HistoryAsk`] or [`SearchAsk`].

@@ -13,7 +13,7 @@ pub mod peek;
 mod raw;
 
 pub use codec::{Encoding, WireError};
-pub use event_bytes::{EventBytes, decode_event};
+pub use event_bytes::{EventBytes, decode_event, outline_of};
 pub use message::*;
 pub use raw::Raw;
 

@@ -40,6 +40,7 @@ fn batches_and_snapshots_survive_all_encodings() {
         events: events.clone(),
         lag: Span::from_millis(3),
         seals: Vec::new(),
+        outlines: Vec::new(),
         claim: None,
     }));
     let mut world = World::new(Origin([1; 16]), incarnation);

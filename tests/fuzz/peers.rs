@@ -12,7 +12,7 @@ use midwatch::model::view::graph::Graph;
 use midwatch::model::view::now::Now;
 use midwatch::model::view::{Freshness, Seen, Sky, alerts, detail, glossary, systems};
 use midwatch::model::world::World;
-use midwatch::server::peer::take::{Place, Sealed, take};
+use midwatch::server::peer::take::{NO_SEALS, Place, Sealed, Seals, take};
 use midwatch::server::world_of;
 use midwatch::store::{Log, MemoryLog, Row};
 use midwatch::trust::seal;
@@ -105,7 +105,7 @@ fn f4_worlds() {
         let place = Place { origin: origin(), incarnation: None, after: Sequence(0), to: snapshot.head };
         let mut told = (*snapshot.world).clone();
         for event in &snapshot.events {
-            for row in take(place, std::slice::from_ref(event), Sealed::Perhaps(None, &[])).rows {
+            for row in take(place, None, std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS)).rows {
                 if let Ok(event) = EventBytes(row.bytes).decode() {
                     fold(&mut told, &event);
                 }
@@ -135,12 +135,13 @@ fn f3_f4_batches() {
         let events: Vec<EventBytes> = events.iter().map(|event| EventBytes::of(event).unwrap()).collect();
         let seals = if signed { events.iter().map(|event| seal::seal(&signer, &event.0).unwrap()).collect() } else { Vec::new() };
         let claim = signed.then(|| seal::claim(&signer, origin(), LIFE, to, midwatch::model::time::Time::from_secs(1_790_000_100)).unwrap());
-        both(&ToClient::Batch(Batch { incarnation: LIFE, from: head, to, events, lag: Span::ZERO, seals, claim }))
+        both(&ToClient::Batch(Batch { incarnation: LIFE, from: head, to, events, lag: Span::ZERO, seals, outlines: Vec::new(), claim }))
     };
     let before: Vec<Row> = take(
         Place { origin: origin(), incarnation: Some(LIFE), after: Sequence(0), to: head },
+        None,
         &events[..4].iter().map(|event| EventBytes::of(event).unwrap()).collect::<Vec<_>>(),
-        Sealed::Perhaps(None, &[]),
+        Sealed::Perhaps(None, NO_SEALS),
     )
     .rows;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -152,16 +153,17 @@ fn f3_f4_batches() {
             Err(error) => return error,
         };
         let place = Place { origin: origin(), incarnation: Some(batch.incarnation), after: batch.from, to: batch.to };
+        let seals = Seals { whole: &batch.seals, outlines: &batch.outlines };
         let claimed = batch.claim.as_ref().and_then(|claim| seal::claimed(claim, origin(), batch.incarnation));
         assert!(claimed.is_none() || claimed == Some(signer.public()), "nobody else speaks for it");
         // Passed on by somebody: what is taken is what its own server signed, byte for byte.
-        for row in take(place, &batch.events, Sealed::Must(&signer.public(), &batch.seals)).rows {
-            assert!(row.seal.as_ref().is_some_and(|seal| seal::holds(&signer.public(), &row.bytes, seal)));
+        for row in take(place, None, &batch.events, Sealed::Must(&signer.public(), seals)).rows {
+            assert!(row.seal.as_ref().is_some_and(|seal| seal::holds(&signer.public(), &row.bytes, &seal[..64])));
             assert!(events.iter().any(|event| EventBytes::of(event).unwrap().0 == row.bytes), "made up");
         }
-        assert!(take(place, &batch.events, Sealed::Must(&other.public(), &batch.seals)).rows.is_empty());
+        assert!(take(place, None, &batch.events, Sealed::Must(&other.public(), seals)).rows.is_empty());
         // From itself: whatever it likes, about its own log, in its place.
-        let taken = take(place, &batch.events, Sealed::Perhaps(claimed.as_ref(), &batch.seals));
+        let taken = take(place, None, &batch.events, Sealed::Perhaps(claimed.as_ref(), seals));
         assert_eq!(taken.rows.len() + taken.refused.len(), batch.events.len());
         let mut last = batch.from;
         for row in &taken.rows {

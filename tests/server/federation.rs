@@ -17,7 +17,7 @@ use midwatch::model::time::Time;
 use midwatch::model::world::World;
 use midwatch::server::config::Config;
 use midwatch::server::gate::Gate;
-use midwatch::server::peer::{MemoryShelf, Neighbour, PeerParts};
+use midwatch::server::peer::{MemoryShelf, Neighbour, PeerParts, Shelf};
 use midwatch::server::presence::Setting;
 use midwatch::server::{Input, Listener, Parts, Running, Server};
 use midwatch::store::{Log, MemoryLog, Page, Row};
@@ -63,6 +63,9 @@ pub struct Node {
     pub peers: Vec<(&'static str, Line)>,
     /// Who looks at what: to whom it tells that.
     pub presence: Setting,
+    pub config: Config,
+    /// Events that it tells one by one to who comes back, and beside a world.
+    pub tells: Option<(u64, u32)>,
 }
 
 impl Node {
@@ -81,6 +84,8 @@ impl Node {
             yard: tempfile::tempdir_in("/dev/shm").unwrap(),
             peers: Vec::new(),
             presence: Setting::default(),
+            config: Config { name: Some(name.into()), ..Config::default() },
+            tells: None,
         }
     }
 
@@ -89,6 +94,9 @@ impl Node {
         let clock: Arc<dyn Clock> = sea.clock.clone();
         let mut parts = Parts::new(clock, Arc::new(self.log.clone()), Listener::Given(connections), scene::tokens());
         parts.pace.checkpoint_events = 40;
+        if let Some((catch_up, history)) = self.tells {
+            (parts.limits.catch_up, parts.limits.history) = (catch_up, history);
+        }
         parts.gate = Gate::new(self.signer.clone(), self.yard.path().join("authorized_keys"), false);
         let neighbour = |(name, line): &(&'static str, Line)| {
             let known = KnownServers::at(self.yard.path().join("keys/known_servers"));
@@ -97,7 +105,7 @@ impl Node {
         };
         let random: Arc<dyn Random> = sea.random.clone();
         parts.peers = Some(PeerParts::new(self.peers.iter().map(neighbour).collect(), Arc::new(self.shelf.clone()), random));
-        let server = Server::bind(&Config { name: Some(self.name.into()), presence: self.presence, ..Config::default() }, parts).await.unwrap();
+        let server = Server::bind(&Config { presence: self.presence, ..self.config.clone() }, parts).await.unwrap();
         *self.door.lock().unwrap() = Some(sender);
         self.running = Some(server.spawn());
     }
@@ -513,6 +521,10 @@ fn what_a_relay_makes_up_is_not_taken_and_is_said() {
         let (kind, system) = ("log".into(), event.system.clone());
         let row = Row { sequence: id.sequence, at: event.at, recorded: event.recorded, severity: event.severity, kind, system, bytes: bytes.clone(), seal };
         copy.claim(head.sequence, id.sequence, vec![row]).await.unwrap();
+        // In the place of one that it keeps back: its server does say that there is one.
+        let mut known = b.shelf.known().into_iter().find(|known| known.origin == c.origin).unwrap();
+        known.claim = midwatch::trust::seal::claim(&c.signer, c.origin, head.incarnation, id.sequence, sea.clock.now());
+        b.shelf.note(&known).unwrap();
         b.start(&sea).await;
         rest().await;
         let holds = |rows: Vec<Row>| rows.iter().any(|row| row.bytes == bytes);

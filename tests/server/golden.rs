@@ -47,7 +47,16 @@ fn past() -> ToClient {
     let told = SourcePast { source: "prom".into(), filled };
     let told = Draft::new(at(), source, told, "the past of prom is filled in").severity(Severity::Debug).stamp(id(44), at());
     let events = [episode, told].iter().map(|event| EventBytes::of(event).unwrap()).collect();
-    ToClient::Batch(Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(44), events, lag: Span::ZERO, seals: Vec::new(), claim: None })
+    ToClient::Batch(Batch {
+        incarnation: LIFE,
+        from: Sequence(42),
+        to: Sequence(44),
+        events,
+        lag: Span::ZERO,
+        seals: Vec::new(),
+        outlines: Vec::new(),
+        claim: None,
+    })
 }
 
 fn observation() -> Observation {
@@ -121,6 +130,7 @@ fn peer() -> PeerState {
         until: Some("2026-11-28T00:00:00Z".parse().unwrap()),
         granted_by: None,
         granted: None,
+        lease: None,
     }
 }
 
@@ -143,7 +153,7 @@ fn presence() -> Presence {
 }
 
 fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
-    Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None }
+    Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None, key: None }
 }
 
 fn to_server() -> Vec<(&'static str, ToServer)> {
@@ -173,6 +183,7 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
+        ("backfill", ToServer::Backfill(BackfillAsk { id: 41, after: Sequence(41), until: Sequence(90) })),
         (
             "count",
             ToServer::Count(CountAsk { id: 9, from: Some(at()), step: Span::from_mins(15), buckets: 2, filter: Some("varnish severity:warning+".into()) }),
@@ -233,6 +244,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 events: vec![event()],
                 lag: Span::from_millis(12),
                 seals: Vec::new(),
+                outlines: Vec::new(),
                 claim: None,
             }),
         ),
@@ -281,6 +293,8 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ),
         ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
         ("presence", ToClient::Presence(presence())),
+        ("backfilled", ToClient::Backfilled(Backfill { id: 41, to: Sequence(42), events: vec![event()], seals: vec![Raw(vec![9; 64])], outlines: Vec::new() })),
+        ("lease", ToClient::Lease(Lease { key: Raw(vec![0x66; 32]), token: "mwt1.En0KEwoF".into() })),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
@@ -379,9 +393,52 @@ fn a_batch_for_one_who_passes_it_on_is_signed_by_the_server_whose_log_it_is() {
         events: vec![event()],
         lag: Span::ZERO,
         seals: vec![Raw(vec![9; 64])],
+        outlines: Vec::new(),
         claim: Some(claim),
     };
     holds("batch-sealed", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_batch_for_one_who_passes_on_outlines_bears_their_signatures() {
+    let batch = Batch {
+        incarnation: LIFE,
+        from: Sequence(41),
+        to: Sequence(42),
+        events: vec![event()],
+        lag: Span::ZERO,
+        seals: vec![Raw(vec![9; 64])],
+        outlines: vec![Raw(vec![10; 64])],
+        claim: None,
+    };
+    holds("batch-outlines", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_peer_says_its_key_and_is_told_until_when_a_log_is_leased() {
+    let key = Some(key(0x61));
+    let hello = Hello { role: Role::Peer, key, ..hello_of(None, None) };
+    holds("hello-key", &ToServer::Hello(hello), |frame| decode_to_server(frame).unwrap());
+    let peers = vec![PeerState { line: Line::Lapsed, lease: Some(at()), ..peer() }];
+    holds("peers-leased", &ToClient::Peers(Peers { peers }), |frame| decode_to_client(frame).unwrap());
+}
+
+/// A newer and an older server exchange what both know: fields and words of the newer one mean nothing to the older.
+#[test]
+fn what_a_later_version_says_of_logs_that_are_passed_on_is_read_as_far_as_it_is_known() {
+    let as_json = |message: &ToClient| serde_json::to_value(message).unwrap();
+    let mut later = as_json(&ToClient::Peers(Peers { peers: vec![peer()] }));
+    later["peers"]["peers"][0]["line"] = "dreaming".into();
+    later["peers"]["peers"][0]["mood"] = "calm".into();
+    let read = decode_to_client(&Frame::Text(later.to_string())).unwrap();
+    assert_eq!(read, ToClient::Peers(Peers { peers: vec![PeerState { line: Line::Unknown, ..peer() }] }));
+    // What an older one does not say is not known.
+    let mut older = as_json(&ToClient::Peers(Peers { peers: vec![PeerState { lease: Some(at()), ..peer() }] }));
+    older["peers"]["peers"][0].as_object_mut().unwrap().remove("lease");
+    assert_eq!(decode_to_client(&Frame::Text(older.to_string())).unwrap(), ToClient::Peers(Peers { peers: vec![peer()] }));
+    let mut lease = as_json(&ToClient::Lease(Lease { key: Raw(vec![0x66; 32]), token: "mwt1.En0KEwoF".into() }));
+    lease["lease"]["mood"] = "calm".into();
+    assert!(matches!(decode_to_client(&Frame::Text(lease.to_string())), Ok(ToClient::Lease(_))));
 }
 
 #[test]
@@ -437,7 +494,8 @@ fn by_which_key_something_was_done_is_an_event_beside_it() {
     ];
     let told = kinds.into_iter().zip(43..).map(|(kind, sequence)| Draft::new(at(), Actor::User("kim".into()), kind, "said").stamp(id(sequence), at()));
     let events = told.map(|event| EventBytes::of(&event).unwrap()).collect();
-    let batch = Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(46), events, lag: Span::ZERO, seals: Vec::new(), claim: None };
+    let batch =
+        Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(46), events, lag: Span::ZERO, seals: Vec::new(), outlines: Vec::new(), claim: None };
     holds("batch-trust", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
 }
 

@@ -120,7 +120,7 @@ impl Yard {
 }
 
 pub fn hello(role: Role, name: &str) -> Hello {
-    Hello { protocol: PROTOCOL, role, name: name.into(), token: None, version: "test".into(), zstd: false, origin: None, redeem: None }
+    Hello { protocol: PROTOCOL, role, name: name.into(), token: None, version: "test".into(), zstd: false, origin: None, redeem: None, key: None }
 }
 
 pub fn redeeming(role: Role, name: &str, secret: [u8; 16]) -> Hello {

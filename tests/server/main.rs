@@ -1,6 +1,7 @@
 //! Servers in this process, over real sockets, as consoles, agents and strangers meet them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod backfill;
 mod federation;
 mod federation_sim;
 mod golden;
@@ -9,6 +10,7 @@ mod health;
 mod held;
 mod history;
 mod keys;
+mod leases;
 mod limits;
 mod marks;
 mod matrix;

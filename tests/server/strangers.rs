@@ -83,7 +83,17 @@ impl Dial for From {
 }
 
 fn hello(role: Role, name: &str, token: Option<&str>) -> Hello {
-    Hello { protocol: PROTOCOL, role, name: name.into(), token: token.map(Arc::from), version: "test".into(), zstd: true, origin: None, redeem: None }
+    Hello {
+        protocol: PROTOCOL,
+        role,
+        name: name.into(),
+        token: token.map(Arc::from),
+        version: "test".into(),
+        zstd: true,
+        origin: None,
+        redeem: None,
+        key: None,
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -139,6 +139,7 @@ async fn holding(dial: &dyn Dial, person: &Arc<str>, token: Option<Arc<str>>, pr
         zstd: false,
         origin: None,
         redeem: None,
+        key: None,
     };
     let mut talk = Conversation::open(dial, &hello, Some(proving), PATIENCE).await?;
     talk.send(&ToServer::Renew(Renew { id: 1 })).await?;

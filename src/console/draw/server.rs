@@ -156,6 +156,7 @@ fn passed_on(state: &State, canvas: &Canvas<'_>, through: &Link, told: Option<&P
     let mut out: Vec<Words> = vec![vec![label("through"), (way.join(", then "), Role::Strong)]];
     let (words, role) = match (told.line, &told.why) {
         (Line::Up, _) => (format!("up since {}, {} behind when last heard", clock(state, told.since), told.lag), Role::Text),
+        (Line::Lapsed, _) => (format!("lost since {}, and its lease is over: what it told is history", clock(state, told.since)), Role::FreshnessStale),
         (Line::Gone, _) => ("no peer of it any more: what it told is history".to_owned(), Role::FreshnessStale),
         (line, why) => {
             let why = why.as_ref().map_or_else(String::new, |why| format!(": {why}"));

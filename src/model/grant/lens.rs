@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Grant, Key, Right, Scope, Who};
+use super::{Epoch, Grant, Key, Right, Scope, Who};
 use crate::model::event::{
     Actor, AgentJoined, AlertCleared, AlertOpened, AlertPast, CheckChanged, CheckRemoved, ClearReason, Condition, Event, Kind, ServerStarted, SystemDeclared,
     TrustExpired, TrustKeyAdded, TrustKeyRemoved, TrustRevoked,
@@ -38,6 +38,8 @@ pub enum Glance {
 #[derive(Clone, Debug)]
 pub struct Lens {
     scope: Arc<Scope>,
+    /// What marks the worlds that it shows, beside their own marks.
+    mark: Option<Epoch>,
     /// Whose it is: what concerns their keys they see.
     own: Option<Own>,
     /// The last event of that world.
@@ -96,6 +98,7 @@ impl Lens {
     pub fn of(world: &World, scope: &Scope) -> Lens {
         let mut lens = Lens {
             scope: Arc::new(scope.clone()),
+            mark: scope.epoch(),
             own: None,
             head: world.head,
             name: world.name.clone(),
@@ -131,6 +134,16 @@ impl Lens {
     /// Whether a grant is the reader's own.
     pub(super) fn owns(&self, grant: GrantId) -> bool {
         self.own.as_ref().is_some_and(|own| own.grants.contains(&grant))
+    }
+
+    /// A part of what it leaves out is not in the world that it is of: what that was restricted to marks it already.
+    #[must_use]
+    pub fn marked(self, mark: Option<Epoch>) -> Lens {
+        Lens { mark, ..self }
+    }
+
+    pub(super) fn mark(&self) -> Option<Epoch> {
+        self.mark
     }
 
     pub fn scope(&self) -> &Arc<Scope> {
@@ -279,8 +292,13 @@ impl Lens {
     }
 }
 
-/// The alert's own event without anything but the trouble: same id, same kind.
-fn outline(event: &Event) -> Option<Event> {
+/// Whether there are outlines of events of this kind.
+pub fn has_outline(kind: &str) -> bool {
+    OUTLINED.contains(&kind)
+}
+
+/// The alert's own event without anything but the trouble: same id, same kind. An outline is its own.
+pub fn outline(event: &Event) -> Option<Event> {
     let kind = match &event.kind {
         Kind::AlertOpened(opened) => {
             AlertOpened { alert: opened.alert, check: OUTLINE.into(), by: Actor::Server, condition: Condition::Problem, expr: None }.into()

@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 pub use asker::{Asker, Listed};
 pub use held::{Bundle, End, Further, Grant, Invite, Lost, Offer, Roles, Vouched, Who, is_name};
 pub use key::Key;
-pub use lens::{Glance, Lens, project};
+pub use lens::{Glance, Lens, has_outline, outline, project};
 pub use pattern::Pattern;
 pub use right::{Right, Rights};
 

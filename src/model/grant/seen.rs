@@ -40,7 +40,7 @@ impl Lens {
             origin: whole.origin,
             incarnation: whole.incarnation,
             head: whole.head,
-            epoch: Epoch::both(whole.epoch, scope.epoch()),
+            epoch: Epoch::both(whole.epoch, self.mark()),
             name: whole.name.clone(),
             version: whole.version.clone(),
             known_since: whole.known_since,

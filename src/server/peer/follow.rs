@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::backfill::{self, Gap};
+use super::leased::{allowing, within};
 use super::presence::{self, Shared};
 use super::shelf::Known;
-use super::take::{Place, Sealed, take};
+use super::take::{NO_SEALS, Place, Sealed, Seals, take};
 use super::{CHECKPOINT_EVENTS, Neighbour, Peers, SAY_MALFORMED, keep_checkpoint, state};
 use crate::link::{self, LinkConfig, LinkError, LinkEvent, LinkHandle};
 use crate::model::event::{PeerMalformed, PeerMissed, PeerRestored};
@@ -25,6 +28,7 @@ use crate::server::house::House;
 use crate::server::hub::Publication;
 use crate::server::peer::Replica;
 use crate::server::prime;
+use crate::server::rights::lossy;
 use crate::store::{Anew, Row};
 use crate::trust::seal;
 use crate::wire::{Batch, Cursor, Hello, Holding, PROTOCOL, Renew, Role, Snapshot, Subscribe, ToClient, ToServer, Welcome};
@@ -60,23 +64,34 @@ impl Route {
 }
 
 /// Why a link ended.
-struct Ended {
+pub(super) struct Ended {
     why: String,
     again: Duration,
 }
 
-fn soon(why: impl ToString) -> Ended {
+pub(super) fn soon(why: impl ToString) -> Ended {
     Ended { why: why.to_string(), again: AGAIN }
 }
 
-fn later(why: impl Into<String>) -> Ended {
+pub(super) fn later(why: impl Into<String>) -> Ended {
     Ended { why: why.into(), again: LATER }
 }
 
 /// Follows a log until it is told to end.
 pub(super) async fn follow(peers: Arc<Peers>, route: Route, ends: CancellationToken) {
     while !ends.is_cancelled() {
-        let mut follower = Follower { peers: peers.clone(), route: route.clone(), house: None, handle: None, turn: None, shared: None, unsaved: 0 };
+        let mut follower = Follower {
+            peers: peers.clone(),
+            route: route.clone(),
+            house: None,
+            handle: None,
+            turn: None,
+            shared: None,
+            unsaved: 0,
+            ahead: 0,
+            asked: None,
+            fill_at: None,
+        };
         let Ended { why, again } = match follower.run(&ends).await {
             Err(ended) => ended,
             Ok(()) => soon("the link ended"),
@@ -98,26 +113,31 @@ pub(super) async fn follow(peers: Arc<Peers>, route: Route, ends: CancellationTo
     }
 }
 
-struct Follower {
-    peers: Arc<Peers>,
-    route: Route,
+pub(super) struct Follower {
+    pub(super) peers: Arc<Peers>,
+    pub(super) route: Route,
     /// Where what comes is kept, once it is known whose log it is.
     house: Option<Arc<House>>,
-    handle: Option<LinkHandle>,
+    pub(super) handle: Option<LinkHandle>,
     /// One link at a time feeds a log.
     turn: Option<tokio::sync::OwnedMutexGuard<()>>,
     /// Who looks at what, while the peer shares it.
     shared: Option<Shared>,
     /// Rows since the last checkpoint.
     unsaved: u64,
+    /// How far the peer's clock is ahead of this server's, in microseconds.
+    pub(super) ahead: i64,
+    /// The slice of what was missed that is waited for, and when the next one is asked for.
+    pub(super) asked: Option<u64>,
+    pub(super) fill_at: Option<Instant>,
 }
 
 impl Follower {
-    fn origin(&self) -> Option<Origin> {
+    pub(super) fn origin(&self) -> Option<Origin> {
         self.house.as_ref().map(|house| house.log.head().origin).or(self.route.origin)
     }
 
-    fn replica(&self) -> Option<&Arc<Replica>> {
+    pub(super) fn replica(&self) -> Option<&Arc<Replica>> {
         self.house.as_ref()?.replica()
     }
 
@@ -143,6 +163,7 @@ impl Follower {
             zstd: true,
             origin: self.route.origin,
             redeem: None,
+            key: self.peers.around.key.clone(),
         };
         let direct = self.route.origin.is_none();
         let subscribe = Subscribe {
@@ -181,15 +202,25 @@ impl Follower {
                     self.tell_presence();
                     continue;
                 }
+                () = until(self.fill_at) => {
+                    self.fill_next();
+                    continue;
+                }
             };
             let Some(event) = event else { return Ok(()) };
             match event {
                 LinkEvent::Connecting { .. } => self.peers.line(&self.route, self.origin(), Line::Connecting, None),
                 LinkEvent::Up(welcome) => self.meet(&welcome).await?,
-                LinkEvent::Down { why, .. } => self.down(&why),
+                LinkEvent::Down { why, .. } => {
+                    if matches!(why, LinkError::Unauthorized(_)) {
+                        self.turned_away();
+                    }
+                    self.down(&why);
+                }
                 LinkEvent::Clock { theirs, delay, .. } => {
                     let half = Span::from_micros(Span::from(delay).micros() / 2);
                     let ahead = theirs.plus(half).micros().saturating_sub(self.now().micros());
+                    self.ahead = ahead;
                     self.stands(|state| state.skew = Some(ahead));
                 }
                 LinkEvent::Message(message) => self.take(message).await?,
@@ -197,11 +228,11 @@ impl Follower {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         self.peers.around.clock.now()
     }
 
-    fn stands(&self, change: impl FnOnce(&mut crate::model::peer::PeerState)) {
+    pub(super) fn stands(&self, change: impl FnOnce(&mut crate::model::peer::PeerState)) {
         if let Some(origin) = self.origin() {
             self.peers.stands(origin, change);
         }
@@ -229,6 +260,7 @@ impl Follower {
     /// Who answers, and where what they tell is kept.
     async fn meet(&mut self, welcome: &Welcome) -> Result<(), Ended> {
         let peers = self.peers.clone();
+        self.ahead = welcome.now.micros().saturating_sub(self.now().micros());
         if welcome.origin == peers.around.own {
             return Err(later("that is this server itself; take it out of its peers"));
         }
@@ -237,6 +269,7 @@ impl Follower {
         {
             return Err(later(format!("another server answers there ({}) than the one that was known", welcome.origin.short())));
         }
+        let before = peers.book().known.get(&welcome.origin).cloned();
         let known = Known {
             origin: welcome.origin,
             name: welcome.name.clone(),
@@ -245,6 +278,9 @@ impl Follower {
             env: welcome.env.clone(),
             claim_every: welcome.claim_every,
             onward: welcome.onward,
+            lease: before.as_ref().and_then(|known| known.lease.clone()),
+            claim: before.as_ref().and_then(|known| known.claim.clone()),
+            gaps: before.map(|known| known.gaps).unwrap_or_default(),
         };
         {
             let mut book = peers.book();
@@ -283,9 +319,13 @@ impl Follower {
         self.house = Some(house);
         let key = self.proved(welcome);
         self.stands(|state| state.key = key.or(state.key.take()));
-        peers.line(&self.route, Some(welcome.origin), Line::Up, None);
+        // What is passed on is nothing before it is shown that it may be.
+        if self.leased_by_this_way(welcome.origin, &replica) || self.route.through.is_empty() {
+            peers.line(&self.route, Some(welcome.origin), Line::Up, None);
+        }
         peers.choose_ways();
         self.ask_what_is_held();
+        self.fill_soon();
         Ok(())
     }
 
@@ -336,7 +376,8 @@ impl Follower {
                 Ok(())
             }
             ToClient::Vitals(vitals) => {
-                house.hub.observed(&vitals.observations);
+                let leased = replica.lease().filter(|_| !self.route.through.is_empty());
+                house.hub.observed(&leased.map_or(vitals.observations.clone(), |leased| lossy::observations(&leased.held.scope, &vitals.observations)));
                 house.hub.send_vitals();
                 Ok(())
             }
@@ -357,6 +398,8 @@ impl Follower {
                 }
                 Ok(())
             }
+            ToClient::Backfilled(told) => self.filled(&house, replica, told).await,
+            ToClient::Lease(lease) => self.leased(&house, replica, &lease),
             ToClient::Holding(holding) => {
                 self.holds(replica, &holding);
                 Ok(())
@@ -385,18 +428,20 @@ impl Follower {
         if (batch.incarnation, batch.from) != (head.incarnation, head.sequence) {
             return Err(soon(format!("events after {} came where those after {} follow", batch.from.0, head.sequence.0)));
         }
+        let leased = self.may_take(replica, batch.claim.as_ref())?;
+        let seals = Seals { whole: &batch.seals, outlines: &batch.outlines };
         let place = Place { origin: head.origin, incarnation: Some(batch.incarnation), after: batch.from, to: batch.to };
         let key = batch.claim.as_ref().and_then(|claim| seal::claimed(claim, head.origin, head.incarnation));
         let (sealed, mut lag) = match (&key, &batch.claim) {
-            _ if self.route.through.is_empty() => (Sealed::Perhaps(key.as_ref(), &batch.seals), batch.lag),
+            _ if self.route.through.is_empty() => (Sealed::Perhaps(key.as_ref(), seals), batch.lag),
             // Passed on: no longer, and no younger, than its own server says.
-            (Some(key), Some(claim)) if batch.to <= claim.to => (Sealed::Must(key, &batch.seals), batch.lag),
+            (Some(key), Some(claim)) if batch.to <= claim.to => (Sealed::Must(key, seals), batch.lag),
             (Some(_), Some(claim)) => {
                 self.malformed(house, &[format!("a claim up to event {} of a log that goes to {}", batch.to.0, claim.to.0)]);
                 return Err(later("what is passed on goes further than its own server says"));
             }
-            // The relay was started anew, and has not heard from it yet.
-            _ if batch.from == batch.to && batch.claim.is_none() => return Ok(()),
+            // The relay has not heard from it yet: that makes what is known no younger.
+            _ if batch.from == batch.to && batch.claim.is_none() => return self.not_heard(house, replica, &batch),
             _ => {
                 self.malformed(house, &["a part of a log without its own server's word".to_owned()]);
                 return Err(later("what is passed on does not bear its own server's word"));
@@ -408,7 +453,7 @@ impl Follower {
                 lag = lag.max(age);
             }
         }
-        let taken = take(place, &batch.events, sealed);
+        let taken = allowing(leased.as_deref(), replica, |allowed| take(place, allowed, &batch.events, sealed));
         self.malformed(house, &taken.refused);
         if batch.to > batch.from {
             house.log.claim(batch.from, batch.to, taken.rows.clone()).await.map_err(soon)?;
@@ -426,10 +471,22 @@ impl Follower {
         Ok(())
     }
 
+    /// Whoever passes it on holds so much, which is so old.
+    fn not_heard(&self, house: &House, replica: &Replica, batch: &Batch) -> Result<(), Ended> {
+        let lag = batch.lag.max(replica.lag());
+        replica.hears(lag);
+        self.stands(|state| state.lag = lag);
+        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, Vec::new(), lag));
+        Ok(())
+    }
+
     /// A world as it is now takes the place of what was known; what of that is in its log no more is said.
     async fn begin_anew(&mut self, house: &House, replica: &Replica, snapshot: Snapshot) -> Result<(), Ended> {
         let head = house.log.head();
-        let world = snapshot.world;
+        let mut world = snapshot.world;
+        if let Some(leased) = self.may_take(replica, None)? {
+            world = Arc::new(within(&world, &leased.held.scope));
+        }
         if (world.origin, world.incarnation, world.head) != (head.origin, snapshot.incarnation, snapshot.head) {
             self.malformed(house, &[format!("a world of {} where one of {} was promised", world.origin.short(), head.origin.short())]);
             return Err(later("what it says of its world does not fit together"));
@@ -453,7 +510,7 @@ impl Follower {
         // History that is passed on bears no signatures: it is not taken.
         for event in snapshot.events.iter().filter(|_| self.route.through.is_empty()) {
             // History comes in the order of a timeline.
-            let taken = take(place, std::slice::from_ref(event), Sealed::Perhaps(None, &[]));
+            let taken = take(place, None, std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS));
             self.malformed(house, &taken.refused);
             rows.extend(taken.rows.into_iter().map(|row| (row.sequence, row)));
         }
@@ -483,16 +540,21 @@ impl Follower {
             );
             let restored = PeerRestored { peer, name, before: head.incarnation, had, now: snapshot.incarnation, head: snapshot.head, gone };
             self.peers.say(restored, Severity::Warning, title);
+            self.missed(peer, None, cut)?;
         } else if had > Sequence(0) && snapshot.head > had && first.is_none_or(|first| first > had.next()) {
             let until = first.map_or(snapshot.head, |first| Sequence(first.0.saturating_sub(1)));
             let title = format!("What {name} told after event {} and before {} was not received; how things stand is known", had.0, until.next().0);
-            self.peers.say(PeerMissed { peer, name, after: had, until }, Severity::Warning, title);
+            self.peers.say(PeerMissed { peer, name, after: had, until, filled: None }, Severity::Warning, title);
+            self.missed(peer, Some(Gap::of(had, until, true)), None)?;
+        } else if had == Sequence(0) && !self.route.through.is_empty() {
+            let after = Sequence(snapshot.head.0.saturating_sub(backfill::FIRST));
+            self.missed(peer, Some(Gap::of(after, snapshot.head, false)), None)?;
         }
         Ok(())
     }
 
     /// Counted, and said now and then: a peer that sends nonsense all day is one event an hour.
-    fn malformed(&self, house: &House, refused: &[String]) {
+    pub(super) fn malformed(&self, house: &House, refused: &[String]) {
         let Some(first) = refused.first() else { return };
         let count = u64::try_from(refused.len()).unwrap_or(u64::MAX);
         self.stands(|state| state.set_aside = state.set_aside.saturating_add(count));
@@ -508,5 +570,13 @@ impl Follower {
         let name = house.name.clone();
         let title = format!("Something that came from {name} was set aside: {first}");
         self.peers.say(PeerMalformed { peer: origin, name, why: first.as_str().into() }, Severity::Warning, title);
+    }
+}
+
+/// Never, where nothing is said.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -6,7 +6,9 @@
 //! the nearest of those that pass it on. A path that leads through this server is none, so that loops and
 //! servers that are each other's peers are harmless.
 
+mod backfill;
 mod follow;
+mod leased;
 mod presence;
 mod relays;
 pub mod replica;
@@ -32,13 +34,16 @@ use super::presence::{Board, Setting};
 use super::prime;
 use crate::link::{Clock, Dial, Random};
 use crate::model::event::{Actor, Draft, Kind};
+use crate::model::grant::Key;
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::peer::{Line, PeerState, Relay};
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::store::{Log, Retention, StoreError};
-use crate::trust::Proving;
+use crate::trust::{Proving, seal};
 use crate::wire::{self, Encoding, ToClient};
+pub use backfill::Gap;
+pub use leased::{KeptLease, Leased};
 use relays::Running;
 pub use replica::Replica;
 pub use shelf::{FolderShelf, Known, MemoryShelf, Shelf};
@@ -86,6 +91,8 @@ impl PeerParts {
 /// What of the server itself this part needs.
 pub struct Around {
     pub own: Origin,
+    /// Its public key, to which leases of others' logs are bound.
+    pub key: Option<Key>,
     pub name: Arc<str>,
     pub core: Core,
     pub clock: Arc<dyn Clock>,
@@ -155,11 +162,24 @@ impl Peers {
             // The life of a log that is there is in it.
             let log = peers.parts.shelf.open(known.origin, Incarnation(0))?;
             let head = log.head();
-            peers.settle(&known, log).await?;
+            let house = peers.settle(&known, log).await?;
+            let leased = peers.leased_before(&known);
+            if let Some(replica) = house.replica() {
+                replica.leases(leased.clone());
+                if let Some(claim) = known.claim.as_ref().filter(|claim| seal::claimed(claim, known.origin, head.incarnation).is_some()) {
+                    replica.claims(claim);
+                }
+            }
             let since = peers.around.clock.now();
-            let line = if peers.parts.neighbours.iter().any(|neighbour| neighbour.name == known.peer) { Line::Connecting } else { Line::Gone };
+            // What is held is told from the first moment on, with its age.
+            let lag = house.lag();
+            let (line, why) = match peers.parts.neighbours.iter().any(|neighbour| neighbour.name == known.peer) {
+                true => (Line::Lost, Some("not heard of since this server was started".into())),
+                false => (Line::Gone, None),
+            };
             let mut book = peers.book();
-            book.states.insert(known.origin, state(&known, line, since, head.incarnation, head.sequence));
+            let lease = leased.map(|leased| leased.until);
+            book.states.insert(known.origin, PeerState { lease, why, lag, ..state(&known, line, since, head.incarnation, head.sequence) });
             book.known.insert(known.origin, known);
         }
         peers.tell();
@@ -179,11 +199,6 @@ impl Peers {
         self.told.subscribe()
     }
 
-    /// Whether what is received of it may be passed on to other servers.
-    pub fn may_pass_on(&self, origin: Origin) -> bool {
-        self.book().known.get(&origin).is_some_and(|known| known.onward)
-    }
-
     /// Links to all peers, for as long as they are let.
     pub fn start(self: &Arc<Peers>) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
@@ -196,6 +211,7 @@ impl Peers {
             loop {
                 tokio::time::sleep(TICK).await;
                 let Some(peers) = peers.upgrade() else { return };
+                peers.let_leases_lapse();
                 peers.tell();
                 if checkpointed.elapsed() >= CHECKPOINT_EVERY {
                     checkpointed = tokio::time::Instant::now();
@@ -214,11 +230,26 @@ impl Peers {
     pub async fn stop(&self) {
         self.ends.cancel();
         self.book().relays.clear();
+        self.keep_claims();
         self.keep_checkpoints().await;
     }
 
     fn all(&self) -> Vec<Arc<House>> {
         self.houses.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The last words of those servers, for the next life of this one.
+    fn keep_claims(&self) {
+        let known: Vec<Known> = self.book().known.values().cloned().collect();
+        for known in known {
+            let claim = self.house(known.origin).and_then(|house| house.replica()?.claim());
+            if claim.is_some()
+                && claim != known.claim
+                && let Err(error) = self.parts.shelf.note(&Known { claim, ..known })
+            {
+                tracing::warn!(%error, "what a peer's server said last of its log could not be kept");
+            }
+        }
     }
 
     async fn keep_checkpoints(&self) {
@@ -263,9 +294,14 @@ impl Peers {
     fn line(&self, route: &follow::Route, origin: Option<Origin>, line: Line, why: Option<Arc<str>>) {
         let now = self.around.clock.now();
         let mut book = self.book();
+        let (line, why) = match origin.filter(|_| route.origin.is_some()) {
+            Some(origin) => book.beyond(origin, line, why),
+            None => (line, why),
+        };
         let change = |state: &mut PeerState| {
             // While it is tried again it is lost all the same.
-            if state.line != line && !(state.line == Line::Lost && line == Line::Connecting) {
+            let still = matches!((state.line, line), (Line::Lost | Line::Lapsed, Line::Connecting) | (Line::Lapsed, Line::Lost));
+            if state.line != line && !still {
                 (state.line, state.since) = (line, now);
             }
             if line != Line::Connecting {
@@ -351,11 +387,23 @@ fn state(known: &Known, line: Line, since: Time, incarnation: Incarnation, head:
         until: None,
         granted_by: None,
         granted: None,
+        lease: None,
     }
 }
 
 fn stranger(name: Arc<str>, since: Time) -> PeerState {
-    let known = Known { origin: Origin::default(), name: name.clone(), peer: name, through: Vec::new(), env: None, claim_every: Span::ZERO, onward: false };
+    let known = Known {
+        origin: Origin::default(),
+        name: name.clone(),
+        peer: name,
+        through: Vec::new(),
+        env: None,
+        claim_every: Span::ZERO,
+        onward: false,
+        lease: None,
+        claim: None,
+        gaps: Vec::new(),
+    };
     state(&known, Line::Connecting, since, Incarnation(0), Sequence(0))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{self, Route};
-use super::{Peers, through};
+use super::{Book, Peers, through};
 use crate::model::id::Origin;
 use crate::model::peer::{Line, PeerState, Relay};
 
@@ -20,6 +20,8 @@ pub(super) struct Running {
     /// The peer, as the configuration calls it, and who is on the way.
     peer: Arc<str>,
     through: Vec<Relay>,
+    /// Whether the line to that peer is up.
+    up: bool,
     /// Ends it between two messages: what was begun with one is brought to its end.
     _ends: tokio_util::sync::DropGuard,
 }
@@ -52,11 +54,43 @@ fn ways(own: Origin, direct: &[(Arc<str>, Relay)], passed_on: &BTreeMap<Arc<str>
     ways.into_iter().take(MOST).collect()
 }
 
+impl Book {
+    /// How a log stands that comes through a peer, when the line there stands so: what the peer itself has lost
+    /// is lost here, too.
+    pub(super) fn beyond(&mut self, origin: Origin, line: Line, why: Option<Arc<str>>) -> (Line, Option<Arc<str>>) {
+        let Some(running) = self.relays.get_mut(&origin) else { return (line, why) };
+        running.up = line == Line::Up;
+        let told = self.passed_on.get(&running.peer).into_iter().flatten().find(|state| state.origin == origin);
+        match told {
+            Some(told) if running.up && told.line != Line::Up => {
+                let why = told.why.as_ref().map_or_else(|| "lost".to_owned(), |why| format!("lost: {why}"));
+                (Line::Lost, Some(format!("at {} it is {why}", running.peer).chars().take(300).collect::<String>().into()))
+            }
+            _ => (line, why),
+        }
+    }
+}
+
 impl Peers {
     /// What a peer says that it receives from others.
     pub(super) fn passes_on(self: &Arc<Peers>, peer: &Arc<str>, states: Vec<PeerState>) {
-        self.book().passed_on.insert(peer.clone(), states);
+        {
+            let now = self.around.clock.now();
+            let mut book = self.book();
+            book.passed_on.insert(peer.clone(), states);
+            let up: Vec<Origin> = book.relays.iter().filter(|(_, running)| running.up && running.peer == *peer).map(|(origin, _)| *origin).collect();
+            for origin in up {
+                let (line, why) = book.beyond(origin, Line::Up, None);
+                if let Some(state) = book.states.get_mut(&origin).filter(|state| state.line != Line::Lapsed) {
+                    if state.line != line {
+                        state.since = now;
+                    }
+                    (state.line, state.why) = (line, why);
+                }
+            }
+        }
         self.choose_ways();
+        self.tell();
     }
 
     /// Ends links whose way is not the one any more, and begins those that are new.
@@ -98,7 +132,7 @@ impl Peers {
             let route = Route { neighbour, origin: Some(origin), through: way.through.clone() };
             let ends = CancellationToken::new();
             tokio::spawn(follow::follow(self.clone(), route, ends.clone()));
-            self.book().relays.insert(origin, Running { peer: way.peer, through: way.through, _ends: ends.drop_guard() });
+            self.book().relays.insert(origin, Running { peer: way.peer, through: way.through, up: false, _ends: ends.drop_guard() });
         }
     }
 }
@@ -125,6 +159,9 @@ mod tests {
             env: None,
             claim_every: Span::ZERO,
             onward: true,
+            lease: None,
+            claim: None,
+            gaps: Vec::new(),
         };
         state(&known, line, Time::from_secs(1), Incarnation(1), Sequence(1))
     }

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::leased::Leased;
 use crate::link::{Clock, LinkHandle};
 use crate::model::fold::fold;
 use crate::model::id::{RequestId, Sequence};
 use crate::model::intent::{Refusal, RefusalCode, Request};
 use crate::model::reading::{Latest, Readings};
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::model::world::World;
 use crate::server::core::Durable;
 use crate::server::hub::Hub;
@@ -34,10 +35,20 @@ pub struct Replica {
     /// When its last word came, and how old that was; never in this life of this server: as it says itself.
     heard: Mutex<Option<(Instant, Span)>>,
     clock: Arc<dyn Clock>,
-    /// The last word of the server itself on how far its log goes, and when it came.
-    claim: Mutex<Option<(wire::Claim, Instant)>>,
+    /// The last word of the server itself on how far its log goes.
+    claim: Mutex<Option<Claimed>>,
+    /// How much of it may be passed on, and for how long.
+    lease: watch::Sender<Option<Arc<Leased>>>,
     /// Whose turn it is to feed it.
     turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Claimed {
+    /// The one that goes furthest.
+    claim: wire::Claim,
+    /// When the newest one was made, by that server's clock, and when it came.
+    at: Time,
+    came: Instant,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -59,6 +70,7 @@ impl Replica {
             heard: Mutex::default(),
             clock,
             claim: Mutex::default(),
+            lease: watch::Sender::default(),
             turn: Arc::default(),
         })
     }
@@ -93,7 +105,7 @@ impl Replica {
 
     /// What is passed on as that server's own word.
     pub fn claim(&self) -> Option<wire::Claim> {
-        lock(&self.claim).as_ref().map(|(claim, _)| claim.clone())
+        lock(&self.claim).as_ref().map(|claimed| claimed.claim.clone())
     }
 
     /// Takes a claim that was verified; says how long ago the newest of them came. One that is repeated makes
@@ -101,12 +113,31 @@ impl Replica {
     pub(super) fn claims(&self, claim: &wire::Claim) -> Span {
         let mut known = lock(&self.claim);
         match &mut *known {
-            Some((last, came)) if last.at >= claim.at => Span::from(came.elapsed()),
+            // Its clock may stand still, or be set back: it goes as far as it says.
+            Some(last) if last.at >= claim.at => {
+                if claim.to > last.claim.to {
+                    last.claim = claim.clone();
+                }
+                Span::from(last.came.elapsed())
+            }
             known => {
-                *known = Some((claim.clone(), Instant::now()));
+                *known = Some(Claimed { claim: claim.clone(), at: claim.at, came: Instant::now() });
                 Span::ZERO
             }
         }
+    }
+
+    /// How much of it may be passed on, and for how long; none: nothing.
+    pub fn lease(&self) -> Option<Arc<Leased>> {
+        self.lease.borrow().clone()
+    }
+
+    pub fn follow_lease(&self) -> watch::Receiver<Option<Arc<Leased>>> {
+        self.lease.subscribe()
+    }
+
+    pub(super) fn leases(&self, leased: Option<Arc<Leased>>) {
+        self.lease.send_replace(leased);
     }
 
     pub(super) fn hears(&self, lag: Span) {
@@ -136,8 +167,12 @@ impl Replica {
     }
 
     pub(super) fn begins_anew(&self, world: World) {
-        *lock(&self.world) = world;
+        let before = std::mem::replace(&mut *lock(&self.world), world);
         *lock(&self.last) = None;
+        if before.incarnation != lock(&self.world).incarnation {
+            // It was said of another life.
+            *lock(&self.claim) = None;
+        }
     }
 
     pub fn readings_since(&self, since: u64) -> (u64, Readings) {

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::backfill::Gap;
+use super::leased::KeptLease;
 use crate::link::{FileOutbox, MemoryOutbox, Outbox};
 use crate::model::id::{Incarnation, Origin, RequestId};
 use crate::model::intent::Request;
 use crate::model::peer::Relay;
 use crate::model::time::Span;
 use crate::store::{Log, MemoryLog, Row, SqliteLog, StoreError, whole};
-use crate::wire::EventBytes;
+use crate::wire::{Claim, EventBytes};
 
 /// A log that is received, as it is known before its server answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,6 +35,15 @@ pub struct Known {
     /// It may be passed on to other servers.
     #[serde(default)]
     pub onward: bool,
+    /// How much of it, and for how long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<KeptLease>,
+    /// How far its server said last that it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// What of it was missed, and is asked for now; the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 pub trait Shelf: Send + Sync + 'static {

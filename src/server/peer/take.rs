@@ -4,12 +4,16 @@
 //! An event that this version cannot understand whole is kept as it came, as long as it says where it
 //! belongs: a later version of this server, and those that it is passed on to, may.
 
+use std::fmt;
+
 use bytes::Bytes;
 
+use crate::model::event::Kind;
+use crate::model::grant::{Right, Scope, has_outline};
 use crate::model::id::{Incarnation, Origin, Sequence, SystemId};
 use crate::store::Row;
 use crate::trust::{PublicKey, seal};
-use crate::wire::{EventBytes, Raw, depth, peek};
+use crate::wire::{EventBytes, Raw, decode_event, depth, outline_of, peek};
 
 /// Letters of a kind's name, and of a system's.
 const LONGEST: usize = 500;
@@ -33,35 +37,72 @@ pub struct Place {
     pub to: Sequence,
 }
 
+/// What of a log that is passed on may be received, by its lease.
+#[derive(Clone, Copy)]
+pub struct Allowed<'a> {
+    pub scope: &'a Scope,
+    /// Whether a system is used by one that it names: of its troubles the outline may be received.
+    pub uses: &'a dyn Fn(&str) -> bool,
+}
+
+impl fmt::Debug for Allowed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.scope, f)
+    }
+}
+
+/// Whether an event is about what may be received: its envelope, and what it declares (F3).
+fn covers(allowed: Allowed<'_>, system: Option<&str>, kind: &str, bytes: &[u8]) -> bool {
+    if !allowed.scope.sees_named(system, kind) {
+        let outlined = has_outline(kind) && allowed.scope.rights.has(Right::Read) && system.is_some_and(|system| (allowed.uses)(system));
+        return outlined && outline_of(bytes).is_some_and(|outline| *outline.0 == *bytes);
+    }
+    kind != "system.declared"
+        || decode_event(bytes).is_ok_and(|event| matches!(&event.kind, Kind::SystemDeclared(declared) if Some(declared.spec.id.as_str()) == system))
+}
+
 /// Whether events must bear their server's signature, and with what key that is made.
 #[derive(Clone, Copy, Debug)]
 pub enum Sealed<'a> {
     /// They come from the server itself; its signatures are kept where there are any that hold.
-    Perhaps(Option<&'a PublicKey>, &'a [Raw]),
+    Perhaps(Option<&'a PublicKey>, Seals<'a>),
     /// They were passed on: without its signature an event is anybody's.
-    Must(&'a PublicKey, &'a [Raw]),
+    Must(&'a PublicKey, Seals<'a>),
+}
+
+/// What stands beside events: for each its server's signature of it, and of its outline.
+#[derive(Clone, Copy, Debug)]
+pub struct Seals<'a> {
+    pub whole: &'a [Raw],
+    pub outlines: &'a [Raw],
 }
 
 impl Sealed<'_> {
+    /// As it is kept: the signature, and behind it that of the outline, where there is one.
     fn of(self, index: usize, event: &[u8]) -> Result<Option<Bytes>, String> {
-        match self {
-            Sealed::Perhaps(key, seals) => {
-                let seal = seals.get(index).filter(|seal| key.is_some_and(|key| seal::holds(key, event, &seal.0)));
-                Ok(seal.map(|seal| seal.0.clone().into()))
-            }
-            Sealed::Must(key, seals) => match seals.get(index).filter(|seal| seal::holds(key, event, &seal.0)) {
-                Some(seal) => Ok(Some(seal.0.clone().into())),
-                None => Err("an event that its server did not sign".to_owned()),
-            },
-        }
+        let (key, seals) = match self {
+            Sealed::Perhaps(Some(key), seals) | Sealed::Must(key, seals) => (key, seals),
+            Sealed::Perhaps(None, _) => return Ok(None),
+        };
+        let Some(seal) = seals.whole.get(index).filter(|seal| seal::holds(key, event, &seal.0)) else {
+            return match self {
+                Sealed::Perhaps(..) => Ok(None),
+                Sealed::Must(..) => Err("an event that its server did not sign".to_owned()),
+            };
+        };
+        let outline = seals.outlines.get(index).filter(|outline| !outline.0.is_empty());
+        // Of another version it may be another one than we make: then it is not passed on.
+        let outline = outline.filter(|outline| outline_of(event).is_some_and(|told| seal::holds(key, &told.0, &outline.0)));
+        Ok(Some(seal.0.iter().chain(outline.iter().flat_map(|outline| &outline.0)).copied().collect()))
     }
 }
 
-pub fn take(place: Place, events: &[EventBytes], sealed: Sealed<'_>) -> Taken {
+/// `allowed`: what of the log may be received, where it is passed on; what its own server tells is its own affair.
+pub fn take(place: Place, allowed: Option<Allowed<'_>>, events: &[EventBytes], sealed: Sealed<'_>) -> Taken {
     let mut taken = Taken::default();
     let mut known = place.after;
     for (index, event) in events.iter().enumerate() {
-        let found = row(place, known, event).and_then(|row| Ok(Row { seal: sealed.of(index, &event.0)?, ..row }));
+        let found = row(place, allowed, known, event).and_then(|row| Ok(Row { seal: sealed.of(index, &event.0)?, ..row }));
         match found {
             Ok(row) => {
                 known = row.sequence;
@@ -73,7 +114,7 @@ pub fn take(place: Place, events: &[EventBytes], sealed: Sealed<'_>) -> Taken {
     taken
 }
 
-fn row(place: Place, known: Sequence, event: &EventBytes) -> Result<Row, String> {
+fn row(place: Place, allowed: Option<Allowed<'_>>, known: Sequence, event: &EventBytes) -> Result<Row, String> {
     let bytes = &event.0;
     if bytes.len() > LARGEST {
         return Err(format!("an event of {} bytes", bytes.len()));
@@ -97,6 +138,9 @@ fn row(place: Place, known: Sequence, event: &EventBytes) -> Result<Row, String>
         Some(name) => Some(word(name).ok_or_else(|| format!("event {} of a system without a name", id.sequence.0))?),
         None => None,
     };
+    if allowed.is_some_and(|allowed| !covers(allowed, system.as_deref(), &kind, bytes)) {
+        return Err(format!("event {} about what its server did not grant onwards ({})", id.sequence.0, system.as_deref().unwrap_or(&kind)));
+    }
     Ok(Row {
         sequence: id.sequence,
         at: fields.header.at,
@@ -109,11 +153,16 @@ fn row(place: Place, known: Sequence, event: &EventBytes) -> Result<Row, String>
     })
 }
 
+/// Nothing stands beside them.
+pub const NO_SEALS: Seals<'static> = Seals { whole: &[], outlines: &[] };
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::{Actor, Draft, LogLine};
-    use crate::model::id::EventId;
+    use crate::model::event::{Actor, AlertOpened, Condition, Draft, LogLine, SystemDeclared};
+    use crate::model::grant::Rights;
+    use crate::model::id::{EventId, Fingerprint};
+    use crate::model::system::SystemSpec;
     use crate::model::time::Time;
     use crate::trust::ServerKey;
 
@@ -128,7 +177,7 @@ mod tests {
     }
 
     fn taken(events: &[EventBytes]) -> (Vec<u64>, usize) {
-        let taken = take(PLACE, events, Sealed::Perhaps(None, &[]));
+        let taken = take(PLACE, None, events, Sealed::Perhaps(None, NO_SEALS));
         (taken.rows.iter().map(|row| row.sequence.0).collect(), taken.refused.len())
     }
 
@@ -155,7 +204,7 @@ mod tests {
         let at = |sequence| event(ORIGIN, LIFE, sequence);
         let sealed = |event: &EventBytes| seal::seal(&signer, &event.0).unwrap();
         let taken = |events: &[EventBytes], seals: &[Raw]| {
-            let taken = take(PLACE, events, Sealed::Must(&key, seals));
+            let taken = take(PLACE, None, events, Sealed::Must(&key, Seals { whole: seals, outlines: &[] }));
             (taken.rows.iter().map(|row| row.sequence.0).collect::<Vec<_>>(), taken.refused.len())
         };
         let events = [at(11), at(12), at(13)];
@@ -172,6 +221,55 @@ mod tests {
         bent[last] ^= 1;
         assert_eq!(taken(&[EventBytes(bent.into())], &[seals[1].clone()]), (vec![], 1));
         assert_eq!(taken(&[at(13), at(12)], &[seals[2].clone(), seals[1].clone()]), (vec![13], 1), "in another order");
+    }
+
+    #[test]
+    fn f3_what_its_server_did_not_grant_onwards_is_not_taken() {
+        let scope = |systems: &str| Scope::new([systems.parse().unwrap()], Rights::parse("read").unwrap(), None);
+        let taken = |scope: &Scope, events: &[EventBytes]| {
+            let taken = take(PLACE, Some(Allowed { scope, uses: &|_| false }), events, Sealed::Perhaps(None, NO_SEALS));
+            (taken.rows.len(), taken.refused.len())
+        };
+        let about = event(ORIGIN, LIFE, 11);
+        assert_eq!(taken(&scope("shop/**"), &[about.clone()]), (1, 0));
+        assert_eq!(taken(&scope("lab"), &[about.clone()]), (0, 1));
+        assert_eq!(taken(&Scope { rights: Rights::NONE, ..scope("**") }, &[about]), (0, 1));
+        // F3: the envelope names one system, what it declares is another.
+        let declares = |of: &str| {
+            let id = EventId { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(12) };
+            let draft = Draft::new(Time::from_secs(50), Actor::Server, SystemDeclared { spec: SystemSpec::bare(of.parse().unwrap()) }, "declared");
+            EventBytes::of(&draft.on("shop/varnish".parse().unwrap()).stamp(id, Time::from_secs(50))).unwrap()
+        };
+        assert_eq!(taken(&scope("shop/**"), &[declares("shop/varnish")]), (1, 0));
+        assert_eq!(taken(&scope("shop/**"), &[declares("lab")]), (0, 1));
+    }
+
+    #[test]
+    fn of_what_a_granted_system_uses_the_outline_alone_is_taken() {
+        let scope = Scope::new(["web/**".parse().unwrap()], Rights::parse("read").unwrap(), None);
+        let id = EventId { origin: ORIGIN, incarnation: LIFE, sequence: Sequence(12) };
+        let opened = AlertOpened { alert: Fingerprint([1; 16]), check: "disk".into(), by: Actor::Server, condition: Condition::Problem, expr: None };
+        let draft = Draft::new(Time::from_secs(50), Actor::Agent("db-1".into()), opened, "disk full").on("lab/db".parse().unwrap());
+        let whole = EventBytes::of(&draft.text("/var 98 %").stamp(id, Time::from_secs(50))).unwrap();
+        let outline = outline_of(&whole.0).unwrap();
+        let taken = |uses: &dyn Fn(&str) -> bool, event: &EventBytes| {
+            let taken = take(PLACE, Some(Allowed { scope: &scope, uses }), std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS));
+            taken.rows.len()
+        };
+        assert_eq!((taken(&|system| system == "lab/db", &outline), taken(&|_| false, &outline)), (1, 0));
+        assert_eq!(taken(&|_| true, &whole), 0, "and no more than that");
+        // The outline's own signature is kept behind the event's, if it is one.
+        let signer = ServerKey::from_seed([7; 32]).signer().unwrap();
+        let (key, seal) = (signer.public(), seal::seal(&signer, &whole.0).unwrap());
+        let kept = |told: Raw| {
+            let seals = Seals { whole: std::slice::from_ref(&seal), outlines: &[told] };
+            take(PLACE, None, std::slice::from_ref(&whole), Sealed::Must(&key, seals)).rows[0].seal.clone().unwrap()
+        };
+        let good = seal::outline(&signer, &whole.0);
+        assert_eq!(kept(good.clone())[..], [&seal.0[..], &good.0[..]].concat());
+        assert_eq!(kept(Raw(Vec::new()))[..], seal.0[..]);
+        assert_eq!(kept(seal.clone())[..], seal.0[..], "of something else");
+        assert_eq!(seal::outline(&signer, &outline.0), Raw(Vec::new()), "an outline has none of its own");
     }
 
     #[test]
@@ -198,7 +296,7 @@ mod tests {
         }
         let event = EventBytes(bytes.clone().into());
         assert!(event.decode().is_err(), "this version does not understand it");
-        let taken = take(PLACE, &[event], Sealed::Perhaps(None, &[]));
+        let taken = take(PLACE, None, &[event], Sealed::Perhaps(None, NO_SEALS));
         assert_eq!((taken.rows.len(), taken.refused.len()), (1, 0), "{:?}", taken.refused);
         assert_eq!((&taken.rows[0].bytes[..], &*taken.rows[0].kind), (&bytes[..], "alert.opened"));
     }

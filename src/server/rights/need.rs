@@ -21,6 +21,7 @@ pub enum Need {
 const READERS: &[Role] = &[Role::Console, Role::Peer];
 const CONSOLES: &[Role] = &[Role::Console];
 const AGENTS: &[Role] = &[Role::Agent];
+const PEERS: &[Role] = &[Role::Peer];
 
 pub const fn need(message: &ToServer) -> Need {
     match message {
@@ -29,6 +30,7 @@ pub const fn need(message: &ToServer) -> Need {
         // It tells nobody's rights but the asker's own.
         ToServer::Ping(_) | ToServer::Renew(_) => Need::Nothing,
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
+        ToServer::Backfill(_) => Need::Right(PEERS, Right::Read),
         ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
         // Of what they see themselves: who looks at it is looked at for each thing.
         ToServer::LookingAt(_) => Need::Right(READERS, Right::Read),
@@ -44,6 +46,7 @@ pub const fn word_of(message: &ToServer) -> &'static str {
         ToServer::Hello(_) => "hello",
         ToServer::Subscribe(_) => "subscribe",
         ToServer::History(_) => "history",
+        ToServer::Backfill(_) => "backfill",
         ToServer::Count(_) => "count",
         ToServer::Search(_) => "search",
         ToServer::WorldAt(_) => "world-at",
@@ -62,6 +65,7 @@ pub const fn word_of(message: &ToServer) -> &'static str {
 pub const fn ask_of(message: &ToServer) -> Option<u64> {
     match message {
         ToServer::History(ask) => Some(ask.id),
+        ToServer::Backfill(ask) => Some(ask.id),
         ToServer::Count(ask) => Some(ask.id),
         ToServer::Search(ask) => Some(ask.id),
         ToServer::WorldAt(ask) => Some(ask.id),

@@ -9,10 +9,11 @@ use super::handed::{self, Handed};
 use super::roll::Roll;
 use crate::link::Clock;
 use crate::model::event::TrustUsed;
-use crate::model::grant::{Grant, Key, Right, Rights, Scope};
+use crate::model::grant::{Epoch, Grant, Key, Right, Rights, Scope};
 use crate::model::time::Time;
 use crate::server::gate::Gate;
 use crate::server::greet::Shown;
+use crate::server::peer::Leased;
 use crate::server::session::Shared;
 use crate::trust::{AuthorizedKeys, Holder, PublicKey, TokenKind};
 use crate::wire::{Holding, Role};
@@ -29,6 +30,28 @@ pub struct Principal {
     pub key: Option<PublicKey>,
     via: Via,
     scope: Arc<Scope>,
+    /// Of another server's log, to a peer: within what that server lets this one pass on.
+    passed: Option<Passed>,
+}
+
+struct Passed {
+    follow: watch::Receiver<Option<Arc<Leased>>>,
+    leased: Option<Arc<Leased>>,
+    /// What both allow.
+    sight: Arc<Scope>,
+}
+
+impl Passed {
+    fn of(follow: watch::Receiver<Option<Arc<Leased>>>, scope: &Scope) -> Passed {
+        let leased = follow.borrow().clone();
+        let sight = leased.as_ref().map_or_else(Scope::none, |leased| scope.narrow(&leased.scope()));
+        Passed { follow, leased, sight: Arc::new(sight) }
+    }
+
+    fn over(&self, now: Time) -> Option<String> {
+        let until = self.leased.as_ref().filter(|leased| leased.passes(now));
+        until.is_none().then(|| "this server may not pass on that log any more: what it was granted there is over, or was taken back".to_owned())
+    }
 }
 
 /// By what it came in: that decides what it may, for as long as it is there.
@@ -62,12 +85,38 @@ impl Principal {
             Shown::Handed(handed) => (handed.scope(&handed.grant), Some(handed.key), Via::Handed(handed.clone(), roll.clone())),
             Shown::Key(holder) => (holder.scope.clone(), Some(holder.key), Via::Line(holder.clone(), gate.follow())),
         };
-        Principal { role, name, key, via, scope: Arc::new(scope) }
+        Principal { role, name, key, via, scope: Arc::new(scope), passed: None }
     }
 
     /// What they may do, until [`Principal::changed`] says otherwise.
     pub fn scope(&self) -> &Arc<Scope> {
         &self.scope
+    }
+
+    /// It is another server's log, and they are a peer.
+    #[must_use]
+    pub fn passed_on(self, follow: watch::Receiver<Option<Arc<Leased>>>) -> Principal {
+        Principal { passed: Some(Passed::of(follow, &self.scope)), ..self }
+    }
+
+    /// What they may see of this log: of what is passed on no more than this server may pass on.
+    pub fn sight(&self) -> &Arc<Scope> {
+        self.passed.as_ref().map_or(&self.scope, |passed| &passed.sight)
+    }
+
+    /// What marks the worlds that they see: what is passed on is marked already by what this server sees of it.
+    pub fn mark(&self) -> Option<Epoch> {
+        self.scope.epoch()
+    }
+
+    /// What this server itself was leased of the log that it passes on.
+    pub fn leased(&self) -> Option<&Arc<Leased>> {
+        self.passed.as_ref()?.leased.as_ref()
+    }
+
+    /// Their key, where what this log says of it is for them.
+    pub fn seen_key(&self) -> Option<Key> {
+        if self.passed.is_some() { None } else { self.own_key() }
     }
 
     /// Their key, as the log names it.
@@ -112,7 +161,7 @@ impl Principal {
         Holding {
             id,
             name: self.name.clone(),
-            scope: (*self.scope).clone(),
+            scope: (**self.sight()).clone(),
             grant: grant.map(|grant| grant.id),
             role: grant.map(|grant| grant.role.clone()),
             token: held.and_then(|(key, grant)| handed::minted(shared, grant, key, shared.clock.now())),
@@ -121,11 +170,35 @@ impl Principal {
 
     /// Why they may do nothing any more, if their time is over.
     pub fn over(&self, now: Time) -> Option<String> {
-        over(&self.scope, now)
+        over(&self.scope, now).or_else(|| self.passed.as_ref()?.over(now))
     }
 
     /// Waits until what they may do is another. May be dropped while it waits.
     pub async fn changed(&mut self, clock: &dyn Clock) -> Standing {
+        loop {
+            let Some(passed) = &self.passed else { return self.given_changed(clock).await };
+            let (mut follow, known, now) = (passed.follow.clone(), passed.leased.clone(), clock.now());
+            if let Some(words) = passed.over(now) {
+                return Standing::Ended(words);
+            }
+            let left = known.as_ref().map(|leased| leased.until.since(now).duration().min(LOOK));
+            let given = tokio::select! {
+                standing = self.given_changed(clock) => Some(standing),
+                _ = in_time(left, follow.wait_for(|leased| *leased != known)) => None,
+            };
+            if let Some(Standing::Ended(words)) = given {
+                return Standing::Ended(words);
+            }
+            let new = Passed::of(follow, &self.scope);
+            let same = self.passed.as_ref().is_some_and(|old| (&old.sight.systems, old.sight.rights) == (&new.sight.systems, new.sight.rights));
+            self.passed = Some(new);
+            if !same {
+                return Standing::Changed;
+            }
+        }
+    }
+
+    async fn given_changed(&mut self, clock: &dyn Clock) -> Standing {
         loop {
             let now = clock.now();
             if let Some(words) = self.over(now) {

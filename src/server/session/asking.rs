@@ -42,11 +42,11 @@ impl Denied {
 impl Session {
     /// What is shown to this one, of the world as it is now; nothing: all of it.
     pub(super) async fn lens(&mut self) -> Result<Option<Arc<Lens>>, Over> {
-        if self.principal.scope().is_all() {
+        if self.principal.sight().is_all() {
             return Ok(None);
         }
-        let (scope, own) = (self.principal.scope().clone(), self.principal.own_key());
-        let lens = self.wire.house.look(move |world| Lens::of(world, &scope).owned(world, own)).await;
+        let (scope, own, mark) = (self.principal.sight().clone(), self.principal.seen_key(), self.principal.mark());
+        let lens = self.wire.house.look(move |world| Lens::of(world, &scope).owned(world, own).marked(mark)).await;
         lens.map(|lens| Some(Arc::new(lens))).ok_or(Over)
     }
 
@@ -167,7 +167,7 @@ impl Session {
 
     /// The world as it was: made beside everything else, in this session's own task.
     pub(super) fn look_back(&mut self, WorldAsk { id, at }: WorldAsk) {
-        let (house, scope, own) = (self.wire.house.clone(), self.principal.scope().clone(), self.principal.own_key());
+        let (house, scope, own) = (self.wire.house.clone(), self.principal.sight().clone(), self.principal.seen_key());
         self.replies.push(Box::pin(async move {
             match house.past.at(at).await {
                 Ok(then) => {

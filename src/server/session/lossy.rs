@@ -23,8 +23,8 @@ impl Session {
     }
 
     pub(super) async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
-        if !self.principal.scope().names_all() {
-            return self.wire.say(&ToClient::Health(lossy::health(self.principal.scope(), &frame.health))).await;
+        if !self.principal.sight().names_all() {
+            return self.wire.say(&ToClient::Health(lossy::health(self.principal.sight(), &frame.health))).await;
         }
         self.wire.tell(frame.message(self.wire.encoding)).await
     }
@@ -33,7 +33,7 @@ impl Session {
     pub(super) async fn catch_up_readings(&mut self) -> Said {
         let Some((_, known)) = &mut self.readings else { return Ok(()) };
         let since = *known;
-        let scope = self.principal.scope().clone();
+        let scope = self.principal.sight().clone();
         let seen = move |world: &World, readings| if scope.is_all() { readings } else { lossy::readings(&scope, world, readings) };
         let Some((version, readings)) = self.wire.house.readings_since(since, seen).await else { return Ok(()) };
         *known = version;
@@ -45,7 +45,7 @@ impl Session {
         if frame.version <= *known {
             return Ok(());
         }
-        if frame.since > *known || !self.principal.scope().is_all() {
+        if frame.since > *known || !self.principal.sight().is_all() {
             return self.catch_up_readings().await;
         }
         *known = frame.version;
@@ -60,8 +60,8 @@ impl Session {
         if frame.is_empty() {
             return Ok(());
         }
-        if !self.principal.scope().is_all() {
-            let observations = lossy::observations(self.principal.scope(), frame.observations());
+        if !self.principal.sight().is_all() {
+            let observations = lossy::observations(self.principal.sight(), frame.observations());
             return if observations.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Vitals(Vitals { observations })).await };
         }
         self.wire.tell(frame.message(self.wire.encoding)).await

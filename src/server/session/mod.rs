@@ -4,6 +4,8 @@
 //! reader holds up a write, its queue in the hub fills and is dropped, and nobody else notices.
 
 mod asking;
+mod backfill;
+mod leasing;
 mod lossy;
 mod presence;
 mod stream;
@@ -21,6 +23,7 @@ use crate::link::Clock;
 use crate::model::id::Origin;
 use crate::model::intent::{Refusal, RefusalCode};
 use crate::model::mark::Marks;
+use crate::model::time::Span;
 use crate::server::asks::Asks;
 use crate::server::core::{Core, Input};
 use crate::server::gate::Gate;
@@ -41,6 +44,7 @@ use crate::server::sifting::Sifts;
 use crate::trust::Tokens;
 use crate::wire::codec::{Frame, decode_to_server};
 use crate::wire::{Answer, Encoding, Hello, MarksKept, Outcome, Ping, Pong, ProblemCode, Role, ToClient, ToServer, WireError};
+use leasing::Told;
 use stream::Stream;
 use wire::Said;
 
@@ -66,6 +70,8 @@ pub struct Shared {
     /// Who holds a grant.
     pub roll: watch::Receiver<Arc<Roll>>,
     pub limits: Limits,
+    /// How long a peer may pass on what it is granted, without being told anew.
+    pub lease: Span,
     /// Turns true when the server stops.
     pub stopping: watch::Receiver<bool>,
     /// Held by whoever must be waited for then.
@@ -98,9 +104,15 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
         drop(stranger);
         slot.iter().for_each(Slot::known);
         let present = Present::new(&wire.house.presence, wire.house.claim_every);
+        let principal = Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll);
+        let leased = wire.house.replica().filter(|_| hello.role == Role::Peer).map(|replica| replica.follow_lease());
         let session = Session {
             from: address(&from),
-            principal: Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll),
+            principal: match leased {
+                Some(leased) => principal.passed_on(leased),
+                None => principal,
+            },
+            leased: None,
             wire,
             hello,
             using,
@@ -128,6 +140,8 @@ struct Session {
     principal: Principal,
     /// From where it came, as the log names it.
     from: Arc<str>,
+    /// What a peer was told last of how much it may receive and pass on.
+    leased: Option<Told>,
     stream: Option<Stream>,
     asks: Asks,
     sifts: Sifts,
@@ -230,6 +244,7 @@ impl Session {
                 let lens = self.lens().await?;
                 if ask.filter.is_some() { self.sifts.history(&mut self.wire, &ask, lens).await } else { self.asks.history(&mut self.wire, &ask, lens).await }
             }
+            ToServer::Backfill(ask) => self.backfill(ask).await,
             ToServer::Count(ask) => {
                 let lens = self.lens().await?;
                 self.sifts.count(&mut self.wire, &ask, lens).await

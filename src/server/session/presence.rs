@@ -53,7 +53,7 @@ impl Session {
             self.present.place.sit(Vec::new());
             return Ok(());
         }
-        let scope = self.principal.scope().clone();
+        let scope = self.principal.sight().clone();
         let may = move |system: &SystemId| sees(&scope, system);
         let seats = self.wire.house.look(move |world| claims.iter().filter_map(|claim| claim.seat(world, &may)).collect());
         let seats = seats.await.ok_or(Over)?;
@@ -63,13 +63,13 @@ impl Session {
 
     /// What they may see is another: they look no more at what they do not see, and are told so of others.
     pub(super) fn presence_anew(&mut self) {
-        let scope: Arc<Scope> = self.principal.scope().clone();
+        let scope: Arc<Scope> = self.principal.sight().clone();
         self.present.place.retain(|seat| sees(&scope, &seat.system));
         self.present.again();
     }
 
     async fn tell_presence(&mut self) -> Said {
-        let (present, scope) = (&mut self.present, self.principal.scope());
+        let (present, scope) = (&mut self.present, self.principal.sight());
         let reader = match self.hello.role {
             Role::Console => Reader::Person { name: &self.principal.name, scope },
             Role::Peer => Reader::Peer { link: present.place.link(), scope },

@@ -1,6 +1,5 @@
 //! What is told as a log goes on: a snapshot or what was missed, then what happens, then what one sees anew.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,8 +16,8 @@ use crate::server::metrics::count;
 use crate::server::resume;
 use crate::server::rights::shown;
 use crate::store::Row;
-use crate::trust::seal;
-use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient, peek};
+use crate::trust::{Signer, seal};
+use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient};
 
 /// A subscription that runs.
 pub(super) struct Stream {
@@ -36,13 +35,60 @@ pub(super) struct Stream {
     relays: bool,
 }
 
+/// An event as it is told, and, where it is another server's and is passed on, that one's signature of it; behind
+/// it that of its outline, where there is one.
+pub(super) struct Shown {
+    event: EventBytes,
+    seal: Option<Bytes>,
+}
+
+/// Bytes of a signature.
+const SEAL: usize = 64;
+
+/// What was passed on to us and is passed on bears its own server's signature, or is nobody's word: of what is
+/// shown of a row.
+fn sealed(row: &Row, shown: &Bytes) -> Option<Bytes> {
+    let seal = row.seal.as_ref()?;
+    match *shown == row.bytes {
+        true => Some(seal.clone()),
+        false => seal.get(SEAL..).filter(|outline| !outline.is_empty()).map(|outline| seal.slice_ref(outline)),
+    }
+}
+
+/// What of these rows is shown through a lens; none: all of it. `relays`: they are another server's, and passed on.
+pub(super) fn shown_of(rows: &[Row], lens: Option<&Lens>, relays: bool) -> Vec<Shown> {
+    let told = rows.iter().filter_map(|row| {
+        let bytes = lens.map_or_else(|| Some(row.bytes.clone()), |lens| shown::row(lens, row))?;
+        let seal = if relays { sealed(row, &bytes) } else { None };
+        (seal.is_some() || !relays).then_some(Shown { event: EventBytes(bytes), seal })
+    });
+    told.collect()
+}
+
+/// Events with what stands beside them: what their server signed, or what the signer signs now, whose events they
+/// are; nothing where neither is.
+pub(super) fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec<EventBytes>, Vec<Raw>, Vec<Raw>) {
+    let (events, kept): (Vec<EventBytes>, Vec<Option<Bytes>>) = shown.into_iter().map(|shown| (shown.event, shown.seal)).unzip();
+    if let Some(signer) = signer {
+        let seals: Vec<Raw> = events.iter().filter_map(|event| seal::seal(signer, &event.0)).collect();
+        let outlines = events.iter().map(|event| seal::outline(signer, &event.0)).collect();
+        return if seals.len() == events.len() { (events, seals, unless_empty(outlines)) } else { (events, Vec::new(), Vec::new()) };
+    }
+    if kept.iter().all(Option::is_none) {
+        return (events, Vec::new(), Vec::new());
+    }
+    let part = |seal: &Option<Bytes>, of: &dyn Fn(&[u8]) -> Option<&[u8]>| Raw(seal.as_ref().and_then(|seal| of(seal)).unwrap_or_default().to_vec());
+    let seals = kept.iter().map(|seal| part(seal, &|seal| seal.get(..SEAL))).collect();
+    let outlines = kept.iter().map(|seal| part(seal, &|seal| seal.get(SEAL..))).collect();
+    (events, seals, unless_empty(outlines))
+}
+
 impl Stream {
     /// What of these rows the reader is told.
-    fn events(&self, rows: &[Row], server: &str) -> Vec<EventBytes> {
-        let shown = |row: &Row| self.lens.as_ref().map_or_else(|| Some(row.bytes.clone()), |lens| shown::row(lens, row));
-        // What was passed on to us and is passed on bears its own server's signature, or is nobody's word.
-        let shown = |row: &Row| shown(row).filter(|bytes| !self.relays || *bytes == row.bytes);
-        rows.iter().filter_map(shown).filter(|bytes| shown::matches(self.filter.as_ref(), server, bytes)).map(EventBytes).collect()
+    fn events(&self, rows: &[Row], server: &str) -> Vec<Shown> {
+        let mut shown = shown_of(rows, self.lens.as_ref(), self.relays);
+        shown.retain(|shown| shown::matches(self.filter.as_ref(), server, &shown.event.0));
+        shown
     }
 }
 
@@ -80,7 +126,7 @@ impl Session {
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
         let relays = self.hello.role == Role::Peer && !own;
         let stream = Stream { sent: subscription.head, life: head.incarnation, epoch, subscription, filter, history, lens, relays };
-        match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch) {
+        match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch, self.wire.shared.limits.catch_up) {
             Ok(from) => self.catch_up(stream, from).await,
             Err(why) => self.snapshot(stream, why).await,
         }
@@ -91,7 +137,7 @@ impl Session {
         let to = stream.subscription.head;
         let house = self.wire.house.clone();
         while from < to {
-            let rows = match resume::following(&house, from, to).await {
+            let rows = match resume::following(&house, from, to, stream.relays).await {
                 Ok(rows) => rows,
                 Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
                 Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
@@ -112,40 +158,46 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Said {
+    pub(super) async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<Shown>, lag: Span) -> Said {
+        self.tell_lease().await?;
         if self.passes_on() {
             let batch = self.signed(from, to, events, lag).await?;
             return self.wire.say(&ToClient::Batch(batch)).await;
         }
+        let events = events.into_iter().map(|shown| shown.event).collect();
         match resume::batch(self.wire.house.log.head(), from, to, events, lag, self.wire.encoding) {
             Some(message) => self.wire.send(message).await,
             None => Err(Over),
         }
     }
 
-    /// Whether the other side may tell others what it is told here.
+    /// Whether what is told bears the signature of the server whose log it is: where the other side may tell it to
+    /// others, and where it is told as another's.
     pub(super) fn passes_on(&self) -> bool {
-        self.hello.role == Role::Peer && self.principal.scope().rights.has(Right::Federate)
+        self.hello.role == Role::Peer && (self.wire.house.replica().is_some() || self.principal.sight().rights.has(Right::Federate))
     }
 
     /// For one who passes it on: signed by the server whose log it is.
-    pub(super) async fn signed(&mut self, from: Sequence, to: Sequence, events: Vec<EventBytes>, lag: Span) -> Result<Batch, Over> {
+    pub(super) async fn signed(&mut self, from: Sequence, to: Sequence, events: Vec<Shown>, lag: Span) -> Result<Batch, Over> {
         let house = self.wire.house.clone();
         let head = house.log.head();
-        let batch = Batch { incarnation: head.incarnation, from, to, events, lag, seals: Vec::new(), claim: None };
+        let batch = Batch { incarnation: head.incarnation, from, to, events: Vec::new(), lag, seals: Vec::new(), outlines: Vec::new(), claim: None };
         if let Some(replica) = house.replica() {
-            let seals = house.log.seals(from.next(), to).await.map_err(|_| Over)?;
-            let known: BTreeMap<Sequence, Bytes> = seals.into_iter().collect();
-            let seal = |event: &EventBytes| peek::peek(&event.0).ok().and_then(|header| known.get(&header.sequence)).map(|seal| Raw(seal.to_vec()));
-            let sealed = batch.events.into_iter().filter_map(|event| Some((seal(&event)?, event)));
-            let (seals, events) = sealed.unzip();
-            return Ok(Batch { events, seals, claim: replica.claim(), ..batch });
+            let claim = replica.claim().filter(|claim| to <= claim.to);
+            if claim.is_none() && from < to {
+                // This server was started anew, and has not heard from it since.
+                let words = "how far that log goes, its own server has not said to this one yet";
+                self.wire.problem(ProblemCode::Unavailable, None, words).await?;
+                return Err(Over);
+            }
+            let (events, seals, outlines) = seals_of(events, None);
+            return Ok(Batch { events, seals, outlines, claim, ..batch });
         }
-        let Some(signer) = self.wire.shared.gate.signer() else { return Ok(batch) };
-        let seals = batch.events.iter().filter_map(|event| seal::seal(signer, &event.0)).collect::<Vec<_>>();
+        let signer = self.wire.shared.gate.signer();
         // Everything that is published is durable.
-        let claim = seal::claim(signer, head.origin, head.incarnation, to.max(house.hub.head()), self.wire.shared.clock.now());
-        Ok(if seals.len() == batch.events.len() { Batch { seals, claim, ..batch } } else { batch })
+        let claim = signer.and_then(|signer| seal::claim(signer, head.origin, head.incarnation, to.max(house.hub.head()), self.wire.shared.clock.now()));
+        let (events, seals, outlines) = seals_of(events, signer);
+        Ok(Batch { claim: claim.filter(|_| seals.len() == events.len()), events, seals, outlines, ..batch })
     }
 
     pub(super) async fn snapshot(&mut self, stream: Stream, why: SnapshotReason) -> Said {
@@ -154,9 +206,10 @@ impl Session {
     }
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
-        let scope = self.principal.scope();
-        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
-        stream.epoch = Epoch::both(durable.world.epoch, scope.epoch());
+        self.tell_lease().await?;
+        let scope = self.principal.sight();
+        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.seen_key()).marked(self.principal.mark()));
+        stream.epoch = Epoch::both(durable.world.epoch, self.principal.mark());
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
             Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
@@ -179,6 +232,9 @@ impl Session {
 
     pub(super) async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
         let passes_on = self.passes_on();
+        if self.stream.is_some() {
+            self.tell_lease().await?;
+        }
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let Some(publication) = publication else { return self.lapsed().await };
         let claims = publication.rows.is_empty() && publication.to == stream.sent;
@@ -205,7 +261,7 @@ impl Session {
 
     /// What marks that this one sees of this log what it sees.
     pub(super) fn epoch(&self) -> Option<Epoch> {
-        Epoch::both(self.wire.house.epoch(), self.principal.scope().epoch())
+        Epoch::both(self.wire.house.epoch(), self.principal.mark())
     }
 
     /// Too slow, or the log begins anew: the queue is gone. A new one first, so that nothing falls between it
@@ -216,7 +272,7 @@ impl Session {
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
         // What this server itself sees of that log may be another part of it since.
         let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch: old.epoch };
-        let from = resume::from_cursor(Some(cursor), head, subscription.head, epoch);
+        let from = resume::from_cursor(Some(cursor), head, subscription.head, epoch, self.wire.shared.limits.catch_up);
         let stream = Stream { sent: subscription.head, life: head.incarnation, subscription, ..old };
         match (from, self.hello.role) {
             // A server keeps the log: it is to miss nothing.
@@ -233,8 +289,9 @@ impl Session {
         }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {
-            let scope = self.principal.scope();
-            stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.own_key()));
+            let scope = self.principal.sight();
+            stream.lens =
+                (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.seen_key()).marked(self.principal.mark()));
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream
@@ -255,6 +312,11 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+/// Few events have outlines: where none has, nothing is said.
+fn unless_empty(outlines: Vec<Raw>) -> Vec<Raw> {
+    if outlines.iter().all(|outline| outline.0.is_empty()) { Vec::new() } else { outlines }
 }
 
 pub(super) async fn next(stream: &mut Option<Stream>) -> Option<Arc<Publication>> {

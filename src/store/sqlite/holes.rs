@@ -70,6 +70,36 @@ impl Writer {
         Ok(())
     }
 
+    pub(super) fn fill(&mut self, rows: &[Row], last: bool) -> Result<u64, StoreError> {
+        let head = self.shared.head().sequence;
+        let keep = || -> rusqlite::Result<usize> {
+            self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+            let mut new = Vec::new();
+            {
+                let mut known = self.conn.prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?;
+                let mut insert = self.conn.prepare_cached(INSERT)?;
+                for row in rows.iter().filter(|row| row.sequence <= head) {
+                    if !known.exists([to_sql(row.sequence.0)])? {
+                        put(&mut insert, row)?;
+                        new.push(row.clone());
+                    }
+                }
+            }
+            keep_seals(&self.conn, &new)?;
+            self.conn.prepare_cached("COMMIT")?.execute([])?;
+            Ok(new.len())
+        };
+        let new = keep().map_err(|error| self.failed(&error))?;
+        self.shared.appended(new);
+        if last {
+            // The index goes by sequences, and has passed these by.
+            self.shared.index_damaged.store(true, Ordering::Release);
+            drop(self.shared.state());
+            self.shared.wake.notify_one();
+        }
+        Ok(u64::try_from(new).unwrap_or(u64::MAX))
+    }
+
     pub(super) fn rebase(&mut self, anew: &Anew) -> Result<u64, StoreError> {
         let keep = || -> rusqlite::Result<u64> {
             self.conn.execute_batch("BEGIN IMMEDIATE")?;

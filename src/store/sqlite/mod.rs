@@ -365,12 +365,20 @@ impl Log for SqliteLog {
         self.ask(&self.pages, move |reader, _| reader.seals(from, to))
     }
 
+    fn fill(&self, rows: Vec<Row>, last: bool) -> Answer<u64> {
+        self.job(|answer| Job::Fill { rows, last, answer })
+    }
+
     fn rebase(&self, anew: Anew) -> Answer<u64> {
         self.job(|answer| Job::Rebase { anew, answer })
     }
 
     fn range(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {
         self.ask(&self.pages, move |reader, _| reader.range(from, to, most, bytes))
+    }
+
+    fn held(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {
+        self.ask(&self.pages, move |reader, _| reader.held(from, to, most, bytes))
     }
 
     fn page(&self, page: Page, most: usize) -> Answer<Vec<Row>> {

@@ -147,10 +147,17 @@ impl Reader {
     }
 
     pub(super) fn range(&mut self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
-        let from = from.max(Sequence(1));
+        self.rows_of(from.max(Sequence(1)), to, most, bytes, true)
+    }
+
+    pub(super) fn held(&mut self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Result<Vec<Row>, StoreError> {
+        self.rows_of(from, to, most, bytes, false)
+    }
+
+    fn rows_of(&mut self, from: Sequence, to: Sequence, most: usize, bytes: usize, whole: bool) -> Result<Vec<Row>, StoreError> {
         self.snapshot(|conn| {
             let base = schema::base(conn)?;
-            if from < base {
+            if whole && from < base {
                 return Ok(Err(pruned(from, base)));
             }
             let mut out = Gathered::default();

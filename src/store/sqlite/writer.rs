@@ -35,6 +35,11 @@ pub(super) enum Job {
         rows: Vec<Row>,
         answer: Answered<()>,
     },
+    Fill {
+        rows: Vec<Row>,
+        last: bool,
+        answer: Answered<u64>,
+    },
     Rebase {
         anew: Anew,
         answer: Answered<u64>,
@@ -107,6 +112,7 @@ impl Writer {
             match self.next() {
                 Some(Job::Append { expected, rows, answer }) => self.group(expected, rows, answer),
                 Some(Job::Claim { expected, to, rows, answer }) => self.answer(answer, |w| w.claim(expected, to, &rows)),
+                Some(Job::Fill { rows, last, answer }) => self.answer(answer, |w| w.fill(&rows, last)),
                 Some(Job::Rebase { anew, answer }) => self.answer(answer, |w| w.rebase(&anew)),
                 Some(Job::Checkpoint { at, world, answer }) => self.answer(answer, |w| w.checkpoint(at, &world)),
                 Some(Job::Prune { retention, now, answer }) => self.pruning.push_back(Pruning::new(retention, now, answer)),

@@ -82,7 +82,7 @@ pub(super) fn read(token: &str, server: &PublicKey, now: Time) -> Result<Shown, 
     let asked = AuthorizerBuilder::new().code(format!("time({});\nallow if true;", date(now))).map_err(|_| NoToken::Damaged)?;
     let mut asked = asked.set_limits(limits).build(&token).map_err(|_| NoToken::Damaged)?;
     asked.authorize().map_err(|_| NoToken::NotUnderstood("one of its checks fails".into()))?;
-    Ok(Shown { grant, bearer: key.clone(), key, name: None, scope })
+    Ok(Shown { grant, bearer: key.clone(), key, name: None, scope, hands: Vec::new(), onward: true })
 }
 
 /// Patterns and rights have no character that needs escaping.

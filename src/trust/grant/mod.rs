@@ -13,12 +13,13 @@
 
 mod biscuit;
 mod handed;
+pub mod lease;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use crate::model::grant::{Key, Scope};
+use crate::model::grant::{Key, Right, Scope};
 use crate::model::id::GrantId;
 use crate::model::time::Time;
 use crate::trust::{PublicKey, Signer};
@@ -41,6 +42,10 @@ pub struct Shown {
     pub name: Option<Arc<str>>,
     /// Never more than any part of it allows.
     pub scope: Scope,
+    /// By whom it was handed on, the one that it was given to first.
+    pub hands: Vec<Key>,
+    /// Whether each of those was allowed to pass on what it was told.
+    pub onward: bool,
 }
 
 /// Why a token is none.
@@ -58,6 +63,8 @@ pub enum NoToken {
     Over(Time),
     #[error("this token was handed on by a statement that is not its holder's")]
     Statement,
+    #[error("nothing is left of this token that could be handed on")]
+    Nothing,
     #[error("a token is handed on until a time, and for no longer than it holds itself")]
     Endless,
     #[error("this key cannot sign tokens itself: it is held by an ssh-agent")]
@@ -73,7 +80,7 @@ pub fn mint(server: &Signer, grant: GrantId, key: &Key, scope: &Scope) -> Result
 
 /// The same for less: without the server, and without any key. Nobody can take it back out.
 pub fn narrow(token: &str, scope: &Scope) -> Result<String, NoToken> {
-    let parts = Parts::of(token)?;
+    let parts = Parts::of(token, LONGEST)?;
     if !parts.hands.is_empty() {
         return Err(NoToken::NotUnderstood("a token that was handed on is narrowed by handing it on again".into()));
     }
@@ -82,7 +89,7 @@ pub fn narrow(token: &str, scope: &Scope) -> Result<String, NoToken> {
 
 /// The holder hands it on to another key, for less and for a time.
 pub fn hand(token: &str, holder: &Signer, to: &Key, name: &str, scope: &Scope) -> Result<String, NoToken> {
-    let parts = Parts::of(token)?;
+    let parts = Parts::of(token, lease::LONGEST)?;
     if parts.hands.len() >= HANDS {
         return Err(NoToken::TooLong);
     }
@@ -92,14 +99,20 @@ pub fn hand(token: &str, holder: &Signer, to: &Key, name: &str, scope: &Scope) -
 
 /// What a token allows whom, by the server's key alone. Whether the grant still holds, its log says.
 pub fn read(token: &str, server: &PublicKey, now: Time) -> Result<Shown, NoToken> {
-    let parts = Parts::of(token)?;
+    read_of(token, server, now, LONGEST)
+}
+
+fn read_of(token: &str, server: &PublicKey, now: Time, longest: usize) -> Result<Shown, NoToken> {
+    let parts = Parts::of(token, longest)?;
     let mut shown = biscuit::read(parts.biscuit, server, now)?;
     let mut before = format!("{MARK}.{}", parts.biscuit);
     for (statement, signature) in parts.hands {
         let said = handed::read(&before, &shown.bearer, statement, signature)?;
         // Without an end of its own a statement is none (A6).
+        shown.onward &= shown.scope.rights.has(Right::Federate);
         shown.scope = shown.scope.narrow(&said.scope);
-        (shown.bearer, shown.name) = (said.to, Some(said.name));
+        shown.name = Some(said.name);
+        shown.hands.push(std::mem::replace(&mut shown.bearer, said.to));
         before = format!("{before}.{statement}.{signature}");
     }
     match shown.scope.expires.filter(|expires| *expires <= now) {
@@ -114,8 +127,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(token: &'a str) -> Result<Parts<'a>, NoToken> {
-        if token.len() > LONGEST {
+    fn of(token: &'a str, longest: usize) -> Result<Parts<'a>, NoToken> {
+        if token.len() > longest {
             return Err(NoToken::TooLong);
         }
         let mut parts = token.split('.');

@@ -1,0 +1,41 @@
+//! A peer asks for what it missed of this log: a slice at a time, by sequence, signed as it would have been then.
+
+use std::collections::BTreeMap;
+
+use super::Session;
+use super::stream::{seals_of, shown_of};
+use super::wire::Said;
+use crate::model::id::Sequence;
+use crate::server::resume::{BYTES, ROWS};
+use crate::store::StoreError;
+use crate::wire::{Backfill, BackfillAsk, ProblemCode, ToClient};
+
+impl Session {
+    pub(super) async fn backfill(&mut self, ask: BackfillAsk) -> Said {
+        self.tell_lease().await?;
+        let lens = self.lens().await?;
+        let house = self.wire.house.clone();
+        let relays = house.replica().is_some();
+        let until = ask.until.min(house.log.head().sequence);
+        let found = async {
+            let mut rows = house.log.held(ask.after.next(), until, ROWS, BYTES).await?;
+            if let (true, Some(last)) = (relays, rows.last()) {
+                let seals: BTreeMap<Sequence, _> = house.log.seals(ask.after.next(), last.sequence).await?.into_iter().collect();
+                for row in &mut rows {
+                    row.seal = seals.get(&row.sequence).cloned();
+                }
+            }
+            Ok::<_, StoreError>(rows)
+        };
+        let rows = match found.await {
+            Ok(rows) => rows,
+            Err(error) => return self.wire.problem(ProblemCode::Unavailable, Some(ask.id), error.to_string()).await,
+        };
+        // Nothing any more: the rest of it is known.
+        let to = rows.last().map_or(ask.until, |row| row.sequence);
+        let shown = shown_of(&rows, lens.as_deref(), relays);
+        let signer = self.wire.shared.gate.signer().filter(|_| !relays && self.passes_on());
+        let (events, seals, outlines) = seals_of(shown, signer);
+        self.wire.say(&ToClient::Backfilled(Backfill { id: ask.id, to, events, seals, outlines })).await
+    }
+}
