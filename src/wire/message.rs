@@ -355,7 +355,8 @@ pub struct Welcome {
     pub key: Option<Key>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Arc<str>>,
-    /// To a peer: whether it may pass on what it is told here. Nothing is passed on of which that is not known.
+    /// To a peer: whether it may pass on what it is told here, as its grant is now. What it may later stands in each
+    /// [`Lease`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub onward: bool,
     /// Whether it is told what somebody looks at, and tells it: older versions and those where that is off are not.

@@ -155,6 +155,7 @@ fn peer(left: i64) -> PeerState {
         key: Some(key(5).fingerprint().into()),
         grant: Some("see and pass on what happens on web/**".into()),
         until: Some(NOW.plus(Span::from_mins(left))),
+        lease: None,
         granted_by: Some("jo".into()),
         granted: Some(ago(30 * 24 * 60)),
     }

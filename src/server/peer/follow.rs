@@ -277,7 +277,6 @@ impl Follower {
             through: self.route.through.clone(),
             env: welcome.env.clone(),
             claim_every: welcome.claim_every,
-            onward: welcome.onward,
             lease: before.as_ref().and_then(|known| known.lease.clone()),
             claim: before.as_ref().and_then(|known| known.claim.clone()),
             gaps: before.map(|known| known.gaps).unwrap_or_default(),

@@ -69,8 +69,7 @@ impl Peers {
     /// Whether what is received of it may be passed on to other servers.
     pub fn may_pass_on(&self, origin: Origin) -> bool {
         let leased = self.house(origin).and_then(|house| house.replica()?.lease());
-        let passes = leased.is_some_and(|leased| leased.passes(self.around.clock.now()));
-        passes && self.book().known.get(&origin).is_some_and(|known| known.onward)
+        leased.is_some_and(|leased| leased.passes(self.around.clock.now()))
     }
 
     /// As an earlier life of this server kept it.

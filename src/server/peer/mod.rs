@@ -399,7 +399,6 @@ fn stranger(name: Arc<str>, since: Time) -> PeerState {
         through: Vec::new(),
         env: None,
         claim_every: Span::ZERO,
-        onward: false,
         lease: None,
         claim: None,
         gaps: Vec::new(),

@@ -158,7 +158,6 @@ mod tests {
             through: through.iter().map(|number| relay(*number)).collect(),
             env: None,
             claim_every: Span::ZERO,
-            onward: true,
             lease: None,
             claim: None,
             gaps: Vec::new(),

@@ -32,10 +32,7 @@ pub struct Known {
     #[serde(default)]
     pub env: Option<Arc<str>>,
     pub claim_every: Span,
-    /// It may be passed on to other servers.
-    #[serde(default)]
-    pub onward: bool,
-    /// How much of it, and for how long.
+    /// How much of it may be passed on to other servers, and for how long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<KeptLease>,
     /// How far its server said last that it goes.
