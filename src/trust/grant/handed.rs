@@ -11,6 +11,8 @@
 //! rights read
 //! expires 2026-11-21T10:39:00Z
 //! ```
+//!
+//! `systems -`: none; what belongs to no system is left.
 
 use std::sync::Arc;
 
@@ -25,6 +27,8 @@ use crate::trust::{PublicKey, Signer, sshsig};
 
 const NAMESPACE: &str = "midwatch-grant";
 const FIRST: &str = "midwatch grant handed on 1";
+/// In place of systems.
+const NO_SYSTEM: &str = "-";
 
 /// What a statement says.
 pub(super) struct Said {
@@ -40,10 +44,11 @@ fn digest(before: &str) -> String {
 pub(super) fn hand(before: &str, holder: &Signer, to: &Key, name: &str, scope: &Scope) -> Result<String, NoToken> {
     let expires = scope.expires.ok_or(NoToken::Endless)?;
     let systems: Vec<String> = scope.systems.iter().map(ToString::to_string).collect();
+    let systems = if systems.is_empty() { NO_SYSTEM.to_owned() } else { systems.join(",") };
     let text = format!(
         "{FIRST}\ntoken {}\nto {to}\nname {name}\nsystems {}\nrights {}\nexpires {}\n",
         digest(before),
-        systems.join(","),
+        systems,
         scope.rights,
         Time::from_secs(expires.secs())
     );
@@ -74,7 +79,8 @@ pub(super) fn read(before: &str, holder: &Key, statement: &str, signature: &str)
     if token != digest(before) {
         return Err(NoToken::Statement);
     }
-    let systems: Vec<Pattern> = systems.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| refuse())?;
+    let systems = Some(systems).filter(|systems| *systems != NO_SYSTEM);
+    let systems: Vec<Pattern> = systems.map_or(Ok(Vec::new()), |systems| systems.split(',').map(str::parse).collect()).map_err(|_| refuse())?;
     let rights = Rights::parse(rights).map_err(|_| refuse())?;
     let expires: Time = expires.parse().map_err(|_| refuse())?;
     Ok(Said { to: to.parse().map_err(|_| refuse())?, name: name.into(), scope: Scope::new(systems, rights, Some(expires)) })
