@@ -9,11 +9,12 @@ use super::follow::{self, Route};
 use super::{Book, Peers, through};
 use crate::model::id::Origin;
 use crate::model::peer::{Line, PeerState, Relay};
+use crate::trust::grant::HANDS;
 
 /// Logs that are received through others, at most.
 const MOST: usize = 100;
-/// Servers on the way, at most: longer ones are a mistake.
-const LONGEST: usize = 8;
+/// Servers on the way, at most: each of them hands the lease on.
+const LONGEST: usize = HANDS;
 
 /// A link that runs. Dropping it ends it.
 pub(super) struct Running {

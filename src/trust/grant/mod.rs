@@ -27,8 +27,8 @@ use crate::trust::{PublicKey, Signer};
 const MARK: &str = "mwt1";
 /// Bytes of a token with all that is said beside it: it stands in a `hello`.
 const LONGEST: usize = 6 << 10;
-/// How often one may be handed on.
-const HANDS: usize = 4;
+/// How often one may be handed on: so many servers may lie between a log and who receives it.
+pub const HANDS: usize = 8;
 
 /// What a token allows, once it has been looked at whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
