@@ -226,7 +226,8 @@ async fn upgrade(State(shared): State<Arc<Shared>>, mut request: Request) -> Res
     let answer = upgrading.answer((!offers.is_empty()).then_some(chosen));
     tokio::spawn(async move {
         if let Some(socket) = upgrading.socket(shared.front.tls.is_some()).await {
-            session::run(socket, arrival, shared).await;
+            // Held for as long as the connection is: what is over of it is not.
+            Box::pin(session::run(socket, arrival, shared)).await;
         }
     });
     answer

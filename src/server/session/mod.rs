@@ -98,7 +98,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     let alive = shared.alive.clone();
     let Arrival { shown, keys, via, binding, from, slot, stranger } = arrival;
     let mut wire = Wire { socket, encoding: Encoding::MessagePack, via, binding, shared: shared.clone(), house: shared.own.clone() };
-    if let Some((hello, shown)) = greet(&mut wire, shown, keys, &from).await
+    if let Some((hello, shown)) = Box::pin(greet(&mut wire, shown, keys, &from)).await
         && let Some(using) = wire.known(&shown).await
     {
         drop(stranger);
@@ -106,7 +106,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
         let present = Present::new(&wire.house.presence, wire.house.claim_every);
         let principal = Principal::new(&shown, hello.role, hello.name.clone(), &shared.gate, &shared.roll);
         let leased = wire.house.replica().filter(|_| hello.role == Role::Peer).map(|replica| replica.follow_lease());
-        let session = Session {
+        let mut session = Box::new(Session {
             from: address(&from),
             principal: match leased {
                 Some(leased) => principal.passed_on(leased),
@@ -126,7 +126,7 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
             peers: None,
             readings: None,
             present,
-        };
+        });
         // Whichever way it ended, there is nobody to tell.
         let _ = Box::pin(session.talk(stopping)).await;
     }
@@ -160,28 +160,29 @@ struct Session {
 }
 
 impl Session {
-    async fn talk(mut self, mut stopping: watch::Receiver<bool>) -> Said {
+    /// What is seldom under way lies in a room of its own then, so that those who are silent hold little.
+    async fn talk(&mut self, mut stopping: watch::Receiver<bool>) -> Said {
         let clock = self.wire.shared.clock.clone();
         loop {
             let limits = &self.wire.shared.limits;
             // What asks for more than is allowed is not read on until there is room.
             let room = self.replies.len() < limits.replies;
             tokio::select! {
-                frame = self.wire.next(), if room => self.take(frame?).await?,
+                frame = self.wire.next(), if room => Box::pin(self.take(frame?)).await?,
                 publication = stream::next(&mut self.stream) => self.publish(publication).await?,
-                rows = self.asks.next() => self.asks.answer(&mut self.wire, rows).await?,
-                come = self.sifts.next() => self.sifts.answer(&mut self.wire, come).await?,
+                rows = self.asks.next() => Box::pin(self.asks.answer(&mut self.wire, rows)).await?,
+                come = self.sifts.next() => Box::pin(self.sifts.answer(&mut self.wire, come)).await?,
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
-                frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => self.tell_vitals(frame).await?,
-                frame = next_told(self.health.as_mut()) => self.tell_health(&frame).await?,
-                frame = next_told(self.peers.as_mut()) => self.tell_peers(&frame).await?,
+                frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_vitals(frame)).await?,
+                frame = next_told(self.health.as_mut()) => Box::pin(self.tell_health(&frame)).await?,
+                frame = next_told(self.peers.as_mut()) => Box::pin(self.tell_peers(&frame)).await?,
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
-                frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => self.tell_readings(frame).await?,
-                due = self.present.due() => self.presence_is(due).await?,
+                frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_readings(frame)).await?,
+                due = self.present.due() => Box::pin(self.presence_is(due)).await?,
                 standing = self.principal.changed(&*clock) => match standing {
                     Standing::Changed => {
                         self.presence_anew();
-                        self.see_anew().await?;
+                        Box::pin(self.see_anew()).await?;
                     }
                     Standing::Ended(words) => return self.wire.problem(ProblemCode::Unauthorized, None, words).await,
                 },

@@ -232,11 +232,11 @@ impl Session {
 
     pub(super) async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
         let passes_on = self.passes_on();
-        if self.stream.is_some() {
-            self.tell_lease().await?;
+        if self.stream.is_some() && self.hello.role == Role::Peer {
+            Box::pin(self.tell_lease()).await?;
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        let Some(publication) = publication else { return self.lapsed().await };
+        let Some(publication) = publication else { return Box::pin(self.lapsed()).await };
         let claims = publication.rows.is_empty() && publication.to == stream.sent;
         if publication.to <= stream.sent && !claims {
             // The snapshot held it already.
@@ -255,8 +255,8 @@ impl Session {
         }
         let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows));
         let events = stream.events(&publication.rows, &self.wire.house.name);
-        self.batch(publication.from, publication.to, events, publication.lag).await?;
-        if anew { self.see_anew().await } else { Ok(()) }
+        Box::pin(self.batch(publication.from, publication.to, events, publication.lag)).await?;
+        if anew { Box::pin(self.see_anew()).await } else { Ok(()) }
     }
 
     /// What marks that this one sees of this log what it sees.
