@@ -231,8 +231,8 @@ mod tests {
             (taken.rows.len(), taken.refused.len())
         };
         let about = event(ORIGIN, LIFE, 11);
-        assert_eq!(taken(&scope("shop/**"), &[about.clone()]), (1, 0));
-        assert_eq!(taken(&scope("lab"), &[about.clone()]), (0, 1));
+        assert_eq!(taken(&scope("shop/**"), std::slice::from_ref(&about)), (1, 0));
+        assert_eq!(taken(&scope("lab"), std::slice::from_ref(&about)), (0, 1));
         assert_eq!(taken(&Scope { rights: Rights::NONE, ..scope("**") }, &[about]), (0, 1));
         // F3: the envelope names one system, what it declares is another.
         let declares = |of: &str| {
