@@ -138,6 +138,14 @@ impl Node {
     }
 }
 
+/// The place at which a log is followed.
+pub fn followed(replicas: &BTreeMap<ServerIndex, Replica>, origin: Origin) -> Option<ServerIndex> {
+    let mut own = replicas.iter().filter(|(_, replica)| replica.world.as_ref().is_some_and(|world| world.origin == origin));
+    let found = own.next().map(|(place, _)| *place);
+    assert!(own.next().is_none(), "a log is followed once");
+    found
+}
+
 /// A console of one server, and of all that are behind it.
 pub struct Glass {
     pub servers: Servers,
@@ -212,10 +220,7 @@ impl Glass {
 
     /// The place at which this log is followed.
     pub fn place(&self, origin: Origin) -> Option<ServerIndex> {
-        let mut own = self.replicas.iter().filter(|(_, replica)| replica.world.as_ref().is_some_and(|world| world.origin == origin));
-        let found = own.next().map(|(place, _)| *place);
-        assert!(own.next().is_none(), "a log is followed once");
-        found
+        followed(&self.replicas, origin)
     }
 
     pub fn world(&self, origin: Origin) -> Option<&Arc<World>> {

@@ -10,7 +10,7 @@ use crate::model::view::access::{Access, Way};
 use crate::model::view::holding::Ending;
 
 use super::canvas::{Canvas, Words};
-use super::overlays::float;
+use super::overlays::page;
 
 const WIDEST: u16 = 110;
 
@@ -29,15 +29,7 @@ pub fn draw(state: &State, system: &SystemRef, top: usize, canvas: &mut Canvas<'
         Some(access) => (format!("who may see {}, and why", access.system), lines(&access, room, canvas)),
         None => (format!("who may see {}", system.id), vec![vec![("nothing is known of its server yet".to_owned(), Role::Muted)]]),
     };
-    let inner = float(canvas, area, &title, WIDEST, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
-    let rows = usize::from(inner.height.saturating_sub(1));
-    let top = top.min(lines.len().saturating_sub(rows));
-    for (line, y) in lines.iter().skip(top).take(rows).zip(inner.y..) {
-        canvas.words(inner.x, y, inner.width, line);
-    }
-    let more = lines.len().saturating_sub(top + rows);
-    let foot = if more > 0 { format!("Down: {more} more   Esc closes") } else { "Esc closes".to_owned() };
-    canvas.text(inner.x, inner.bottom().saturating_sub(1), inner.width, &foot, Role::Muted);
+    page(canvas, area, &title, WIDEST, &lines, top);
     None
 }
 

@@ -77,6 +77,19 @@ pub(super) fn float(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
 
+/// Lines in a frame, from the one on that is scrolled to; its last line says how many more there are.
+pub(super) fn page(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, lines: &[Words], top: usize) {
+    let inner = float(canvas, area, title, width, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
+    let rows = usize::from(inner.height.saturating_sub(1));
+    let top = top.min(lines.len().saturating_sub(rows));
+    for (line, y) in lines.iter().skip(top).take(rows).zip(inner.y..) {
+        canvas.words(inner.x, y, inner.width, line);
+    }
+    let more = lines.len().saturating_sub(top + rows);
+    let foot = if more > 0 { format!("Down: {more} more   Esc closes") } else { "Esc closes".to_owned() };
+    canvas.text(inner.x, inner.bottom().saturating_sub(1), inner.width, &foot, Role::Muted);
+}
+
 pub fn choose(choose: &Choose, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
     let inner = match choose.of {
         // In the corner: what is beside it shows what one chooses.
@@ -209,15 +222,7 @@ pub fn help(state: &State, top: usize, canvas: &mut Canvas<'_>, area: Rect) -> O
         (format!("{:<18} ", "--linear"), Role::Key),
         ("Starts midwatch in lines that are only appended: for screen readers and bad lines.".into(), Role::Text),
     ]);
-    let inner = float(canvas, area, &format!("the keys in {}", state.pane), WIDEST, u16::try_from(lines.len() + 1).unwrap_or(u16::MAX));
-    let rows = usize::from(inner.height.saturating_sub(1));
-    let top = top.min(lines.len().saturating_sub(rows));
-    for (line, y) in lines.iter().skip(top).take(rows).zip(inner.y..) {
-        canvas.words(inner.x, y, inner.width, line);
-    }
-    let more = lines.len().saturating_sub(top + rows);
-    let foot = if more > 0 { format!("Down: {more} more   Esc closes") } else { "Esc closes".to_owned() };
-    canvas.text(inner.x, inner.bottom().saturating_sub(1), inner.width, &foot, Role::Muted);
+    page(canvas, area, &format!("the keys in {}", state.pane), WIDEST, &lines, top);
     None
 }
 

@@ -30,6 +30,7 @@ use tokio::sync::{Notify, mpsc};
 use super::judge::Ear;
 use super::net::{Connections, Elapsed, HostClock, PORT, SimDial, Strand};
 use super::truth::{Truth, USES, mark, system};
+use crate::federation::followed;
 use crate::scene;
 
 pub const NAMES: [&str; 7] = ["amber", "birch", "cedar", "dune", "elm", "fjord", "grove"];
@@ -196,10 +197,7 @@ impl Glass {
 
     /// Where this log is followed: once.
     pub fn place(&self, origin: Origin) -> Option<ServerIndex> {
-        let mut own = self.replicas.iter().filter(|(_, replica)| replica.world.as_ref().is_some_and(|world| world.origin == origin));
-        let found = own.next().map(|(place, _)| *place);
-        assert!(own.next().is_none(), "a log is followed once");
-        found
+        followed(&self.replicas, origin)
     }
 
     pub fn world(&self, origin: Origin) -> Option<&Arc<World>> {
