@@ -7,7 +7,7 @@ mod tokens;
 use super::ask::{self, Ask};
 use super::output::{Output, Tone};
 use super::{Context, Failure};
-use crate::model::grant::{Grant, Invite, Key};
+use crate::model::grant::{Grant, Invite, Key, joined};
 use crate::model::id::GrantId;
 use crate::model::time::Time;
 use crate::model::view::holding::countdown;
@@ -89,12 +89,11 @@ fn list(args: &Args, context: &Context) -> Result<(), Failure> {
                     out.json(&invited(&asked.config.name, *id, invite))?;
                     continue;
                 }
-                let systems: Vec<String> = offer.scope.systems.iter().map(ToString::to_string).collect();
                 table.push(vec![
                     (Tone::Muted, id.short()),
                     (Tone::Strong, offer.name.as_deref().unwrap_or("?").to_owned()),
                     (Tone::Plain, offer.role.to_string()),
-                    (Tone::Plain, format!("{} on {}", offer.scope.rights, systems.join(", "))),
+                    (Tone::Plain, format!("{} on {}", offer.scope.rights, joined(&offer.scope.systems, ", "))),
                     (Tone::Muted, countdown(Some(offer.closes), now).replace("ends in", "invited, code good for")),
                     (Tone::Muted, format!("by {}", invite.by.name())),
                     (Tone::Muted, String::new()),
@@ -146,6 +145,5 @@ fn keys(grant: &Grant) -> String {
 }
 
 fn allowed(grant: &Grant) -> String {
-    let systems: Vec<String> = grant.scope.systems.iter().map(ToString::to_string).collect();
-    format!("{} on {}", grant.scope.rights, systems.join(", "))
+    format!("{} on {}", grant.scope.rights, joined(&grant.scope.systems, ", "))
 }

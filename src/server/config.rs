@@ -14,7 +14,7 @@ use super::peer::PeerConfig;
 use super::presence::Setting;
 use super::repository::{RepositoryConfig, place_of};
 use super::source::SourceConfig;
-use crate::model::grant::{Bundle, Pattern};
+use crate::model::grant::{Bundle, Pattern, joined};
 use crate::model::nearest::{nearest_expected, place};
 use crate::model::primary::Rules;
 use crate::model::system::SystemSpec;
@@ -325,7 +325,7 @@ impl Config {
 }
 
 fn listed(systems: &[Pattern]) -> String {
-    if systems.is_empty() { "no system".to_owned() } else { systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ") }
+    if systems.is_empty() { "no system".to_owned() } else { joined(systems, " ") }
 }
 
 /// So many of them, and a mark by which others are told apart: nobody reads what they are from it.

@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::steady::until;
 use crate::model::id::SystemId;
 use crate::model::presence::{Book, Focus, Looked, Presence, Reader, Seat, Seats, Whose, called};
 use crate::model::time::Time;
@@ -318,8 +319,8 @@ impl Present {
             }
         };
         tokio::select! {
-            () = at(self.sits) => Due::Sit,
-            () = at(leaves) => Due::Leave,
+            () = until(self.sits) => Due::Sit,
+            () = until(leaves) => Due::Leave,
             () = told => Due::Tell,
         }
     }
@@ -337,14 +338,6 @@ impl Present {
     pub fn leave(&mut self) {
         self.silent = true;
         self.place.sit(Vec::new());
-    }
-}
-
-/// That time; never without one.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -13,7 +13,7 @@ use super::hub::message;
 use crate::model::grant::Epoch;
 use crate::model::id::Sequence;
 use crate::model::time::Span;
-use crate::store::{Head, Page, Row, StoreError};
+use crate::store::{Head, Log, Page, Row, StoreError};
 use crate::wire::codec::encode;
 use crate::wire::{Batch, Cursor, Encoding, EventBytes, Snapshot, SnapshotReason, ToClient};
 
@@ -42,6 +42,16 @@ pub(super) fn from_cursor(cursor: Option<Cursor>, log: Head, published: Sequence
     Ok(cursor.sequence)
 }
 
+/// Puts the signatures that are kept of rows beside them.
+pub(super) async fn seal(log: &dyn Log, rows: &mut [Row]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
+    let seals: BTreeMap<Sequence, Bytes> = log.seals(first.sequence, last.sequence).await?.into_iter().collect();
+    for row in rows {
+        row.seal = seals.get(&row.sequence).cloned();
+    }
+    Ok(())
+}
+
 /// The rows that follow `from`, up to `to`: a batch of them. An error with `None`: some are gone. None at
 /// all: those that a log with holes may lack are all that is left. `sealed`: with the signatures beside them.
 pub(super) async fn following(house: &House, from: Sequence, to: Sequence, sealed: bool) -> Result<Vec<Row>, Option<StoreError>> {
@@ -50,11 +60,8 @@ pub(super) async fn following(house: &House, from: Sequence, to: Sequence, seale
         Err(StoreError::Pruned { .. }) => return Err(None),
         Err(error) => return Err(Some(error)),
     };
-    if let (true, Some(last)) = (sealed, rows.last()) {
-        let seals: BTreeMap<Sequence, Bytes> = house.log.seals(from.next(), last.sequence).await.map_err(Some)?.into_iter().collect();
-        for row in &mut rows {
-            row.seal = seals.get(&row.sequence).cloned();
-        }
+    if sealed {
+        seal(&*house.log, &mut rows).await.map_err(Some)?;
     }
     if house.has_holes() {
         return Ok(rows);

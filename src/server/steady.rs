@@ -37,3 +37,11 @@ impl SteadyNow {
         self.peek().since(self.clock.now())
     }
 }
+
+/// Waits for that time; never ends without one.
+pub(super) async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

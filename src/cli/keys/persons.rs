@@ -100,7 +100,7 @@ impl Yard {
 
     /// The grant that holds for a key, as far as one may see it.
     fn held(&self, key: &Key) -> Option<&Grant> {
-        self.world.grants.values().map(|grant| &**grant).find(|grant| grant.holds(ask::now()) && grant.has(key))
+        self.world.grant_of(key, ask::now())
     }
 
     /// The key that is meant: by its fingerprint, itself, or as the only one of somebody.

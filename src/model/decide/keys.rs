@@ -13,18 +13,13 @@ fn invalid(why: impl Into<String>) -> Refusal {
     Refusal::new(RefusalCode::Invalid, why)
 }
 
-/// The grant that a key is for, while it holds.
-pub fn of_key<'w>(world: &'w World, key: &Key, now: Time) -> Option<&'w Grant> {
-    world.grants.values().map(|grant| &**grant).find(|grant| grant.holds(now) && grant.has(key))
-}
-
 fn unknown(key: &Key) -> Refusal {
     Refusal::new(RefusalCode::Unknown, format!("no grant here is for the key {} (any more), or it is not yours", key.fingerprint()))
 }
 
 /// The person's grant that this key is for.
 fn person<'w>(world: &'w World, key: &Key, now: Time) -> Result<&'w Grant, Refusal> {
-    let grant = of_key(world, key, now).ok_or_else(|| unknown(key))?;
+    let grant = world.grant_of(key, now).ok_or_else(|| unknown(key))?;
     if grant.who != Who::Person {
         let words = format!("that key is the {} {}'s: a person has several keys, and a machine or a server is invited anew", grant.who, grant.name);
         return Err(invalid(words));
@@ -34,7 +29,7 @@ fn person<'w>(world: &'w World, key: &Key, now: Time) -> Result<&'w Grant, Refus
 
 /// Nobody has it yet.
 fn free(world: &World, key: &Key, now: Time) -> Result<(), Refusal> {
-    match of_key(world, key, now) {
+    match world.grant_of(key, now) {
         Some(grant) => Err(invalid(format!("the key {} is {}'s here already", key.fingerprint(), grant.name))),
         None => Ok(()),
     }
@@ -71,7 +66,7 @@ pub fn added(world: &World, actor: &Actor, key: &Key, vouched: &Vouched, now: Ti
 
 /// One key less. The last one goes with its grant.
 pub fn removed(world: &World, actor: &Actor, key: &Key, why: &Arc<str>, now: Time) -> Result<Vec<Draft>, Refusal> {
-    let grant = of_key(world, key, now).ok_or_else(|| unknown(key))?;
+    let grant = world.grant_of(key, now).ok_or_else(|| unknown(key))?;
     if grant.further.is_empty() {
         let words = format!(
             "that is the only key of {}: put another in its place (`midwatch keys replace`), or revoke the grant (`midwatch revoke {}`)",
@@ -100,9 +95,9 @@ pub fn replaced(world: &World, actor: &Actor, (old, new): (&Key, &Key), vouched:
 /// administer everywhere, of anybody's.
 pub(super) fn permit(world: &World, intent: &Intent, asker: &Asker, now: Time) -> Result<(), Refusal> {
     let administers = asker.scope.may(Right::Administer, None);
-    let own = asker.key.as_ref().and_then(|key| of_key(world, key, now)).filter(|grant| grant.who == Who::Person);
+    let own = asker.key.as_ref().and_then(|key| world.grant_of(key, now)).filter(|grant| grant.who == Who::Person);
     // A person may hold several grants, each by keys of its own.
-    let owns = |key: &Key| own.zip(of_key(world, key, now)).is_some_and(|(own, other)| (other.who, &other.name) == (own.who, &own.name));
+    let owns = |key: &Key| own.zip(world.grant_of(key, now)).is_some_and(|(own, other)| (other.who, &other.name) == (own.who, &own.name));
     let vouches = |vouched: &Vouched| {
         if asker.key.as_ref() != Some(&vouched.by) {
             return Err(Refusal::new(RefusalCode::Forbidden, "a key is vouched for by the key that one comes by, and by no other"));
@@ -186,7 +181,7 @@ mod tests {
         }
 
         fn held(&self, key: u8) -> Option<&Grant> {
-            of_key(&self.primary.world, &named(key), NOW)
+            self.primary.world.grant_of(&named(key), NOW)
         }
     }
 

@@ -10,6 +10,7 @@ use super::{Right, Rights, Scope};
 use crate::model::event::Actor;
 use crate::model::id::GrantId;
 use crate::model::time::{Span, Time};
+use crate::model::world::World;
 
 /// What somebody connects as.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -174,6 +175,13 @@ impl Grant {
             None if self.scope.is_over(now) => "expired",
             None => "valid",
         }
+    }
+}
+
+impl World {
+    /// The grant that a key is for, while it holds.
+    pub fn grant_of(&self, key: &Key, now: Time) -> Option<&Grant> {
+        self.grants.values().map(|grant| &**grant).find(|grant| grant.holds(now) && grant.has(key))
     }
 }
 

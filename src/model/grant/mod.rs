@@ -27,7 +27,7 @@ pub use asker::{Asker, Listed};
 pub use held::{Bundle, End, Further, Grant, Invite, Lost, Offer, Roles, Vouched, Who, is_name};
 pub use key::Key;
 pub use lens::{Glance, Lens, has_outline, outline, project};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, joined};
 pub use right::{Right, Rights};
 
 use super::event::Kind;
@@ -194,8 +194,7 @@ impl fmt::Display for Scope {
             return f.write_str("nothing");
         }
         let rights = if self.rights == Rights::ALL { "everything".to_owned() } else { self.rights.to_string().replace(',', ", ") };
-        let systems: Vec<String> = self.systems.iter().map(ToString::to_string).collect();
-        write!(f, "{rights} on {}", if self.names_all() { "all systems".to_owned() } else { systems.join(", ") })?;
+        write!(f, "{rights} on {}", if self.names_all() { "all systems".to_owned() } else { joined(&self.systems, ", ") })?;
         self.expires.map_or(Ok(()), |expires| write!(f, ", until {expires}"))
     }
 }

@@ -107,3 +107,8 @@ impl<'de> Deserialize<'de> for Pattern {
         std::borrow::Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
+
+/// As they are read, with this between them.
+pub fn joined(patterns: &[Pattern], between: &str) -> String {
+    patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}

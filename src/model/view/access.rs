@@ -69,7 +69,7 @@ pub fn access(sky: &Sky, system: &SystemRef, at: At<'_>, through: Option<At<'_>>
     let is_all = knows(gate) && passing.is_none();
     let mut standing = Vec::new();
     if !is_all {
-        let asks = gate.held.and_then(|held| held.grant).and_then(|id| sky.server(gate.server)?.world.grants.get(&id).map(|grant| grant.by.name().to_owned()));
+        let asks = gate.held.zip(sky.server(gate.server)).and_then(|(held, seen)| held.given(&seen.world)).map(|grant| grant.by.name().to_owned());
         let who = asks.unwrap_or_else(|| format!("whoever runs {}", sky.server(gate.server).map_or("it", |seen| &seen.name)));
         standing.push(match passing {
             Some(passing) => format!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::holding::{Ending, countdown};
-use crate::model::grant::{Grant, Invite, Who};
+use crate::model::grant::{Grant, Invite, Who, joined};
 use crate::model::history::ago;
 use crate::model::id::GrantId;
 use crate::model::time::Time;
@@ -42,18 +42,13 @@ pub fn given(world: &World, now: Time) -> Vec<Given> {
     grants.into_iter().map(|grant| of_grant(grant, now)).chain(invites.into_iter().map(|(id, invite)| of_invite(*id, invite, now))).collect()
 }
 
-fn names(scope: &crate::model::grant::Scope) -> String {
-    let names: Vec<String> = scope.systems.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
 fn of_grant(grant: &Grant, now: Time) -> Given {
     Given {
         id: grant.id,
         name: grant.name.to_string(),
         who: grant.who,
         role: grant.role.clone(),
-        systems: names(&grant.scope),
+        systems: joined(&grant.scope.systems, ", "),
         does: grant.scope.rights.does(),
         may: grant.scope.sentence(),
         ending: Ending::of(Some(grant.at), grant.scope.expires, now),
@@ -76,7 +71,7 @@ fn of_invite(id: GrantId, invite: &Invite, now: Time) -> Given {
         name: offer.name.as_deref().unwrap_or("?").to_owned(),
         who: offer.who,
         role: offer.role.clone(),
-        systems: names(&offer.scope),
+        systems: joined(&offer.scope.systems, ", "),
         does: offer.scope.rights.does(),
         may: format!("{}{lasts}", offer.scope.sentence()),
         ending: Ending::Later,
@@ -100,11 +95,10 @@ pub fn invite_again(world: &World, id: GrantId, server: &str) -> Option<String> 
         }
         (None, None) => return None,
     };
-    let systems: Vec<String> = scope.systems.iter().map(ToString::to_string).collect();
     let name = name.map(|name| format!(" --name {}", quoted(name))).unwrap_or_default();
     // Whole minutes: nobody types more.
     let lasts = lasts.map(|span| format!(" --expires {}m", (span.secs() + 30) / 60)).unwrap_or_default();
-    Some(format!("midwatch invite --server {} --role {} --systems {}{name}{lasts}", quoted(server), quoted(role), quoted(&systems.join(","))))
+    Some(format!("midwatch invite --server {} --role {} --systems {}{name}{lasts}", quoted(server), quoted(role), quoted(&joined(&scope.systems, ","))))
 }
 
 /// One word of a shell's, whatever is in it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::model::grant::{Grant, Scope};
+use crate::model::grant::{Grant, Scope, joined};
 use crate::model::health::Wrong;
 use crate::model::history::coarse;
 use crate::model::id::GrantId;
@@ -121,7 +121,7 @@ pub struct Holding {
 
 impl Held {
     /// The grant itself, where it may be seen.
-    fn given<'a>(&self, world: &'a World) -> Option<&'a Grant> {
+    pub(super) fn given<'a>(&self, world: &'a World) -> Option<&'a Grant> {
         self.grant.and_then(|id| world.grants.get(&id)).map(|grant| &**grant)
     }
 
@@ -144,14 +144,11 @@ impl Held {
         let advice = match (ending, &self.role) {
             (Ending::Never | Ending::Later, _) => None,
             (Ending::Over, _) => Some(format!("ask {ask} for a new invite, then type in a shell: midwatch join CODE")),
-            (_, Some(role)) => {
-                let systems: Vec<String> = self.scope.systems.iter().map(ToString::to_string).collect();
-                Some(format!(
-                    "ask {ask} for another in time: midwatch invite --role {role} --systems '{}' --name '{}'; then midwatch join CODE",
-                    systems.join(","),
-                    self.name
-                ))
-            }
+            (_, Some(role)) => Some(format!(
+                "ask {ask} for another in time: midwatch invite --role {role} --systems '{}' --name '{}'; then midwatch join CODE",
+                joined(&self.scope.systems, ","),
+                self.name
+            )),
             (_, None) => Some(format!("ask {ask} for another in time")),
         };
         Holding {

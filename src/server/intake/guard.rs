@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Core, Intake, Unavailable};
 use crate::model::clean::clean_line;
-use crate::model::grant::Pattern;
+use crate::model::grant::{Pattern, joined};
 use crate::model::id::SystemId;
 use crate::server::line::{Opened, Via};
 
@@ -79,8 +79,7 @@ impl Sender {
             Some(system) => format!("{system} is none of them"),
             None => "this names no system".to_owned(),
         };
-        let listed: Vec<String> = systems.iter().map(ToString::to_string).collect();
-        Err(format!("the token `{}` is for {} alone, and {what}", self.name, listed.join(", ")))
+        Err(format!("the token `{}` is for {} alone, and {what}", self.name, joined(systems, ", ")))
     }
 
     pub fn is_limited(&self) -> bool {

@@ -29,6 +29,7 @@ use crate::server::hub::Publication;
 use crate::server::peer::Replica;
 use crate::server::prime;
 use crate::server::rights::lossy;
+use crate::server::steady::until;
 use crate::store::{Anew, Row};
 use crate::trust::seal;
 use crate::wire::{Batch, Cursor, Hello, Holding, PROTOCOL, Renew, Role, Snapshot, Subscribe, ToClient, ToServer, Welcome};
@@ -376,7 +377,10 @@ impl Follower {
             }
             ToClient::Vitals(vitals) => {
                 let leased = replica.lease().filter(|_| !self.route.through.is_empty());
-                house.hub.observed(&leased.map_or(vitals.observations.clone(), |leased| lossy::observations(&leased.held.scope, &vitals.observations)));
+                match leased {
+                    Some(leased) => house.hub.observed(&lossy::observations(&leased.held.scope, &vitals.observations)),
+                    None => house.hub.observed(&vitals.observations),
+                }
                 house.hub.send_vitals();
                 Ok(())
             }
@@ -569,13 +573,5 @@ impl Follower {
         let name = house.name.clone();
         let title = format!("Something that came from {name} was set aside: {first}");
         self.peers.say(PeerMalformed { peer: origin, name, why: first.as_str().into() }, Severity::Warning, title);
-    }
-}
-
-/// Never, where nothing is said.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

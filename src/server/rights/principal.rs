@@ -9,8 +9,9 @@ use super::handed::{self, Handed};
 use super::roll::Roll;
 use crate::link::Clock;
 use crate::model::event::TrustUsed;
-use crate::model::grant::{Epoch, Grant, Key, Right, Rights, Scope};
+use crate::model::grant::{Epoch, Grant, Key, Lens, Right, Rights, Scope};
 use crate::model::time::Time;
+use crate::model::world::World;
 use crate::server::gate::Gate;
 use crate::server::greet::Shown;
 use crate::server::peer::Leased;
@@ -51,6 +52,20 @@ impl Passed {
     fn over(&self, now: Time) -> Option<String> {
         let until = self.leased.as_ref().filter(|leased| leased.passes(now));
         until.is_none().then(|| "this server may not pass on that log any more: what it was granted there is over, or was taken back".to_owned())
+    }
+}
+
+/// What one may see, wherever the world is that it is of.
+pub struct View {
+    scope: Arc<Scope>,
+    own: Option<Key>,
+    mark: Option<Epoch>,
+}
+
+impl View {
+    /// None: all of it.
+    pub fn lens(self, world: &World) -> Option<Lens> {
+        (!self.scope.is_all()).then(|| Lens::of(world, &self.scope).owned(world, self.own).marked(self.mark))
     }
 }
 
@@ -107,6 +122,11 @@ impl Principal {
     /// What marks the worlds that they see: what is passed on is marked already by what this server sees of it.
     pub fn mark(&self) -> Option<Epoch> {
         self.scope.epoch()
+    }
+
+    /// What is shown to them of a world; nothing: all of it.
+    pub fn view(&self) -> View {
+        View { scope: self.sight().clone(), own: self.seen_key(), mark: self.mark() }
     }
 
     /// What this server itself was leased of the log that it passes on.
@@ -192,7 +212,8 @@ impl Principal {
             let new = Passed::of(follow, &self.scope);
             let same = self.passed.as_ref().is_some_and(|old| (&old.sight.systems, old.sight.rights) == (&new.sight.systems, new.sight.rights));
             self.passed = Some(new);
-            if !same {
+            // Granted otherwise, they see under another mark, even where the lease lets them see the same.
+            if given.is_some() || !same {
                 return Standing::Changed;
             }
         }

@@ -45,9 +45,9 @@ impl Session {
         if self.principal.sight().is_all() {
             return Ok(None);
         }
-        let (scope, own, mark) = (self.principal.sight().clone(), self.principal.seen_key(), self.principal.mark());
-        let lens = self.wire.house.look(move |world| Lens::of(world, &scope).owned(world, own).marked(mark)).await;
-        lens.map(|lens| Some(Arc::new(lens))).ok_or(Over)
+        let view = self.principal.view();
+        let lens = self.wire.house.look(move |world| view.lens(world)).await;
+        lens.map(|lens| lens.map(Arc::new)).ok_or(Over)
     }
 
     /// As whom something is asked, and what that one may do. What a person signed for this server is done as they

@@ -1,12 +1,9 @@
 //! A peer asks for what it missed of this log: a slice at a time, by sequence, signed as it would have been then.
 
-use std::collections::BTreeMap;
-
 use super::Session;
 use super::stream::{seals_of, shown_of};
 use super::wire::Said;
-use crate::model::id::Sequence;
-use crate::server::resume::{BYTES, ROWS};
+use crate::server::resume::{BYTES, ROWS, seal};
 use crate::store::StoreError;
 use crate::wire::{Backfill, BackfillAsk, ProblemCode, ToClient};
 
@@ -19,11 +16,8 @@ impl Session {
         let until = ask.until.min(house.log.head().sequence);
         let found = async {
             let mut rows = house.log.held(ask.after.next(), until, ROWS, BYTES).await?;
-            if let (true, Some(last)) = (relays, rows.last()) {
-                let seals: BTreeMap<Sequence, _> = house.log.seals(ask.after.next(), last.sequence).await?.into_iter().collect();
-                for row in &mut rows {
-                    row.seal = seals.get(&row.sequence).cloned();
-                }
+            if relays {
+                seal(&*house.log, &mut rows).await?;
             }
             Ok::<_, StoreError>(rows)
         };

@@ -207,8 +207,7 @@ impl Session {
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         self.tell_lease().await?;
-        let scope = self.principal.sight();
-        stream.lens = (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.seen_key()).marked(self.principal.mark()));
+        stream.lens = self.principal.view().lens(&durable.world);
         stream.epoch = Epoch::both(durable.world.epoch, self.principal.mark());
         let (house, encoding) = (&self.wire.house, self.wire.encoding);
         let snapshot = match &stream.lens {
@@ -289,9 +288,7 @@ impl Session {
         }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {
-            let scope = self.principal.sight();
-            stream.lens =
-                (!scope.is_all()).then(|| Lens::of(&durable.world, scope).owned(&durable.world, self.principal.seen_key()).marked(self.principal.mark()));
+            stream.lens = self.principal.view().lens(&durable.world);
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream

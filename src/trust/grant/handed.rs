@@ -21,7 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::NoToken;
-use crate::model::grant::{Key, Pattern, Rights, Scope, is_name};
+use crate::model::grant::{Key, Pattern, Rights, Scope, is_name, joined};
 use crate::model::time::Time;
 use crate::trust::{PublicKey, Signer, sshsig};
 
@@ -43,8 +43,7 @@ fn digest(before: &str) -> String {
 
 pub(super) fn hand(before: &str, holder: &Signer, to: &Key, name: &str, scope: &Scope) -> Result<String, NoToken> {
     let expires = scope.expires.ok_or(NoToken::Endless)?;
-    let systems: Vec<String> = scope.systems.iter().map(ToString::to_string).collect();
-    let systems = if systems.is_empty() { NO_SYSTEM.to_owned() } else { systems.join(",") };
+    let systems = if scope.systems.is_empty() { NO_SYSTEM.to_owned() } else { joined(&scope.systems, ",") };
     let text = format!(
         "{FIRST}\ntoken {}\nto {to}\nname {name}\nsystems {}\nrights {}\nexpires {}\n",
         digest(before),
