@@ -233,6 +233,33 @@ fn a_grant_that_is_narrowed_or_widened_is_so_for_all_behind() {
     });
 }
 
+/// What one sees is marked by what everybody on the way grants: nobody goes on under a mark that is none any more.
+#[test]
+fn what_a_relay_grants_beyond_its_lease_lets_one_see_the_same_under_another_mark() {
+    simulate(async {
+        let mut chain = Chain::begin(27, "read,federate", "web/**").await;
+        chain.b.stop().await;
+        grant(&chain.b, &chain.c, "read,federate", "web/**");
+        chain.b.start(&chain.sea).await;
+        chain.c.stop().await;
+        chain.c.peers = vec![("b", Line { stranger: true, ..chain.sea.line(&chain.b) })];
+        chain.c.start(&chain.sea).await;
+        rest().await;
+        let marked = async || {
+            let mut glass = Glass::at(&chain.sea, &[("c", chain.sea.line(&chain.c))]);
+            glass.until("the world behind came", |glass| glass.world(chain.a.origin).is_some()).await;
+            let world = glass.world(chain.a.origin).unwrap();
+            (world.epoch, world.systems.keys().cloned().collect::<Vec<_>>())
+        };
+        let before = marked().await;
+        grant(&chain.b, &chain.c, "read,federate", "web/**,lab");
+        rest().await;
+        let after = marked().await;
+        assert_eq!(before.1, after.1);
+        assert_ne!(before.0, after.0);
+    });
+}
+
 #[test]
 fn clocks_that_differ_by_less_than_is_tolerated_lose_nothing() {
     simulate(async {
