@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::fold::fold;
 use crate::model::id::Sequence;
 use crate::model::world::World;
-use crate::store::{Log, Row, StoreError};
+use crate::store::{Gather, Log, Pieces, Row, StoreError};
 use crate::wire::EventBytes;
 
 /// Changes when an older program could not read a checkpoint any more, or would read it wrongly.
@@ -24,12 +24,12 @@ const LEVEL: i32 = 1;
 const BUFFER: usize = 64 << 10;
 
 /// A world as a checkpoint: MessagePack in a zstd frame, written through without a copy of the whole.
-pub(super) fn checkpoint(world: &World) -> Result<bytes::Bytes, String> {
-    let frame = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|error| error.to_string())?;
+pub(super) fn checkpoint(world: &World) -> Result<Pieces, String> {
+    let frame = zstd::Encoder::new(Gather::default(), LEVEL).map_err(|error| error.to_string())?;
     let mut out = BufWriter::with_capacity(BUFFER, frame);
     rmp_serde::encode::write_named(&mut out, &Checkpoint { version: CHECKPOINT_VERSION, world }).map_err(|error| error.to_string())?;
     let frame = out.into_inner().map_err(|error| error.to_string())?;
-    frame.finish().map(Into::into).map_err(|error| error.to_string())
+    frame.finish().map(Gather::finish).map_err(|error| error.to_string())
 }
 
 pub(super) fn read_checkpoint(bytes: &[u8]) -> Result<World, String> {

@@ -11,7 +11,7 @@ use crate::model::time::Span;
 const ALL: usize = 1 << 30;
 
 fn anew(incarnation: u64, at: u64, rows: Vec<Row>, cut: Option<u64>) -> Anew {
-    let world = Bytes::from(format!("the world at {at}"));
+    let world = Bytes::from(format!("the world at {at}")).into();
     Anew { incarnation: Incarnation(incarnation), at: Sequence(at), world, rows, cut: cut.map(Sequence) }
 }
 
@@ -151,7 +151,7 @@ async fn what_is_pruned_of_it_is_not_known_any_more_from_there_on_back() {
     let (_dir, logs) = both();
     for log in &logs {
         log.claim(Sequence(0), Sequence(40), some(&[3, 9, 30, 38])).await.unwrap();
-        log.checkpoint(Sequence(40), Bytes::from("x")).await.unwrap();
+        log.checkpoint(Sequence(40), Bytes::from("x").into()).await.unwrap();
         let retention = Retention { keep: Some(Span::from_secs(20)), kinds: Vec::new() };
         assert_eq!(log.prune(retention, START.plus(Span::from_secs(40))).await, Ok(2));
         assert_eq!((held(&**log).await, log.head().base), (vec![30, 38], Sequence(10)));

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::words::Words;
-use super::{Anew, Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, spacing};
+use super::{Anew, Answer, Extent, Head, Health, Log, Page, Pieces, Retention, Row, Scale, Sift, Sifted, StoreError, spacing};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -249,7 +249,7 @@ impl Log for MemoryLog {
                 state.rows.insert(row.sequence.0, row);
             }
         }
-        state.checkpoints = vec![(anew.at, anew.world)];
+        state.checkpoints = vec![(anew.at, anew.world.whole())];
         self.head.send_modify(|head| *head = Head { incarnation: anew.incarnation, sequence: anew.at, base: anew.at.next(), ..*head });
         ready(Ok(u64::try_from(gone.len()).unwrap_or(u64::MAX)))
     }
@@ -355,7 +355,7 @@ impl Log for MemoryLog {
         ready(Ok(counts))
     }
 
-    fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()> {
+    fn checkpoint(&self, at: Sequence, world: Pieces) -> Answer<()> {
         let head = self.head().sequence;
         if at > head {
             return ready(Err(StoreError::Moved { expected: at.0, actual: head.0 }));
@@ -365,7 +365,7 @@ impl Log for MemoryLog {
             return ready(Err(error.clone()));
         }
         state.checkpoints.retain(|(held, _)| *held != at);
-        state.checkpoints.push((at, world));
+        state.checkpoints.push((at, world.whole()));
         state.checkpoints.sort_by_key(|(at, _)| *at);
         let held: Vec<_> = state.checkpoints.iter().map(|(at, world)| (*at, u64::try_from(world.len()).unwrap_or(u64::MAX))).collect();
         let gone = spacing::surplus(&held, self.head().base);

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod holes;
 pub mod memory;
+mod pieces;
 mod retention;
 #[cfg(test)]
 pub(crate) mod rows;
@@ -29,6 +30,7 @@ use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 
 pub use memory::MemoryLog;
+pub use pieces::{Gather, Pieces};
 pub use retention::Retention;
 pub use sqlite::SqliteLog;
 
@@ -122,7 +124,7 @@ pub struct Anew {
     pub incarnation: Incarnation,
     /// Of which event on all is known that may be seen, and the world there.
     pub at: Sequence,
-    pub world: Bytes,
+    pub world: Pieces,
     /// Events up to there that are told all the same, oldest first.
     pub rows: Vec<Row>,
     /// What is held after this is in that server's log no more: it was restored from a backup, or cut back.
@@ -180,7 +182,7 @@ pub trait Log: Send + Sync + 'static {
     fn density(&self, scale: Scale) -> Answer<Vec<[u64; 6]>>;
 
     /// Keeps a world's encoding as of `at`. The newest few are held, and some older ones at even distances.
-    fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()>;
+    fn checkpoint(&self, at: Sequence, world: Pieces) -> Answer<()>;
 
     /// The newest checkpoint.
     fn checkpointed(&self) -> Answer<Option<(Sequence, Bytes)>>;

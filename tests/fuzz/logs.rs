@@ -48,7 +48,7 @@ async fn good(peers: bool) -> [Vec<u8>; 2] {
     } else {
         log.append(Sequence(0), (1..=30).map(|sequence| row(sequence, false)).collect()).await.unwrap();
     }
-    log.checkpoint(Sequence(30), Bytes::from_static(b"a world that cannot be read")).await.unwrap();
+    log.checkpoint(Sequence(30), Bytes::from_static(b"a world that cannot be read").into()).await.unwrap();
     log.search("note", None, 5).await.unwrap();
     drop(log);
     ["events.db", "index.db"].map(|name| std::fs::read(folder.path().join(name)).unwrap())

@@ -49,10 +49,10 @@ async fn does(log: &dyn Log, step: &Step) -> Result<(), StoreError> {
     let world = |at: u64| Bytes::from(format!("the world at {at}"));
     match *step {
         Claim(from, to, these) => log.claim(Sequence(from), Sequence(to), sealed(these)).await,
-        Checkpoint(at) => log.checkpoint(Sequence(at), world(at)).await,
+        Checkpoint(at) => log.checkpoint(Sequence(at), world(at).into()).await,
         Step::Anew { life, at, past, cut } => {
             let rows = past.iter().map(|sequence| row(*sequence)).collect();
-            let anew = Anew { incarnation: Incarnation(life), at: Sequence(at), world: world(at), rows, cut: cut.map(Sequence) };
+            let anew = Anew { incarnation: Incarnation(life), at: Sequence(at), world: world(at).into(), rows, cut: cut.map(Sequence) };
             log.rebase(anew).await.map(drop)
         }
     }

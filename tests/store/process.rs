@@ -171,7 +171,7 @@ async fn tidy(log: Arc<SqliteLog>) {
     loop {
         let head = log.head().sequence;
         // A full disk refuses these as well; the next round tries again.
-        if head > Sequence(0) && log.checkpoint(head, world(head)).await.is_ok() {
+        if head > Sequence(0) && log.checkpoint(head, world(head).into()).await.is_ok() {
             let _ = log.prune(retention(), recorded(head.0)).await;
         }
         log.index_now();

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::reader::Reader;
-use super::schema::{CLAIMED, FLOOR, crc32, number, set_number};
-use super::writer::{INSERT, Writer, put};
+use super::schema::{CLAIMED, FLOOR, number, set_number};
+use super::writer::{INSERT, Writer, keep_world, put};
 use super::{from_sql, to_sql};
 use crate::model::id::Sequence;
 use crate::store::{Anew, Head, Row, StoreError, claims};
@@ -122,8 +122,7 @@ impl Writer {
                     }
                 }
             }
-            let world = (to_sql(anew.at.0), crc32(&anew.world), &*anew.world);
-            self.conn.execute("INSERT INTO checkpoints (at, crc, world) VALUES (?1, ?2, ?3)", world)?;
+            keep_world(&self.conn, anew.at, &anew.world)?;
             let gone = u64::try_from(gone).unwrap_or(u64::MAX);
             let pruned = number(&self.conn, "pruned")?.unwrap_or(0).saturating_add(to_sql(gone));
             let at = to_sql(anew.at.0);

@@ -37,7 +37,7 @@ use folder::{EVENTS, INDEX};
 use reader::{Reader, Task};
 use writer::{Job, Writer};
 
-use super::{Anew, Answer, Extent, Head, Health, Log, Page, Retention, Row, Scale, Sift, Sifted, StoreError, gone};
+use super::{Anew, Answer, Extent, Head, Health, Log, Page, Pieces, Retention, Row, Scale, Sift, Sifted, StoreError, gone};
 use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 
@@ -404,7 +404,7 @@ impl Log for SqliteLog {
         self.ask(&self.pages, move |reader, _| reader.density(scale))
     }
 
-    fn checkpoint(&self, at: Sequence, world: Bytes) -> Answer<()> {
+    fn checkpoint(&self, at: Sequence, world: Pieces) -> Answer<()> {
         self.job(|answer| Job::Checkpoint { at, world, answer })
     }
 

@@ -134,7 +134,7 @@ async fn what_is_counted_and_sifted_is_what_the_log_in_memory_counts_and_sifts()
         }
     }
     // What is pruned is not counted any more.
-    log.checkpoint(Sequence(800), Bytes::from_static(b"world")).await.unwrap();
+    log.checkpoint(Sequence(800), Bytes::from_static(b"world").into()).await.unwrap();
     let gone = log.prune(Retention { keep: Some(Span::from_secs(1)), kinds: vec![] }, START.plus(Span::from_secs(700))).await.unwrap();
     assert!(gone > 500);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -210,10 +210,10 @@ async fn pruning_takes_what_is_old_up_to_the_newest_checkpoint() {
     log.append(Sequence(0), (1..=3_000).map(|n| of_kind(n, n > 2_000 && n % 2 == 0)).collect()).await.unwrap();
     let late = START.plus(Span::from_secs(3_000));
     assert_eq!(log.prune(retention.clone(), late).await.unwrap(), 0, "nothing goes without a checkpoint");
-    log.checkpoint(Sequence(1_500), Bytes::from_static(b"a world")).await.unwrap();
+    log.checkpoint(Sequence(1_500), Bytes::from_static(b"a world").into()).await.unwrap();
     assert_eq!(log.prune(retention.clone(), late).await.unwrap(), 1_500, "event 1501 to 1999 are old enough, but lie behind the checkpoint");
     assert_eq!(log.head().base, Sequence(1_501));
-    log.checkpoint(Sequence(2_900), Bytes::from_static(b"a later world")).await.unwrap();
+    log.checkpoint(Sequence(2_900), Bytes::from_static(b"a later world").into()).await.unwrap();
     log.prune(retention.clone(), late).await.unwrap();
     let head = log.head();
     assert_eq!((head.base, head.sequence), (Sequence(2_000), Sequence(3_000)), "kept for exactly as long as was asked");
@@ -233,7 +233,7 @@ async fn a_log_that_was_pruned_to_the_last_event_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     log.append(Sequence(0), rows(1..=20)).await.unwrap();
-    log.checkpoint(Sequence(20), Bytes::from_static(b"world")).await.unwrap();
+    log.checkpoint(Sequence(20), Bytes::from_static(b"world").into()).await.unwrap();
     assert_eq!(log.prune(Retention { keep: Some(Span::ZERO), kinds: vec![] }, Time::MAX).await.unwrap(), 20);
     assert_eq!((log.head().sequence, log.head().base), (Sequence(20), Sequence(21)));
     drop(log);
@@ -249,7 +249,7 @@ async fn appends_go_on_while_much_is_pruned() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     log.append(Sequence(0), rows(1..=20_000)).await.unwrap();
-    log.checkpoint(Sequence(20_000), Bytes::from_static(b"world")).await.unwrap();
+    log.checkpoint(Sequence(20_000), Bytes::from_static(b"world").into()).await.unwrap();
     let pruned = tokio::spawn(log.prune(Retention { keep: Some(Span::ZERO), kinds: vec![] }, Time::MAX));
     let mut between = 0;
     for n in 20_001..=20_200 {
@@ -266,9 +266,9 @@ async fn a_checkpoint_that_is_spoilt_is_passed_over() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
     log.append(Sequence(0), rows(1..=9)).await.unwrap();
-    assert_eq!(log.checkpoint(Sequence(10), Bytes::new()).await, Err(StoreError::Moved { expected: 10, actual: 9 }));
+    assert_eq!(log.checkpoint(Sequence(10), Bytes::new().into()).await, Err(StoreError::Moved { expected: 10, actual: 9 }));
     for at in 1..=9 {
-        log.checkpoint(Sequence(at), Bytes::from(vec![u8::try_from(at).unwrap(); 100])).await.unwrap();
+        log.checkpoint(Sequence(at), Bytes::from(vec![u8::try_from(at).unwrap(); 100]).into()).await.unwrap();
     }
     let conn = Connection::open(dir.path().join(EVENTS)).unwrap();
     assert_eq!(log.checkpoints().await.unwrap(), (1..=9).map(Sequence).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use rusqlite::blob::ZeroBlob;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection, Statement};
@@ -18,7 +18,7 @@ use super::prune::Pruning;
 use super::{Shared, schema, to_sql};
 use crate::model::id::Sequence;
 use crate::model::time::Time;
-use crate::store::{Anew, Retention, Row, StoreError, goes_on, spacing};
+use crate::store::{Anew, Pieces, Retention, Row, StoreError, goes_on, spacing};
 
 pub(super) type Answered<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -46,7 +46,7 @@ pub(super) enum Job {
     },
     Checkpoint {
         at: Sequence,
-        world: Bytes,
+        world: Pieces,
         answer: Answered<()>,
     },
     Prune {
@@ -78,6 +78,21 @@ pub(super) fn put(insert: &mut Statement<'_>, row: &Row) -> rusqlite::Result<()>
     let system = row.system.as_ref().map(|system| system.as_str());
     let place = (to_sql(row.sequence.0), row.at.micros(), row.recorded.micros());
     insert.execute((place.0, place.1, place.2, row.severity.rank(), &*row.kind, system, &*row.bytes)).map(|_| ())
+}
+
+/// Written part by part: nothing as large as the whole is ever held.
+pub(super) fn keep_world(conn: &Connection, at: Sequence, world: &Pieces) -> rusqlite::Result<()> {
+    let mut crc = flate2::Crc::new();
+    world.parts().iter().for_each(|part| crc.update(part));
+    let room = ZeroBlob(u64::try_from(world.len()).unwrap_or(u64::MAX));
+    conn.prepare_cached("INSERT OR REPLACE INTO checkpoints (at, crc, world) VALUES (?1, ?2, ?3)")?.execute((to_sql(at.0), crc.sum(), room))?;
+    let mut blob = conn.blob_open("main", "checkpoints", "world", to_sql(at.0), false)?;
+    let mut offset = 0;
+    for part in world.parts() {
+        blob.write_all_at(part, offset)?;
+        offset = offset.saturating_add(part.len());
+    }
+    blob.close()
 }
 
 pub(super) struct Writer {
@@ -237,18 +252,14 @@ impl Writer {
         Ok((last, verdicts))
     }
 
-    fn checkpoint(&mut self, at: Sequence, world: &[u8]) -> Result<(), StoreError> {
+    fn checkpoint(&mut self, at: Sequence, world: &Pieces) -> Result<(), StoreError> {
         let head = self.shared.head().sequence;
         if at > head {
             return Err(StoreError::Moved { expected: at.0, actual: head.0 });
         }
         let keep = || -> rusqlite::Result<()> {
             self.conn.execute_batch("BEGIN IMMEDIATE")?;
-            self.conn.prepare_cached("INSERT OR REPLACE INTO checkpoints (at, crc, world) VALUES (?1, ?2, ?3)")?.execute((
-                to_sql(at.0),
-                schema::crc32(world),
-                world,
-            ))?;
+            keep_world(&self.conn, at, world)?;
             let held: Vec<(Sequence, u64)> = self
                 .conn
                 .prepare_cached("SELECT at, length(world) FROM checkpoints ORDER BY at")?
