@@ -385,6 +385,11 @@ impl Follower {
                 Ok(())
             }
             ToClient::Readings(readings) => {
+                let leased = replica.lease().filter(|_| !self.route.through.is_empty());
+                let readings = match leased {
+                    Some(leased) => replica.look(|world| lossy::readings(&leased.held.scope, world, readings)),
+                    None => readings,
+                };
                 replica.take_readings(readings, &house.hub);
                 Ok(())
             }

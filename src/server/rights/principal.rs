@@ -211,7 +211,12 @@ impl Principal {
             }
             let new = Passed::of(follow, &self.scope);
             let same = self.passed.as_ref().is_some_and(|old| (&old.sight.systems, old.sight.rights) == (&new.sight.systems, new.sight.rights));
+            // Nothing more is told by what this server may know and not pass on.
+            let over = new.over(clock.now());
             self.passed = Some(new);
+            if let Some(words) = over {
+                return Standing::Ended(words);
+            }
             // Granted otherwise, they see under another mark, even where the lease lets them see the same.
             if given.is_some() || !same {
                 return Standing::Changed;
@@ -306,5 +311,43 @@ async fn in_time<T, E>(left: Option<Duration>, change: impl Future<Output = Resu
             change.await;
             true
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::grant::Pattern;
+    use crate::model::time::Span;
+    use crate::trust::Signer;
+    use crate::trust::grant::lease::Held;
+    use crate::wire::{Lease, Raw};
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Time {
+            Time::from_secs(1_790_000_000)
+        }
+    }
+
+    fn leased(rights: &str, systems: &str) -> Option<Arc<Leased>> {
+        let systems: Vec<Pattern> = systems.split(',').map(|pattern| pattern.parse().unwrap()).collect();
+        let scope = Scope::new(systems, Rights::parse(rights).unwrap(), None);
+        let held = Held { lease: Lease { key: Raw(Vec::new()), token: "".into() }, scope };
+        Some(Arc::new(Leased { held, until: Noon.now().plus(Span::from_hours(1)) }))
+    }
+
+    #[tokio::test]
+    async fn of_a_log_that_may_be_passed_on_no_more_nothing_is_told_on_the_occasion() {
+        let gate = Gate::new(Signer::from_seed([1; 32]), "/nowhere/authorized_keys".into(), false);
+        let (_known, roll) = watch::channel(Arc::new(Roll::default()));
+        let (tell, follow) = watch::channel(leased("read,federate", "web/**"));
+        let mut principal = Principal::new(&Shown::Owner, Role::Peer, "c".into(), &gate, &roll).passed_on(follow);
+        tell.send_replace(leased("read,federate", "lab"));
+        assert_eq!(principal.changed(&Noon).await, Standing::Changed);
+        // This server may know more than before; who comes to it, nothing any more.
+        tell.send_replace(leased("read", "web/**,lab"));
+        assert!(matches!(principal.changed(&Noon).await, Standing::Ended(_)));
     }
 }

@@ -99,6 +99,7 @@ impl Session {
             Ok(filter) => filter,
             Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
         };
+        self.tell_lease().await?;
         self.vitals = ask.vitals.then(|| (self.wire.house.hub.follow_vitals(), 0));
         if let Some((changes, _)) = &mut self.vitals {
             changes.mark_changed();

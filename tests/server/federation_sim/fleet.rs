@@ -78,6 +78,10 @@ pub struct Ship {
     pub shelf: MemoryShelf,
     pub clock: HostClock,
     pub yard: tempfile::TempDir,
+    /// How long its leases last.
+    pub lease: Span,
+    /// More events than this come as a world.
+    pub catch_up: u64,
     /// Whom it receives from, and which host is dialled for it.
     pub peers: Vec<(usize, String)>,
     pub core: Mutex<Option<Core>>,
@@ -86,7 +90,7 @@ pub struct Ship {
 }
 
 impl Ship {
-    pub fn new(sea: &Sea, place: usize, peers: Vec<(usize, String)>) -> Ship {
+    pub fn new(sea: &Sea, place: usize, peers: Vec<(usize, String)>, lease: Span, catch_up: u64) -> Ship {
         let signer = signer(place);
         let origin = signer.public().origin();
         Ship {
@@ -99,6 +103,8 @@ impl Ship {
             shelf: MemoryShelf::default(),
             clock: HostClock::new(&sea.elapsed),
             yard: tempfile::tempdir_in("/dev/shm").unwrap(),
+            lease,
+            catch_up,
             peers,
             core: Mutex::default(),
             stopping: Notify::new(),
@@ -113,6 +119,7 @@ impl Ship {
     fn parts(&self, listener: Listener) -> Parts {
         let mut parts = Parts::new(Arc::new(self.clock.clone()), Arc::new(self.log.clone()), listener, scene::tokens());
         parts.pace.checkpoint_events = 40;
+        parts.limits.catch_up = self.catch_up;
         parts.gate = Gate::new(self.signer.clone(), self.yard.path().join("authorized_keys"), false);
         let neighbour = |(peer, host): &(usize, String)| {
             let dial = SimDial { from: self.name.into(), to: host.clone(), connections: self.sea.connections.clone() };
@@ -133,8 +140,12 @@ impl Ship {
         };
         // A peer that speaks for its users.
         let hub = Bundle { who: Who::Peer, rights: Rights::parse("read,respond,federate,speak-for").unwrap() };
-        let roles = [("hub".into(), hub)].into();
-        Config { name: Some(self.name.into()), system: (0..super::truth::SYSTEMS).map(spec).collect(), roles, ..Config::default() }
+        // And one that keeps what it is told to itself.
+        let listener = Bundle { who: Who::Peer, rights: Rights::parse("read").unwrap() };
+        let roles = [("hub".into(), hub), ("listener".into(), listener)].into();
+        let mut config = Config { name: Some(self.name.into()), system: (0..super::truth::SYSTEMS).map(spec).collect(), roles, ..Config::default() };
+        config.federation.lease = self.lease;
+        config
     }
 
     /// One life.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::decode::{Frame, Frames, Value, unpacked};
 use super::net::Tap;
+use super::signed;
 use super::truth::{Truth, Window, id_of, marks, rows, system};
 
 /// The four kinds that outlines are made of.
@@ -18,21 +19,21 @@ const COMMON: [&str; 5] = ["server.started", "server.stopped", "server.unwatched
 
 /// Who is on the other side, and of which log they hear.
 #[derive(Clone, Debug)]
-struct Reader {
-    name: String,
-    role: String,
-    origin: usize,
+pub(super) struct Reader {
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) origin: usize,
 }
 
 /// At the server's end of one connection.
 pub struct Ear {
-    truth: Arc<Truth>,
-    server: usize,
+    pub(super) truth: Arc<Truth>,
+    pub(super) server: usize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     heard: Frames,
     said: Frames,
     reader: Option<Reader>,
@@ -44,6 +45,10 @@ struct State {
     stood: Option<(u64, u64)>,
     /// Counts that were asked for: so many there are at least, of this life.
     counts: BTreeMap<u64, (u64, u64)>,
+    /// To a peer: what of the log it may receive and pass on.
+    pub(super) lease: Option<signed::Told>,
+    /// What was missed and asked for: after which, up to which event.
+    pub(super) fills: BTreeMap<u64, (u64, u64)>,
 }
 
 impl Ear {
@@ -103,6 +108,10 @@ impl Ear {
                 let life = midwatch::store::Log::head(&log).incarnation.0;
                 state.counts.insert(ask.get("id").int().unwrap_or_default(), (life, u64::try_from(least).unwrap()));
             }
+            Some(("backfill", ask)) => {
+                let number = |key| ask.get(key).int().unwrap_or_default();
+                state.fills.insert(number("id"), (number("after"), number("until")));
+            }
             _ => {}
         }
     }
@@ -118,7 +127,7 @@ impl Ear {
         self.truth.window(since)
     }
 
-    fn wrong(&self, reader: &Reader, words: &str) {
+    pub(super) fn wrong(&self, reader: &Reader, words: &str) {
         let (at, homes) = (self.truth.elapsed.get(), &self.truth.homes);
         let held = self.truth.lately(self.server, &reader.name);
         let server = homes[self.server].name;
@@ -140,8 +149,10 @@ impl Ear {
         };
         let window = self.window(state);
         self.no_secrets(&reader, name, &self.but_of_keys(&value, bytes), window);
+        self.passes_on(state, &reader, name, body, window);
         match name {
             "welcome" => state.welcomed = true,
+            "backfilled" => self.filled(state, &reader, body, window),
             "snapshot" => {
                 let (life, head) = (body.get("incarnation").int().unwrap_or_default(), body.get("head").int().unwrap_or_default());
                 let world = body.get("world");
@@ -198,6 +209,9 @@ impl Ear {
     fn no_secrets(&self, reader: &Reader, name: &str, bytes: &[u8], window: Window) {
         for mark in marks(bytes) {
             self.truth.count("marks");
+            if mark.kind == 'z' {
+                self.wrong(reader, &format!("a lie, in a {name}"));
+            }
             let echoed = mark.kind == 's' && matches!(name, "answer" | "problem" | "ack" | "peers" | "holding");
             if echoed {
                 continue;
@@ -211,7 +225,7 @@ impl Ear {
     }
 
     /// Whether the reader may be told of a system there.
-    fn may(&self, reader: &Reader, id: &str, window: Window) -> bool {
+    pub(super) fn may(&self, reader: &Reader, id: &str, window: Window) -> bool {
         let onward = reader.role == "peer" && reader.origin != self.server;
         self.truth.sees(self.server, &reader.name, id, window) && self.truth.had(self.server, reader.origin, &[id.to_owned()], onward, &mut Vec::new())
     }
@@ -225,13 +239,13 @@ impl Ear {
     }
 
     /// What must be told, if anything is told of where it stands.
-    fn must(&self, reader: &Reader, id: &str, kind: &str, window: Window) -> bool {
+    pub(super) fn must(&self, reader: &Reader, id: &str, kind: &str, window: Window) -> bool {
         let apart = ["trust.", "config.", "source.", "silence."].iter().any(|about| kind.starts_with(about));
         !apart && self.truth.surely_sees(self.server, &reader.name, id, window)
     }
 
     /// Judges each; says where each stands on the timeline.
-    fn events(&self, reader: &Reader, events: &[Value], window: Window) -> Vec<(i128, u64)> {
+    pub(super) fn events(&self, reader: &Reader, events: &[Value], window: Window) -> Vec<(i128, u64)> {
         events.iter().filter_map(|event| self.event(reader, event.bytes().unwrap_or_default(), window)).collect()
     }
 
@@ -290,6 +304,9 @@ impl Ear {
         }
         state.to = Some((life, to));
         let places: Vec<u64> = self.events(reader, body.get("events").list(), window).into_iter().map(|(_, place)| place).collect();
+        if self.truth.goes_to(reader.origin, life).is_none_or(|head| to > head) {
+            self.wrong(reader, &format!("({from}, {to}] of life {life}, which never went so far"));
+        }
         if !places.is_sorted_by(|a, b| a < b) || places.iter().any(|place| *place <= from || *place > to) {
             self.wrong(reader, &format!("events {places:?} in ({from}, {to}]"));
         }

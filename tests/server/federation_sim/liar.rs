@@ -1,25 +1,42 @@
 //! Somebody between two honest servers, who plays the relay that lies: of the logs that one passes on to the
 //! other, what comes is changed, made up, put in another order, said again, or claimed to go further than it
-//! does.
+//! does; so is how far it may be passed on, and through whom it comes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::decode::{Frame, Frames, Value, framed, unpacked};
 use super::fleet::Sea;
+use super::lies::{self, Memory};
 use super::net::{Connections, PORT, SimDial, Strand};
-use super::truth::Truth;
+use super::signed;
+use super::truth::{SYSTEMS, Truth, system};
 
 pub const NAME: &str = "liar";
 
 pub struct Liar {
     pub sea: Sea,
     /// Whom it pretends to be.
-    pub relay: &'static str,
+    pub relay: usize,
+    /// Whom it lies to.
+    pub to: usize,
     pub lying: AtomicBool,
+    /// Whether it leaves out what nobody can miss.
+    pub omits: bool,
     pub truth: Arc<Truth>,
+    pub memory: Mutex<Memory>,
+}
+
+/// What it knows of one connection.
+#[derive(Default)]
+struct Line {
+    /// Whose log it is about; its own server's: nothing.
+    origin: Option<usize>,
+    before: Option<Vec<u8>>,
+    /// The last lease that was told as it is.
+    lease: Option<signed::Told>,
 }
 
 impl Liar {
@@ -30,7 +47,7 @@ impl Liar {
             let host = turmoil::reverse_lookup(from.ip()).unwrap_or_default();
             let connections: &Connections = &self.sea.connections;
             let near = Strand::new(stream, (NAME, &host), connections, None);
-            let dial = SimDial { from: NAME.into(), to: self.relay.into(), connections: connections.clone() };
+            let dial = SimDial { from: NAME.into(), to: self.truth.homes[self.relay].name.into(), connections: connections.clone() };
             let liar = self.clone();
             tokio::spawn(async move {
                 let Ok(far) = dial.connect().await else { return };
@@ -39,12 +56,11 @@ impl Liar {
         }
     }
 
-    /// Until either side ends. Only connections about another server's log are lied on: of its own a server may
-    /// say what it likes.
+    /// Until either side ends. Of its own log a server may say what it likes, and what it says of how it is reached.
     async fn pump(&self, near: Strand, far: Strand) {
         let (mut near_in, mut near_out) = tokio::io::split(near);
         let (mut far_in, mut far_out) = tokio::io::split(far);
-        let relayed = AtomicBool::new(false);
+        let about = Mutex::new(None);
         let up = async {
             let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
             while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
@@ -53,7 +69,7 @@ impl Liar {
                         && let Some(value) = Value::read(&unpacked(message))
                         && let Some(("hello", hello)) = value.message()
                     {
-                        relayed.store(hello.get("origin").bytes().is_some(), Ordering::SeqCst);
+                        *about.lock().unwrap() = hello.get("origin").bytes().and_then(|origin| self.truth.home(origin));
                     }
                 }
                 if far_out.write_all(&buffer[..read]).await.is_err() {
@@ -62,16 +78,16 @@ impl Liar {
             }
         };
         let down = async {
-            let (mut frames, mut buffer, mut before) = (Frames::default(), [0; 4096], None);
+            let (mut frames, mut buffer, mut line) = (Frames::default(), [0; 4096], Line::default());
             while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
                 for frame in frames.take(&buffer[..read]) {
                     let out = match frame {
                         Frame::Head(raw) | Frame::Other(raw) => raw,
                         Frame::Text => Vec::new(),
-                        Frame::Binary(message) if relayed.load(Ordering::SeqCst) && self.lying.load(Ordering::SeqCst) => {
-                            self.lie(&unpacked(message), &mut before).iter().flat_map(|message| framed(message)).collect()
+                        Frame::Binary(message) => {
+                            line.origin = *about.lock().unwrap();
+                            self.tell(&unpacked(message), &mut line).iter().flat_map(|message| framed(message)).collect()
                         }
-                        Frame::Binary(message) => framed(&message),
                     };
                     if near_out.write_all(&out).await.is_err() {
                         return;
@@ -82,110 +98,101 @@ impl Liar {
         tokio::select! { () = up => {}, () = down => {} }
     }
 
-    fn lie(&self, message: &[u8], before: &mut Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    /// What is told in place of a message.
+    fn tell(&self, message: &[u8], line: &mut Line) -> Vec<Vec<u8>> {
         let honest = || vec![message.to_vec()];
-        let Some(mut value) = Value::read(message) else { return honest() };
-        if !matches!(value.message(), Some(("batch", _))) || self.sea.below(3) == 0 {
-            return honest();
+        let Some(value) = Value::read(message) else { return honest() };
+        let Some((name, body)) = value.message() else { return honest() };
+        let Some(origin) = line.origin else {
+            let lies = name == "peers" && self.lies();
+            return if lies { self.lie_of_peers(body).map_or_else(honest, |lie| vec![lie]) } else { honest() };
+        };
+        let mut body = body.clone();
+        let told = if self.lies() { self.lie(name, &mut body, origin, message, line) } else { Some(None) };
+        self.memory.lock().unwrap().remember(origin, name, value.message().unwrap().1);
+        let out = match told {
+            // Not told at all.
+            None => return Vec::new(),
+            Some(None) => honest(),
+            Some(Some(lies)) => lies,
+        };
+        if out == honest() {
+            self.told(name, &body, origin, line);
         }
-        let again = before.replace(message.to_vec());
-        let batch = value.get_mut("batch").unwrap();
-        let (from, to) = (batch.get("from").int().unwrap(), batch.get("to").int().unwrap());
-        let sea = &self.sea;
-        let mut told = true;
-        match sea.below(9) {
-            0 => {
-                told = on_event(batch, sea, |event| {
-                    if let Some(title) = event.get_mut("title") {
-                        *title = Value::Text("all is well".into())
-                    }
-                })
-            }
-            1 => {
-                let next = Value::Int(i128::from(to + 1));
-                told = on_event(batch, sea, |event| {
-                    if let Some(Value::List(id)) = event.get_mut("id") {
-                        id[2] = next.clone();
-                    }
-                });
-                *batch.get_mut("to").unwrap() = next;
-            }
-            2 => {
-                told = list(batch, "events", |events| {
-                    events.len() > 1 && {
-                        events.reverse();
-                        true
-                    }
-                })
-            }
-            3 => {
-                list(batch, "events", |events| {
-                    events.reverse();
-                    true
-                });
-                told = list(batch, "seals", |seals| {
-                    seals.len() > 1 && {
-                        seals.reverse();
-                        true
-                    }
-                });
-            }
-            4 => return again.into_iter().chain([message.to_vec()]).collect(),
-            5 => *batch.get_mut("to").unwrap() = Value::Int(i128::from(to + 1 + sea.random_below(5))),
-            6 => {
-                let longer = Value::Int(i128::from(to + 3));
-                *batch.get_mut("to").unwrap() = longer.clone();
-                told = batch.get_mut("claim").and_then(|claim| claim.get_mut("to")).map(|claimed| *claimed = longer).is_some();
-            }
-            7 => {
-                let at = batch.get_mut("claim").and_then(|claim| claim.get_mut("at"));
-                told = at
-                    .map(|at| {
-                        if let Value::Int(at) = at {
-                            *at += 600_000_000
-                        }
-                    })
-                    .is_some();
-            }
-            // A part that never comes.
-            _ if from < to => return Vec::new(),
-            _ => told = false,
-        }
-        if !told {
-            return honest();
-        }
-        self.truth.count("lies");
-        let mut out = Vec::new();
-        value.write(&mut out);
-        vec![out]
+        out
     }
-}
 
-impl Sea {
-    fn random_below(&self, below: usize) -> u64 {
-        u64::try_from(self.below(below)).unwrap()
+    fn lies(&self) -> bool {
+        self.lying.load(Ordering::SeqCst) && self.sea.below(3) > 0
     }
-}
 
-fn list(batch: &mut Value, name: &str, change: impl FnOnce(&mut Vec<Value>) -> bool) -> bool {
-    match batch.get_mut(name) {
-        Some(Value::List(values)) => change(values),
-        _ => false,
-    }
-}
-
-/// Changes one event, and writes it anew.
-fn on_event(batch: &mut Value, sea: &Sea, change: impl FnOnce(&mut Value)) -> bool {
-    list(batch, "events", |events| {
-        if events.is_empty() {
-            return false;
+    /// `None`: it is withheld; nothing in it: there was nothing to lie about.
+    fn lie(&self, name: &str, body: &mut Value, origin: usize, message: &[u8], line: &mut Line) -> Option<Option<Vec<Vec<u8>>>> {
+        let (sea, memory) = (&self.sea, self.memory.lock().unwrap());
+        let told = match name {
+            "batch" => {
+                if let Some(again) = line.before.replace(message.to_vec()).filter(|_| sea.below(14) == 0) {
+                    self.truth.count("lies");
+                    return Some(Some(vec![again, message.to_vec()]));
+                }
+                if let Some(beside) = self.beside(origin, line, &memory).filter(|_| sea.below(4) == 0) {
+                    self.truth.count("lies");
+                    return Some(Some(vec![message.to_vec(), beside]));
+                }
+                lies::of_batch(body, origin, sea, &memory, self.omits)
+            }
+            "backfilled" => lies::of_filled(body, origin, sea, &memory),
+            "lease" => lies::of_lease(body, origin, sea, &memory),
+            _ => Some(false),
+        };
+        match told {
+            Some(false) => Some(None),
+            Some(true) => {
+                self.truth.count("lies");
+                Some(Some(vec![lies::message(name, body.clone())]))
+            }
+            None => {
+                self.truth.count("lies");
+                None
+            }
         }
-        let which = sea.below(events.len());
-        let Some(mut event) = events[which].bytes().and_then(Value::read) else { return false };
-        change(&mut event);
-        let mut out = Vec::new();
-        event.write(&mut out);
-        events[which] = Value::Bytes(out);
-        true
-    })
+    }
+
+    /// Something of a system that the one who hears it was not leased.
+    fn beside(&self, origin: usize, line: &Line, memory: &Memory) -> Option<Vec<u8>> {
+        let number = self.sea.below(SYSTEMS);
+        let hidden = line.lease.as_ref().is_some_and(|lease| !lease.sees(&system(origin, number)));
+        let (name, body) = lies::aside(origin, number, &self.sea, memory).filter(|_| hidden)?;
+        Some(lies::message(name, body))
+    }
+
+    fn lie_of_peers(&self, body: &Value) -> Option<Vec<u8>> {
+        let mut body = body.clone();
+        let origins: Vec<[u8; 16]> = self.truth.homes.iter().map(|home| home.origin).collect();
+        let told = lies::of_peers(&mut body, &self.truth.homes[self.to].origin, &origins, &self.sea);
+        told.then(|| {
+            self.truth.count("lies");
+            lies::message("peers", body)
+        })
+    }
+
+    /// Something was passed on as it is. What is signed after the end of the last lease that was is not to be taken.
+    fn told(&self, name: &str, body: &Value, origin: usize, line: &mut Line) {
+        let homes = &self.truth.homes;
+        match name {
+            "lease" => line.lease = signed::lease(body, &homes[origin].key, origin, &homes[self.relay].key, &homes[self.to].key).ok(),
+            "batch" => {
+                let life = body.get("incarnation").int().unwrap_or_default();
+                let claim = signed::claim(&homes[origin].key, &homes[origin].origin, life, body.get("claim"));
+                let (from, to) = (body.get("from").int().unwrap_or_default(), body.get("to").int().unwrap_or_default());
+                if let (Some((_, at)), Some(lease)) = (claim, &line.lease)
+                    && at > lease.until
+                    && from < to
+                {
+                    self.truth.not_to_be_taken(self.to, origin, life, to);
+                }
+            }
+            _ => {}
+        }
+    }
 }

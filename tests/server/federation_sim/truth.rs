@@ -14,6 +14,8 @@ use super::net::{Elapsed, HostClock};
 
 /// Seconds after which nothing may be seen any more that was taken back: at once, and a tick of the simulation.
 const LATENCY: u64 = 2_000_000;
+/// What is taken of what comes is taken within that.
+const SOON: u64 = 600_000;
 /// A clock that was set is looked at again after so long.
 const SET_CLOCK: u64 = 31_000_000;
 
@@ -66,7 +68,7 @@ fn whole(rest: &[u8]) -> Option<Mark> {
 }
 
 /// A pattern's meaning, as the README says it.
-fn covers(pattern: &str, system: &str) -> bool {
+pub fn covers(pattern: &str, system: &str) -> bool {
     pattern.split(',').any(|pattern| match (pattern, pattern.strip_suffix("/**"), pattern.strip_suffix("/*")) {
         ("**", ..) => true,
         ("*", ..) => !system.contains('/'),
@@ -107,6 +109,7 @@ impl Held {
 pub struct Home {
     pub name: &'static str,
     pub origin: [u8; 16],
+    pub key: [u8; 32],
     pub log: MemoryLog,
     pub shelf: midwatch::server::peer::MemoryShelf,
     pub clock: HostClock,
@@ -126,6 +129,10 @@ struct Kept {
     archive: Archive,
     /// What was answered as done: server, life, place.
     done: BTreeSet<(usize, u64, u64)>,
+    /// How far lives of logs went that are over.
+    ended: BTreeMap<(usize, u64), u64>,
+    /// What must not be in a server's copy of another's log: since when it is looked for; server, log, life, place.
+    refused: Vec<(u64, usize, usize, u64, u64)>,
     wrong: Vec<String>,
     tally: BTreeMap<&'static str, u64>,
 }
@@ -207,8 +214,10 @@ impl Truth {
     /// A log is about to be cut back: what was said of it is kept, and what was granted up to there holds again.
     pub fn cut_back(&self, server: usize, to: u64) {
         let rows = rows(&self.homes[server].log);
+        let head = self.homes[server].log.head();
         let now = self.elapsed.get();
         let mut kept = self.kept();
+        kept.ended.insert((server, head.incarnation.0), head.sequence.0);
         for row in rows {
             if let Some(id) = id_of(&row.bytes) {
                 kept.archive.insert((server, id.1, id.2), row.bytes.to_vec());
@@ -312,6 +321,35 @@ impl Truth {
         let found = self.homes[origin].log.range(at, at, 1, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
         let live = found.into_iter().find(|row| id_of(&row.bytes).is_some_and(|id| id.1 == life));
         live.map(|row| row.bytes.to_vec()).or_else(|| self.kept().archive.get(&(origin, life, place)).cloned())
+    }
+
+    /// How far a log goes, or went in a life that is over.
+    pub fn goes_to(&self, origin: usize, life: u64) -> Option<u64> {
+        let head = self.homes[origin].log.head();
+        if head.incarnation.0 == life { Some(head.sequence.0) } else { self.kept().ended.get(&(origin, life)).copied() }
+    }
+
+    /// What comes to a server of another's log up to there was leased no more when it was signed.
+    pub fn not_to_be_taken(&self, server: usize, origin: usize, life: u64, to: u64) {
+        let now = self.elapsed.get();
+        let there = self.log(server, origin).is_some_and(|log| (log.head().incarnation.0, log.head().sequence.0) >= (life, to));
+        if !there {
+            self.count("refusals");
+            self.kept().refused.push((now, server, origin, life, to));
+        }
+    }
+
+    /// Whether it was taken all the same.
+    pub fn look_for_taken(&self) {
+        let now = self.elapsed.get();
+        let due: Vec<_> = self.kept().refused.extract_if(.., |(since, ..)| *since + SOON <= now).collect();
+        for (since, server, origin, life, to) in due {
+            let head = self.log(server, origin).map(|log| log.head());
+            if head.is_some_and(|head| head.incarnation.0 == life && head.sequence.0 >= to) {
+                let (name, of) = (self.homes[server].name, self.homes[origin].name);
+                self.wrong(format!("{since} us: {name} took what came of {of} up to event {to}, signed after the end of its lease"));
+            }
+        }
     }
 
     pub fn done(&self, origin: usize, life: u64, place: u64) {

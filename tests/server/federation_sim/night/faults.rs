@@ -37,11 +37,11 @@ impl Night {
                 self.sim.partition_oneway(b, a);
                 true
             }
-            4 => {
+            4 if !self.short => {
                 self.sim.hold(a, b);
                 false
             }
-            5 => {
+            4 | 5 => {
                 self.sim.set_link_max_message_latency(a, b, Duration::from_secs(3));
                 false
             }
@@ -51,7 +51,8 @@ impl Night {
             }
         };
         self.truth.count("faults");
-        let until = self.sim.elapsed() + Duration::from_millis(500 + self.sea.random.below(15_000));
+        let longest = if self.short { 50_000 } else { 15_000 };
+        let until = self.sim.elapsed() + Duration::from_millis(500 + self.sea.random.below(longest));
         self.faults.push(Fault { between, until, loses });
     }
 
@@ -93,7 +94,8 @@ impl Night {
     }
 
     pub(super) fn skew(&mut self, place: usize) {
-        let by = 10_i64.pow(u32::try_from(self.below(6)).unwrap() + 3) * if self.below(2) == 0 { 1 } else { -1 };
+        let digits = if self.short { 3 } else { 6 };
+        let by = 10_i64.pow(u32::try_from(self.below(digits)).unwrap() + 3) * if self.below(2) == 0 { 1 } else { -1 };
         self.ships[place].clock.shift(by);
         *self.truth.homes[place].shifted.lock().unwrap() = self.sea.elapsed.get();
     }

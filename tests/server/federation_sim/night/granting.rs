@@ -25,7 +25,7 @@ pub(super) struct Given {
 impl Given {
     pub(super) fn rights(self) -> &'static str {
         match self.role {
-            "reader" => "read",
+            "reader" | "listener" => "read",
             "responder" => "read,respond",
             "administrator" => "read,respond,review,act,administer",
             "peer" => "read,federate",
@@ -40,7 +40,7 @@ impl Night {
     pub(super) fn first_grants(&mut self) {
         for ship in self.ships.clone() {
             for (peer, _) in &ship.peers {
-                let given = Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub"]) };
+                let given = Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub", "hub", "listener"]) };
                 self.given.insert((*peer, ship.name.to_owned()), Some(given));
             }
         }
@@ -159,7 +159,7 @@ impl Night {
         let given = match self.below(7) {
             0 => None,
             _ if person => Some(self.for_person()),
-            _ => Some(Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub"]) }),
+            _ => Some(Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub", "hub", "listener"]) }),
         };
         let lasts = (self.below(4) == 0).then(|| Span::from_secs(2 + i64::try_from(self.below(20)).unwrap()));
         if self.changing.lock().unwrap().contains(&(place, whose.clone())) {

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use midwatch::link::{Random, SeededRandom};
 use midwatch::model::id::RequestId;
+use midwatch::model::time::Span;
+use midwatch::trust::grant::lease::LASTS;
 use midwatch::wire::Outcome;
 
 use super::decode::Value;
@@ -62,6 +64,8 @@ pub struct Night {
     down: BTreeMap<String, Duration>,
     lines: Vec<(String, String)>,
     asked: BTreeMap<RequestId, Asked>,
+    /// Leases end in this night.
+    short: bool,
     lives: u64,
 }
 
@@ -79,11 +83,22 @@ impl Night {
             .collect();
         // Between one that receives and one that passes on.
         let edges: Vec<(usize, usize)> = (0..count).flat_map(|place| peers[place].iter().map(move |peer| (place, *peer))).collect();
-        let relays: Vec<(usize, usize)> = edges.into_iter().filter(|(place, peer)| peers[*peer].iter().any(|behind| behind != place)).collect();
-        let lied_to = (!relays.is_empty() && sea.below(2) == 0).then(|| relays[sea.below(relays.len())]);
+        let relays: Vec<(usize, usize)> = {
+            let passes_on = |(place, peer): &(usize, usize)| peers[*peer].iter().any(|behind| behind != place && !peers[*place].contains(behind));
+            edges.into_iter().filter(passes_on).collect()
+        };
+        let lied_to = (!relays.is_empty() && sea.below(3) > 0).then(|| relays[sea.below(relays.len())]);
+        // Leases that end in the night: then lines are away for longer, and clocks are not set by as much as that.
+        let short = sea.below(3) == 0;
+        let lease = if short { Span::from_secs(20) } else { LASTS };
+        let catch_up = [5, 40, 100_000][sea.below(3)];
         let host = |place, peer| if lied_to == Some((place, peer)) { liar::NAME.to_owned() } else { NAMES[peer].to_owned() };
-        let ships: Vec<Arc<Ship>> =
-            (0..count).map(|place| Arc::new(Ship::new(&sea, place, peers[place].iter().map(|peer| (*peer, host(place, *peer))).collect()))).collect();
+        let ships: Vec<Arc<Ship>> = (0..count)
+            .map(|place| {
+                let peers = peers[place].iter().map(|peer| (*peer, host(place, *peer))).collect();
+                Arc::new(Ship::new(&sea, place, peers, lease, catch_up))
+            })
+            .collect();
         let quiet = Arc::<AtomicBool>::default();
         let posts: Vec<Arc<Post>> =
             PERSONS.iter().enumerate().map(|(number, (name, consoles))| Arc::new(Post::new(&sea, name, 20 + number, sea.below(count), *consoles))).collect();
@@ -104,6 +119,7 @@ impl Night {
         let home = |ship: &Arc<Ship>| Home {
             name: ship.name,
             origin: ship.origin.0,
+            key: *ship.signer.public().bytes(),
             log: ship.log.clone(),
             shelf: ship.shelf.clone(),
             clock: ship.clock.clone(),
@@ -111,7 +127,11 @@ impl Night {
             peers: ship.peers.iter().map(|(peer, _)| *peer).collect(),
         };
         let truth = Arc::new(Truth::new(sea.elapsed.clone(), ships.iter().map(home).collect(), keys));
-        let liar = lied_to.map(|(_, relay)| Arc::new(Liar { sea: sea.clone(), relay: NAMES[relay], lying: AtomicBool::new(false), truth: truth.clone() }));
+        let omits = sea.below(4) == 0;
+        let liar = lied_to.map(|(to, relay)| {
+            let (lying, memory) = Default::default();
+            Arc::new(Liar { sea: sea.clone(), relay, to, lying, omits, truth: truth.clone(), memory })
+        });
         let mut lines = Vec::new();
         for ship in &ships {
             *ship.truth.lock().unwrap() = Some(truth.clone());
@@ -120,7 +140,7 @@ impl Night {
             sim.host(ship.name, move || ship.clone().sail());
         }
         if let Some(liar) = &liar {
-            lines.push((liar::NAME.to_owned(), liar.relay.to_owned()));
+            lines.push((liar::NAME.to_owned(), NAMES[liar.relay].to_owned()));
             let liar = liar.clone();
             sim.host(liar::NAME, move || liar.clone().stand_between());
         }
@@ -135,8 +155,26 @@ impl Night {
             sim.host(agent.name, move || agent.clone().run());
         }
         let (jobs, given, changing, faults, down, asked) = Default::default();
-        let mut night =
-            Night { seed, sim, sea, truth, ships, posts, agents, liar, quiet, jobs, given, changing, faults, down, lines, asked, lives: 1_790_000_100_000 };
+        let mut night = Night {
+            seed,
+            sim,
+            sea,
+            truth,
+            ships,
+            posts,
+            agents,
+            liar,
+            quiet,
+            jobs,
+            given,
+            changing,
+            faults,
+            down,
+            lines,
+            asked,
+            short,
+            lives: 1_790_000_100_000,
+        };
         night.first_grants();
         night
     }
@@ -155,6 +193,7 @@ impl Night {
         let mut context = Context::from_waker(Waker::noop());
         self.jobs.retain_mut(|job| job.as_mut().poll(&mut context).is_pending());
         self.posts.iter().for_each(|post| post.drain());
+        self.truth.look_for_taken();
         let wrongs = self.truth.wrongs();
         assert!(wrongs.is_empty(), "seed {}: {wrongs:#?}", self.seed);
     }
