@@ -94,6 +94,7 @@ async fn answer(conversation: &mut Conversation, id: u64, message: &ToServer) ->
             | ToClient::Presence(_)
             | ToClient::Lease(_)
             | ToClient::Backfilled(_)
+            | ToClient::WorldSealed(_)
             | ToClient::Pong(_) => {}
         }
     }

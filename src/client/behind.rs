@@ -106,6 +106,7 @@ impl Behind {
             readings: true,
             peers: self.wishes.peers && origin.is_none(),
             presence: self.wishes.presence,
+            nonce: None,
         };
         let link = LinkConfig { subscribe: Some(subscribe), proving: config.proving.clone(), ..LinkConfig::new(hello) };
         let (handle, events) = link::spawn(link, dial.clone(), self.random.clone(), outbox);

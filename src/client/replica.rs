@@ -227,7 +227,8 @@ fn understand(message: ToClient, origin: Origin) -> Option<Update> {
         | ToClient::Pong(_)
         | ToClient::Peers(_)
         | ToClient::Lease(_)
-        | ToClient::Backfilled(_) => return None,
+        | ToClient::Backfilled(_)
+        | ToClient::WorldSealed(_) => return None,
     })
 }
 

@@ -339,7 +339,8 @@ impl Link {
             | ToClient::Peers(_)
             | ToClient::Presence(_)
             | ToClient::Lease(_)
-            | ToClient::Backfilled(_)) => other,
+            | ToClient::Backfilled(_)
+            | ToClient::WorldSealed(_)) => other,
         };
         self.events.send(LinkEvent::Message(message)).await.map_err(|_| End::Finished)
     }

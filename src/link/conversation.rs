@@ -249,6 +249,7 @@ fn name_of(message: &ToClient) -> &'static str {
         ToClient::Presence(_) => "who looks at what",
         ToClient::Lease(_) => "a lease",
         ToClient::Backfilled(_) => "a part of a past",
+        ToClient::WorldSealed(_) => "a signed world",
         ToClient::Pong(_) => "a pong",
         ToClient::Problem(_) => "a problem",
     }

@@ -82,11 +82,13 @@ pub struct Durable {
     pub world: Arc<World>,
     pub base: Sequence,
     pub(super) encoded: std::sync::Mutex<Vec<super::resume::EncodedSnapshot>>,
+    /// Parts of it as they are signed for those behind peers.
+    pub(super) packed: std::sync::Mutex<Vec<super::session::sealing::PackedWorld>>,
 }
 
 impl Durable {
     pub(super) fn new(world: Arc<World>, base: Sequence) -> Durable {
-        Durable { world, base, encoded: std::sync::Mutex::default() }
+        Durable { world, base, encoded: std::sync::Mutex::default(), packed: std::sync::Mutex::default() }
     }
 }
 

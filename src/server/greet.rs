@@ -292,6 +292,7 @@ async fn welcome(wire: &mut Wire, hello: &Hello, shown: &Shown) -> Option<()> {
         addresses: wire.shared.addresses.clone(),
         onward: hello.role == Role::Peer && shown.may_pass_on(),
         presence: house.presence.setting().is_for(hello.role),
+        seals: hello.role == Role::Peer,
     };
     wire.say(&ToClient::Welcome(welcome)).await.ok()
 }

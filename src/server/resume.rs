@@ -108,7 +108,7 @@ pub(super) async fn snapshot(durable: &Durable, house: &House, history: u32, why
         events.extend(rows.into_iter().rev().filter(|row| row.sequence <= durable.world.head).map(|row| EventBytes(row.bytes)));
     }
     let world = durable.world.clone();
-    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag };
+    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag, sealed: None };
     let message = message(encode(&ToClient::Snapshot(snapshot), encoding).map_err(|error| error.to_string())?);
     let mut encoded = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner);
     if encoded.len() < 4 {

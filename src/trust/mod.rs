@@ -20,6 +20,7 @@ pub mod token;
 pub mod verb;
 pub mod vouch;
 pub mod words;
+pub mod world;
 
 pub use authorized::{AuthorizedKeys, Holder};
 pub use invite::InviteCode;

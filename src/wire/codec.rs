@@ -118,7 +118,7 @@ fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, WireError> {
 }
 
 /// Unpacks a frame if it is packed; never into more than `most` bytes, whatever its header says.
-fn unpack(bytes: Bytes, most: usize) -> Result<Bytes, WireError> {
+pub(super) fn unpack(bytes: Bytes, most: usize) -> Result<Bytes, WireError> {
     use std::io::Read;
     if !bytes.starts_with(&ZSTD_MAGIC) {
         return if bytes.len() > most { Err(WireError::TooLarge(most)) } else { Ok(bytes) };
@@ -145,6 +145,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
             world: s.world,
             events: events(s.events),
             lag: s.lag,
+            sealed: s.sealed,
         }),
         ToClient::Batch(b) => {
             let (seals, outlines, claim) = (b.seals, b.outlines, b.claim);
@@ -154,6 +155,7 @@ fn share(message: ToClient<Borrowed<'_>>, frame: &Bytes) -> ToClient {
             ToClient::Page(Page { id: p.id, events: events(p.events), last: p.last, complete: p.complete, filtered: p.filtered, reached: p.reached })
         }
         ToClient::Backfilled(b) => ToClient::Backfilled(Backfill { id: b.id, to: b.to, events: events(b.events), seals: b.seals, outlines: b.outlines }),
+        ToClient::WorldSealed(told) => ToClient::WorldSealed(told),
         ToClient::Counts(counts) => ToClient::Counts(counts),
         ToClient::WorldThen(then) => ToClient::WorldThen(then),
         ToClient::Answer(answer) => ToClient::Answer(answer),

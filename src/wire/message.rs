@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::event_bytes::EventBytes;
+use super::packed::Packed;
 use super::raw::Raw;
 use crate::model::grant::{Epoch, Key, Scope, Who};
 use crate::model::health::Health;
@@ -32,6 +33,9 @@ pub enum ToServer {
     History(HistoryAsk),
     /// What a peer missed of this log. Answered by [`ToClient::Backfilled`] with the same number.
     Backfill(BackfillAsk),
+    /// A world of this log for one behind the peer that asks, signed by the server whose log it is. Answered by
+    /// [`ToClient::WorldSealed`] with the same number.
+    SealWorld(SealAsk),
     Count(CountAsk),
     Search(SearchAsk),
     /// The world as it was at a time. Answered by [`WorldThen`] with the same number.
@@ -143,6 +147,10 @@ pub struct Subscribe {
     /// Whether it is wanted who looks at what ([`Presence`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presence: bool,
+    /// From a peer, of a log that is passed on: a world has to be signed by the server whose log it is
+    /// ([`Snapshot::sealed`]), over these 16 random bytes, so that it is no older than they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Raw>,
 }
 
 /// Which way to page through the timeline, in the order of (`at`, sequence).
@@ -182,6 +190,16 @@ pub struct BackfillAsk {
     pub id: u64,
     pub after: Sequence,
     pub until: Sequence,
+}
+
+/// A world of this log, as far as a lease covers it that the asker handed on to another, signed for that one's key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealAsk {
+    /// Chosen by the asker; the answer bears it.
+    pub id: u64,
+    pub lease: Lease,
+    /// As the one who is to begin with it said it ([`Subscribe::nonce`]).
+    pub nonce: Raw,
 }
 
 /// How many events there are of each severity, for each of equal spans of time.
@@ -306,6 +324,7 @@ pub enum ToClient<E = EventBytes> {
     Batch(Batch<E>),
     Page(Page<E>),
     Backfilled(Backfill<E>),
+    WorldSealed(WorldSealed),
     WorldThen(WorldThen),
     Counts(Counts),
     Answer(Answer),
@@ -362,6 +381,9 @@ pub struct Welcome {
     /// Whether it is told what somebody looks at, and tells it: older versions and those where that is off are not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presence: bool,
+    /// To a peer: whether it signs worlds, or asks for them where the log is another's: older versions do not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seals: bool,
 }
 
 /// The whole world as of `head`; the stream goes on from there.
@@ -379,6 +401,37 @@ pub struct Snapshot<E = EventBytes> {
     /// server behind this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lag: Span,
+    /// Where it is passed on to a peer that said a nonce: the world itself, which is not in `world` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedWorld>,
+}
+
+/// A world as the server whose log it is signed it: for one key, as far as one lease reaches, over what the one who
+/// is to begin with it said. It is passed on byte for byte, and not understood on the way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SealedWorld {
+    pub incarnation: Incarnation,
+    /// As of which event.
+    pub head: Sequence,
+    /// When it was signed, by that server's clock.
+    pub at: Time,
+    pub world: Packed,
+    /// Of all that stands before it, and of what its reader knows by itself ([`crate::trust::world`]).
+    pub signature: Raw,
+}
+
+/// The answer to [`SealAsk`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorldSealed {
+    pub id: u64,
+    pub result: Sealing,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sealing {
+    Sealed(SealedWorld),
+    Refused(Refusal),
 }
 
 fn is_zero(span: &Span) -> bool {

@@ -9,12 +9,14 @@ pub mod depth;
 mod event_bytes;
 pub mod glimpse;
 mod message;
+mod packed;
 pub mod peek;
 mod raw;
 
 pub use codec::{Encoding, WireError};
 pub use event_bytes::{EventBytes, decode_event, outline_of};
 pub use message::*;
+pub use packed::Packed;
 pub use raw::Raw;
 
 /// The sub-protocol of the WebSocket, and the version that [`Hello`] names.

@@ -45,8 +45,16 @@ fn batches_and_snapshots_survive_all_encodings() {
     }));
     let mut world = World::new(Origin([1; 16]), incarnation);
     (1..200).for_each(|s| crate::model::fold::fold(&mut world, &event(s)));
-    let snapshot =
-        Snapshot { incarnation, head: Sequence(199), base: Sequence(1), why: SnapshotReason::First, world: Arc::new(world), events, lag: Span::ZERO };
+    let snapshot = Snapshot {
+        incarnation,
+        head: Sequence(199),
+        base: Sequence(1),
+        why: SnapshotReason::First,
+        world: Arc::new(world),
+        events,
+        lag: Span::ZERO,
+        sealed: None,
+    };
     both_ways(&ToClient::Snapshot(snapshot));
 }
 

@@ -92,7 +92,7 @@ fn f4_worlds() {
         let world = world(events);
         let (head, events) = (world.head, history.iter().map(|event| EventBytes::of(event).unwrap()).collect());
         let (why, base) = (SnapshotReason::First, Sequence(1));
-        both(&ToClient::Snapshot(Snapshot { incarnation: LIFE, head, base, why, world: Arc::new(world), events, lag: Span::ZERO }))
+        both(&ToClient::Snapshot(Snapshot { incarnation: LIFE, head, base, why, world: Arc::new(world), events, lag: Span::ZERO, sealed: None }))
     };
     let seeds = [snapshot(&events, &events[30..]), snapshot(&night("deploy", 25), &[]), snapshot(&[], &[])].concat();
     let scopes = [scope(&["shop/**", "net/*"], "read"), scope(&["nowhere"], "read,respond,federate"), Scope::all(), Scope::none()];

@@ -156,6 +156,16 @@ fn hello_of(token: Option<Arc<str>>, origin: Option<Origin>) -> Hello {
     Hello { protocol: 1, role: Role::Console, name: "kim".into(), token, version: "0.1.0".into(), zstd: true, origin, redeem: None, key: None }
 }
 
+fn lease() -> Lease {
+    Lease { key: Raw(vec![0x66; 32]), token: "mwt1.En0KEwoF".into() }
+}
+
+/// What is signed are bytes, whatever they hold.
+fn sealed() -> SealedWorld {
+    let world = Packed(vec![0x28, 0xb5, 0x2f, 0xfd].into());
+    SealedWorld { incarnation: LIFE, head: Sequence(42), at: at(), world, signature: Raw(vec![8; 64]) }
+}
+
 fn to_server() -> Vec<(&'static str, ToServer)> {
     let place = Place { at: at(), sequence: Sequence(42) };
     let hello = AgentHello {
@@ -180,10 +190,12 @@ fn to_server() -> Vec<(&'static str, ToServer)> {
                 readings: false,
                 peers: false,
                 presence: false,
+                nonce: None,
             }),
         ),
         ("history", ToServer::History(HistoryAsk { id: 7, page: Paging::Before(Some(place)), limit: 1_000, filter: None })),
         ("backfill", ToServer::Backfill(BackfillAsk { id: 41, after: Sequence(41), until: Sequence(90) })),
+        ("seal-world", ToServer::SealWorld(SealAsk { id: 1_099_511_627_777, lease: lease(), nonce: Raw(vec![0x77; 16]) })),
         (
             "count",
             ToServer::Count(CountAsk { id: 9, from: Some(at()), step: Span::from_mins(15), buckets: 2, filter: Some("varnish severity:warning+".into()) }),
@@ -221,6 +233,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 addresses: Vec::new(),
                 onward: false,
                 presence: false,
+                seals: false,
             }),
         ),
         (
@@ -233,6 +246,7 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
                 world: Arc::new(World { head: Sequence(42), ..World::new(ORIGIN, LIFE) }),
                 events: vec![event()],
                 lag: Span::ZERO,
+                sealed: None,
             }),
         ),
         (
@@ -294,7 +308,8 @@ fn to_client() -> Vec<(&'static str, ToClient)> {
         ("peers", ToClient::Peers(Peers { peers: vec![peer()] })),
         ("presence", ToClient::Presence(presence())),
         ("backfilled", ToClient::Backfilled(Backfill { id: 41, to: Sequence(42), events: vec![event()], seals: vec![Raw(vec![9; 64])], outlines: Vec::new() })),
-        ("lease", ToClient::Lease(Lease { key: Raw(vec![0x66; 32]), token: "mwt1.En0KEwoF".into() })),
+        ("world-sealed", ToClient::WorldSealed(WorldSealed { id: 1_099_511_627_777, result: Sealing::Sealed(sealed()) })),
+        ("lease", ToClient::Lease(lease())),
         ("pong", ToClient::Pong(Pong { id: 9, now: None })),
         ("problem", ToClient::Problem(Problem { code: ProblemCode::Limit, words: "too many asks wait already".into(), id: Some(8) })),
     ]
@@ -370,6 +385,31 @@ fn a_peer_is_told_whether_it_may_pass_on_what_it_hears() {
     let (_, welcome) = to_client().swap_remove(0);
     let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     holds("welcome-onward", &ToClient::Welcome(Welcome { onward: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_world_that_is_passed_on_is_the_one_that_its_server_signed() {
+    let (_, welcome) = to_client().swap_remove(0);
+    let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
+    holds("welcome-seals", &ToClient::Welcome(Welcome { seals: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+    let subscribe = ToServer::Subscribe(Subscribe { nonce: Some(Raw(vec![0x77; 16])), ..Subscribe::default() });
+    holds("subscribe-nonce", &subscribe, |frame| decode_to_server(frame).unwrap());
+    let snapshot = Snapshot {
+        incarnation: LIFE,
+        head: Sequence(42),
+        base: Sequence(1),
+        why: SnapshotReason::First,
+        world: Arc::new(World { head: Sequence(42), ..World::new(ORIGIN, LIFE) }),
+        events: Vec::new(),
+        lag: Span::ZERO,
+        sealed: Some(sealed()),
+    };
+    // A world in it, however bare, is written as this version writes one.
+    let again = encode(&ToClient::Snapshot(snapshot.clone()), Encoding::MessagePack).unwrap();
+    assert_eq!(decode_to_client(&again).unwrap(), ToClient::Snapshot(snapshot));
+    let refused = Sealing::Refused(Refusal::new(RefusalCode::Forbidden, "this lease is not good"));
+    let refused = ToClient::WorldSealed(WorldSealed { id: 1_099_511_627_777, result: refused });
+    holds("world-sealed-refused", &refused, |frame| decode_to_client(frame).unwrap());
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn logged() {
     }
 }
 
-async fn rest() {
+pub async fn rest() {
     tokio::time::sleep(Duration::from_secs(40)).await;
 }
 

@@ -28,3 +28,4 @@ mod sim;
 mod strangers;
 mod tls;
 mod troubles;
+mod worlds;

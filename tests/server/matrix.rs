@@ -16,8 +16,8 @@ use midwatch::model::world::World;
 use midwatch::server::Input;
 use midwatch::trust::grant;
 use midwatch::wire::{
-    BackfillAsk, CountAsk, Hello, HistoryAsk, Introduction, Keepalive, LookingAt, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew, Role,
-    SearchAsk, Subscribe, ToClient, ToServer, WorldAsk,
+    BackfillAsk, CountAsk, Hello, HistoryAsk, Introduction, Keepalive, Lease, LookingAt, Observe, Outcome, Paging, Ping, ProblemCode, Raw, ReadMarks, Renew,
+    Role, SealAsk, SearchAsk, Subscribe, ToClient, ToServer, WorldAsk,
 };
 
 use crate::grants::{Yard, fired, heard, hello, key, named};
@@ -140,7 +140,7 @@ fn takes(message: &ToServer) -> (&'static [Role], Takes) {
         ToServer::Handshake(_) | ToServer::Hello(_) => (&[], Takes::Nothing),
         ToServer::Ping(_) | ToServer::Renew(_) => (ALL, Takes::Nothing),
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => (READERS, Takes::Right(Right::Read)),
-        ToServer::Backfill(_) => (&[Role::Peer], Takes::Right(Right::Read)),
+        ToServer::Backfill(_) | ToServer::SealWorld(_) => (&[Role::Peer], Takes::Right(Right::Read)),
         ToServer::ReadMarks(_) => (CONSOLES, Takes::Right(Right::Read)),
         // At what is not seen nobody looks; nobody is told that it was tried.
         ToServer::LookingAt(_) => (READERS, Takes::Right(Right::Read)),
@@ -277,6 +277,8 @@ fn messages(world: &World, name: &str) -> Vec<ToServer> {
         ToServer::History(HistoryAsk { id: 1, page: place, limit: 50, filter: None }),
         ToServer::History(HistoryAsk { id: 2, page: place, limit: 50, filter: Some(SECRET.into()) }),
         ToServer::Backfill(BackfillAsk { id: 11, after: Sequence(0), until: Sequence(1_000) }),
+        // What the lease covers is looked at where it is answered.
+        ToServer::SealWorld(SealAsk { id: 12, lease: Lease { key: Raw(vec![1; 32]), token: "mwt1.none".into() }, nonce: Raw(vec![1; 16]) }),
         ToServer::Count(CountAsk { id: 3, from: Some(SystemClock.now().minus(Span::from_mins(5))), step: Span::from_mins(10), buckets: 1, filter: None }),
         ToServer::Search(SearchAsk { id: 4, words: SECRET.into(), before: None, limit: 50 }),
         ToServer::WorldAt(WorldAsk { id: 5, at: SystemClock.now() }),
@@ -303,6 +305,7 @@ fn answers(message: &ToServer, said: &ToClient) -> bool {
         (ToServer::Subscribe(_), ToClient::Snapshot(_)) => true,
         (ToServer::History(ask), ToClient::Page(page)) => page.id == ask.id && page.last,
         (ToServer::Backfill(ask), ToClient::Backfilled(told)) => told.id == ask.id,
+        (ToServer::SealWorld(ask), ToClient::WorldSealed(told)) => told.id == ask.id,
         (ToServer::Search(ask), ToClient::Page(page)) => page.id == ask.id && page.last,
         (ToServer::Count(ask), ToClient::Counts(counts)) => counts.id == ask.id && counts.last,
         (ToServer::WorldAt(_), ToClient::WorldThen(_)) | (ToServer::ReadMarks(_), ToClient::MarksKept(_)) => true,

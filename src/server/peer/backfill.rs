@@ -17,7 +17,6 @@ use crate::model::severity::Severity;
 use crate::model::words::counted;
 use crate::server::house::House;
 use crate::server::peer::Replica;
-use crate::trust::PublicKey;
 use crate::wire::{Backfill, BackfillAsk, ToServer, peek};
 
 /// Between two slices.
@@ -28,6 +27,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 const MOST: usize = 16;
 /// Events of a log that is passed on which are asked for when it begins: what comes with its world is not signed.
 pub(super) const FIRST: u64 = 10_000;
+/// A gap of so many is filled by one slice.
+pub(super) const FEW: u64 = 1_000;
 
 /// Events in (`after`, `until`] that are not known, as far as they are known to be missed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ impl Follower {
             return Ok(());
         }
         let leased = self.may_take(replica, None)?;
-        let key = replica.lease().and_then(|leased| PublicKey::from_bytes(leased.held.lease.key.0.as_slice().try_into().ok()?).ok());
+        let key = replica.lease().and_then(|leased| leased.held.server());
         // What was passed on of an earlier life may be in its server's log no more.
         let incarnation = leased.is_some().then_some(head.incarnation);
         told.only(|event| incarnation.is_none_or(|life| peek::id(&event.0).map_or(true, |id| id.incarnation == life)));

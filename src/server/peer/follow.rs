@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backfill::{self, Gap};
-use super::leased::{allowing, within};
+use super::leased::allowing;
 use super::presence::{self, Shared};
 use super::shelf::Known;
 use super::take::{NO_SEALS, Place, Sealed, Seals, take};
@@ -20,6 +20,7 @@ use super::{CHECKPOINT_EVENTS, Neighbour, Peers, SAY_MALFORMED, keep_checkpoint,
 use crate::link::{self, LinkConfig, LinkError, LinkEvent, LinkHandle};
 use crate::model::event::{PeerMalformed, PeerMissed, PeerRestored};
 use crate::model::id::{Origin, Sequence};
+use crate::model::intent::{Refusal, RefusalCode};
 use crate::model::peer::{Line, Relay};
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
@@ -32,7 +33,8 @@ use crate::server::rights::lossy;
 use crate::server::steady::until;
 use crate::store::{Anew, Row};
 use crate::trust::seal;
-use crate::wire::{Batch, Cursor, Hello, Holding, PROTOCOL, Renew, Role, Snapshot, Subscribe, ToClient, ToServer, Welcome};
+use crate::trust::world::NONCE;
+use crate::wire::{Batch, Cursor, Hello, Holding, PROTOCOL, ProblemCode, Raw, Renew, Role, Sealing, Snapshot, Subscribe, ToClient, ToServer, Welcome};
 
 /// Newest events that are asked for when a log begins.
 const HISTORY: u32 = 10_000;
@@ -92,12 +94,16 @@ pub(super) async fn follow(peers: Arc<Peers>, route: Route, ends: CancellationTo
             ahead: 0,
             asked: None,
             fill_at: None,
+            nonce: None,
+            seals: false,
+            paused: false,
         };
         let Ended { why, again } = match follower.run(&ends).await {
             Err(ended) => ended,
             Ok(()) => soon("the link ended"),
         };
         let origin = follower.origin();
+        follower.cannot_ask(&why);
         if ends.is_cancelled() {
             if let Some(replica) = follower.replica() {
                 replica.reached_by(None);
@@ -131,6 +137,11 @@ pub(super) struct Follower {
     /// The slice of what was missed that is waited for, and when the next one is asked for.
     pub(super) asked: Option<u64>,
     pub(super) fill_at: Option<Instant>,
+    /// What a world is asked with, of a log that is passed on, and whether whoever passes it on knows what that is.
+    pub(super) nonce: Option<[u8; NONCE]>,
+    pub(super) seals: bool,
+    /// Nothing comes until it begins, or goes on: whoever passes it on says why.
+    pub(super) paused: bool,
 }
 
 impl Follower {
@@ -167,6 +178,12 @@ impl Follower {
             key: self.peers.around.key.clone(),
         };
         let direct = self.route.origin.is_none();
+        let parts = &self.peers.parts;
+        self.nonce = self.passed_on().then(|| {
+            let mut nonce = [0; NONCE];
+            parts.random.fill(&mut nonce);
+            nonce
+        });
         let subscribe = Subscribe {
             cursor,
             history: HISTORY,
@@ -174,9 +191,9 @@ impl Follower {
             readings: true,
             peers: direct,
             presence: self.peers.around.presence.0.is_for(Role::Peer),
+            nonce: self.nonce.map(|nonce| Raw(nonce.to_vec())),
             ..Subscribe::default()
         };
-        let parts = &self.peers.parts;
         let config = LinkConfig {
             subscribe: Some(subscribe),
             proving: self.route.neighbour.proving.clone(),
@@ -255,7 +272,15 @@ impl Follower {
     fn down(&mut self, why: &LinkError) {
         // The connection's part is gone with it, on both sides.
         self.shared = None;
+        self.cannot_ask(&why.to_string());
         self.peers.line(&self.route, self.origin(), Line::Lost, Some(why.to_string().into()));
+    }
+
+    /// Nobody is asked for worlds through this link now.
+    fn cannot_ask(&self, why: &str) {
+        if let Some(replica) = self.replica().filter(|_| self.turn.is_some()) {
+            replica.worlds().closes(&format!("the line to it is down: {why}"));
+        }
     }
 
     /// Who answers, and where what they tell is kept.
@@ -305,6 +330,9 @@ impl Follower {
             self.turn = Some(replica.turn().await);
         }
         replica.reached_by(self.handle.clone());
+        replica.worlds().opens(welcome.seals);
+        self.seals = welcome.seals;
+        self.paused = self.passed_on() && house.log.head().sequence == Sequence(0);
         peers.parts.shelf.note(&known).map_err(soon)?;
         {
             let mut book = peers.book();
@@ -319,8 +347,8 @@ impl Follower {
         self.house = Some(house);
         let key = self.proved(welcome);
         self.stands(|state| state.key = key.or(state.key.take()));
-        // What is passed on is nothing before it is shown that it may be.
-        if self.leased_by_this_way(welcome.origin, &replica) || self.route.through.is_empty() {
+        // What is passed on is nothing before it is shown that it may be, and before it begins.
+        if (self.leased_by_this_way(welcome.origin, &replica) && !self.paused) || !self.passed_on() {
             peers.line(&self.route, Some(welcome.origin), Line::Up, None);
         }
         peers.choose_ways();
@@ -412,10 +440,21 @@ impl Follower {
                 self.holds(replica, &holding);
                 Ok(())
             }
+            ToClient::WorldSealed(told) => {
+                replica.worlds().answered(told.id, told.result);
+                Ok(())
+            }
             ToClient::Problem(problem) => {
                 let why: Arc<str> = problem.words.chars().take(300).collect::<String>().into();
+                let refused = Sealing::Refused(Refusal::new(RefusalCode::Unavailable, &*why));
+                if problem.id.is_some_and(|id| replica.worlds().answered(id, refused)) {
+                    return Ok(());
+                }
                 tracing::warn!(peer = &*self.route.neighbour.name, %why, "a peer says that something is wrong");
-                self.stands(|state| state.why = Some(why));
+                match (problem.code, problem.id) {
+                    (ProblemCode::Unavailable, None) if self.passed_on() => self.pauses(&why),
+                    _ => self.stands(|state| state.why = Some(why)),
+                }
                 Ok(())
             }
             ToClient::Handshake(_)
@@ -455,6 +494,7 @@ impl Follower {
                 return Err(later("what is passed on does not bear its own server's word"));
             }
         };
+        self.resumes();
         if let (Some(_), Some(claim)) = (&key, &batch.claim) {
             let age = replica.claims(claim);
             if !self.route.through.is_empty() {
@@ -491,10 +531,8 @@ impl Follower {
     /// A world as it is now takes the place of what was known; what of that is in its log no more is said.
     async fn begin_anew(&mut self, house: &House, replica: &Replica, snapshot: Snapshot) -> Result<(), Ended> {
         let head = house.log.head();
-        let mut world = snapshot.world;
-        if let Some(leased) = self.may_take(replica, None)? {
-            world = Arc::new(within(&world, &leased.held.scope));
-        }
+        let leased = self.may_take(replica, None)?;
+        let world = self.told_world(house, leased.as_deref(), &snapshot)?;
         if (world.origin, world.incarnation, world.head) != (head.origin, snapshot.incarnation, snapshot.head) {
             self.malformed(house, &[format!("a world of {} where one of {} was promised", world.origin.short(), head.origin.short())]);
             return Err(later("what it says of its world does not fit together"));
@@ -537,6 +575,7 @@ impl Follower {
         self.stands(|state| {
             (state.incarnation, state.head, state.heard, state.lag) = (snapshot.incarnation, snapshot.head, Some(now), snapshot.lag);
         });
+        self.resumes();
         self.peers.tell();
         let (peer, name) = (head.origin, house.name.clone());
         if cut.is_some() {
@@ -549,6 +588,9 @@ impl Follower {
             let restored = PeerRestored { peer, name, before: head.incarnation, had, now: snapshot.incarnation, head: snapshot.head, gone };
             self.peers.say(restored, Severity::Warning, title);
             self.missed(peer, None, cut)?;
+        } else if had > Sequence(0) && snapshot.head > had && self.passed_on() && snapshot.head.0.saturating_sub(had.0) <= backfill::FEW {
+            // What came while its own server signed: it is asked for at once, and nobody need be told.
+            self.missed(peer, Some(Gap::of(had, snapshot.head, false)), None)?;
         } else if had > Sequence(0) && snapshot.head > had && first.is_none_or(|first| first > had.next()) {
             let until = first.map_or(snapshot.head, |first| Sequence(first.0.saturating_sub(1)));
             let title = format!("What {name} told after event {} and before {} was not received; how things stand is known", had.0, until.next().0);

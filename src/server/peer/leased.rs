@@ -17,7 +17,6 @@ use crate::model::grant::{Lens, Scope};
 use crate::model::id::Origin;
 use crate::model::peer::{Line, Relay};
 use crate::model::time::Time;
-use crate::model::world::World;
 use crate::server::house::House;
 use crate::server::peer::Replica;
 use crate::trust::grant::lease::{self, Held, NoLease, SKEW};
@@ -48,12 +47,6 @@ impl Leased {
     pub fn scope(&self) -> Scope {
         Scope { expires: Some(self.until), ..self.held.scope.clone() }
     }
-}
-
-/// What a world that was passed on may hold.
-pub(super) fn within(world: &World, scope: &Scope) -> World {
-    // What it was restricted to on its way says its epoch.
-    World { epoch: world.epoch, ..world.seen_by(scope) }
 }
 
 /// Does something within what a lease allows. The world that is known says what uses what: when that changes, a
@@ -124,10 +117,6 @@ impl Peers {
 }
 
 impl Follower {
-    fn passed_on(&self) -> bool {
-        !self.route.through.is_empty()
-    }
-
     /// Whose log it is says for how long, and how much of it, this server may receive and pass on.
     pub(super) fn leased(&self, house: &House, replica: &Replica, lease: &Lease) -> Result<(), Ended> {
         let origin = house.log.head().origin;
@@ -138,7 +127,7 @@ impl Follower {
             Ok(held) => {
                 let until = Time::from_micros(held.until().micros().saturating_sub(ahead));
                 self.peers.leases(origin, replica, Some(Arc::new(Leased { held, until })));
-                if self.passed_on() {
+                if self.passed_on() && !self.paused {
                     self.peers.line(&self.route, Some(origin), Line::Up, None);
                 }
                 Ok(())

@@ -14,6 +14,8 @@ mod relays;
 pub mod replica;
 pub mod shelf;
 pub mod take;
+mod world;
+pub mod worlds;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

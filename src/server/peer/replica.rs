@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::leased::Leased;
+use super::worlds::Worlds;
 use crate::link::{Clock, LinkHandle};
 use crate::model::fold::fold;
 use crate::model::id::{RequestId, Sequence};
@@ -39,6 +40,8 @@ pub struct Replica {
     claim: Mutex<Option<Claimed>>,
     /// How much of it may be passed on, and for how long.
     lease: watch::Sender<Option<Arc<Leased>>>,
+    /// What is asked there for those to whom it is passed on.
+    worlds: Worlds,
     /// Whose turn it is to feed it.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -71,6 +74,7 @@ impl Replica {
             clock,
             claim: Mutex::default(),
             lease: watch::Sender::default(),
+            worlds: Worlds::default(),
             turn: Arc::default(),
         })
     }
@@ -138,6 +142,10 @@ impl Replica {
 
     pub(super) fn leases(&self, leased: Option<Arc<Leased>>) {
         self.lease.send_replace(leased);
+    }
+
+    pub fn worlds(&self) -> &Worlds {
+        &self.worlds
     }
 
     pub(super) fn hears(&self, lag: Span) {
@@ -220,6 +228,10 @@ impl Replica {
             // Whoever asked may have gone.
             let _ = asker.send(outcome.clone());
         }
+    }
+
+    pub(super) fn link(&self) -> Option<LinkHandle> {
+        lock(&self.link).clone()
     }
 
     /// By whom it is reached from now on.

@@ -30,7 +30,8 @@ pub const fn need(message: &ToServer) -> Need {
         // It tells nobody's rights but the asker's own.
         ToServer::Ping(_) | ToServer::Renew(_) => Need::Nothing,
         ToServer::Subscribe(_) | ToServer::History(_) | ToServer::Count(_) | ToServer::Search(_) | ToServer::WorldAt(_) => Need::Right(READERS, Right::Read),
-        ToServer::Backfill(_) => Need::Right(PEERS, Right::Read),
+        // How much of it whoever is behind them may see their lease says.
+        ToServer::Backfill(_) | ToServer::SealWorld(_) => Need::Right(PEERS, Right::Read),
         ToServer::ReadMarks(_) => Need::Right(CONSOLES, Right::Read),
         // Of what they see themselves: who looks at it is looked at for each thing.
         ToServer::LookingAt(_) => Need::Right(READERS, Right::Read),
@@ -47,6 +48,7 @@ pub const fn word_of(message: &ToServer) -> &'static str {
         ToServer::Subscribe(_) => "subscribe",
         ToServer::History(_) => "history",
         ToServer::Backfill(_) => "backfill",
+        ToServer::SealWorld(_) => "seal-world",
         ToServer::Count(_) => "count",
         ToServer::Search(_) => "search",
         ToServer::WorldAt(_) => "world-at",
@@ -66,6 +68,7 @@ pub const fn ask_of(message: &ToServer) -> Option<u64> {
     match message {
         ToServer::History(ask) => Some(ask.id),
         ToServer::Backfill(ask) => Some(ask.id),
+        ToServer::SealWorld(ask) => Some(ask.id),
         ToServer::Count(ask) => Some(ask.id),
         ToServer::Search(ask) => Some(ask.id),
         ToServer::WorldAt(ask) => Some(ask.id),

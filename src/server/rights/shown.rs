@@ -128,6 +128,6 @@ pub async fn snapshot(durable: &Durable, house: &House, lens: &Lens, history: u3
     // What became durable since comes through the stream.
     let events = newest.into_iter().rev().filter(|row| row.sequence <= durable.world.head).map(|row| EventBytes(row.bytes)).collect();
     let world = Arc::new(lens.world(&durable.world));
-    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag: house.lag() };
+    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag: house.lag(), sealed: None };
     encode(&ToClient::Snapshot(snapshot), encoding).map(message).map_err(|error| error.to_string())
 }

@@ -9,7 +9,7 @@ use crate::model::grant::Scope;
 use crate::model::time::{Span, Time};
 use crate::server::peer::Leased;
 use crate::trust::grant::lease;
-use crate::wire::{Role, ToClient};
+use crate::wire::{Lease, Role, ToClient};
 
 /// What was told last, and of what it was made.
 pub(super) struct Told {
@@ -19,6 +19,8 @@ pub(super) struct Told {
     at: Time,
     /// By then it is told anew.
     again: Option<Time>,
+    /// What was told, and what of the log that lets the peer see; nothing, where nothing could be.
+    pub(super) lease: Option<(Lease, Scope)>,
 }
 
 impl Session {
@@ -42,7 +44,9 @@ impl Session {
             None => lease::lease(signer, &key, &scope, now.plus(shared.lease)),
         };
         let again = held.is_none().then(|| now.plus(Span::from_micros(shared.lease.micros().div_euclid(2))));
-        self.leased = Some(Told { scope, held, at: now, again });
+        let covered = held.as_ref().map_or_else(|| (*scope).clone(), |leased| leased.held.scope.narrow(&scope));
+        let told = made.as_ref().ok().map(|lease| (lease.clone(), Scope { expires: None, ..covered }));
+        self.leased = Some(Told { scope, held, at: now, again, lease: told });
         match made {
             Ok(lease) => self.wire.say(&ToClient::Lease(lease)).await,
             Err(why) => {

@@ -8,8 +8,10 @@ mod backfill;
 mod leasing;
 mod lossy;
 mod presence;
+pub(super) mod sealing;
 mod stream;
 mod wire;
+mod world;
 
 use std::sync::Arc;
 
@@ -45,8 +47,10 @@ use crate::trust::Tokens;
 use crate::wire::codec::{Frame, decode_to_server};
 use crate::wire::{Answer, Encoding, Hello, MarksKept, Outcome, Ping, Pong, ProblemCode, Role, ToClient, ToServer, WireError};
 use leasing::Told;
+use sealing::Sealings;
 use stream::Stream;
 use wire::Said;
+use world::Awaited;
 
 pub use crate::server::limits::Limits;
 pub(super) use wire::{Over, Wire};
@@ -117,6 +121,8 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
             hello,
             using,
             stream: None,
+            awaited: None,
+            sealings: Sealings::default(),
             asks: Asks::default(),
             sifts: Sifts::default(),
             replies: FuturesUnordered::new(),
@@ -143,6 +149,10 @@ struct Session {
     /// What a peer was told last of how much it may receive and pass on.
     leased: Option<Told>,
     stream: Option<Stream>,
+    /// In its place, the world that it waits for.
+    awaited: Option<Box<Awaited>>,
+    /// Worlds that are asked for, for those behind a peer.
+    sealings: Sealings,
     asks: Asks,
     sifts: Sifts,
     replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
@@ -170,6 +180,8 @@ impl Session {
             tokio::select! {
                 frame = self.wire.next(), if room => Box::pin(self.take(frame?)).await?,
                 publication = stream::next(&mut self.stream) => self.publish(publication).await?,
+                come = world::next(&mut self.awaited) => Box::pin(self.world_comes(come)).await?,
+                found = sealing::next(&mut self.sealings) => Box::pin(self.sealed(found)).await?,
                 rows = self.asks.next() => Box::pin(self.asks.answer(&mut self.wire, rows)).await?,
                 come = self.sifts.next() => Box::pin(self.sifts.answer(&mut self.wire, come)).await?,
                 Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
@@ -246,6 +258,7 @@ impl Session {
                 if ask.filter.is_some() { self.sifts.history(&mut self.wire, &ask, lens).await } else { self.asks.history(&mut self.wire, &ask, lens).await }
             }
             ToServer::Backfill(ask) => self.backfill(ask).await,
+            ToServer::SealWorld(ask) => self.seal_world(ask).await,
             ToServer::Count(ask) => {
                 let lens = self.lens().await?;
                 self.sifts.count(&mut self.wire, &ask, lens).await

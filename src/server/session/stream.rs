@@ -16,6 +16,7 @@ use crate::server::metrics::count;
 use crate::server::resume;
 use crate::server::rights::shown;
 use crate::store::Row;
+use crate::trust::world::NONCE;
 use crate::trust::{Signer, seal};
 use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient};
 
@@ -33,6 +34,29 @@ pub(super) struct Stream {
     lens: Option<Lens>,
     /// Another server's log, for a third one.
     relays: bool,
+    /// What that one wants its world signed over by the server whose log it is.
+    nonce: Option<Raw>,
+}
+
+/// A stream that waits for a world to begin with.
+pub(super) struct Rest {
+    filter: Option<Filter>,
+    history: u32,
+    sent: Sequence,
+    life: Incarnation,
+    pub(super) nonce: Option<Raw>,
+}
+
+impl Rest {
+    /// It goes on from where this server stands.
+    pub(super) fn goes_on(self, subscription: Subscription, life: Incarnation, epoch: Option<Epoch>, lens: Option<Lens>) -> Stream {
+        Stream { sent: subscription.head, life, epoch, subscription, filter: self.filter, history: self.history, lens, relays: true, nonce: self.nonce }
+    }
+
+    /// Whether a world as of there takes the reader back behind what it was told.
+    pub(super) fn is_beyond(&self, life: Incarnation, head: Sequence) -> bool {
+        self.life == life && self.sent > head
+    }
 }
 
 /// An event as it is told, and, where it is another server's and is passed on, that one's signature of it; behind
@@ -84,6 +108,11 @@ pub(super) fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec<Event
 }
 
 impl Stream {
+    /// What is left of it while nothing is told: its queue would fill in vain.
+    pub(super) fn rests(self) -> Rest {
+        Rest { filter: self.filter, history: self.history, sent: self.sent, life: self.life, nonce: self.nonce }
+    }
+
     /// What of these rows the reader is told.
     fn events(&self, rows: &[Row], server: &str) -> Vec<Shown> {
         let mut shown = shown_of(rows, self.lens.as_ref(), self.relays);
@@ -99,6 +128,9 @@ impl Session {
             Ok(filter) => filter,
             Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
         };
+        if ask.nonce.as_ref().is_some_and(|nonce| nonce.0.len() != NONCE) {
+            return self.wire.problem(ProblemCode::Invalid, None, format!("a nonce has {NONCE} bytes")).await;
+        }
         self.tell_lease().await?;
         self.vitals = ask.vitals.then(|| (self.wire.house.hub.follow_vitals(), 0));
         if let Some((changes, _)) = &mut self.vitals {
@@ -120,13 +152,14 @@ impl Session {
         self.readings = ask.readings.then(|| (self.wire.house.hub.follow_readings(), 0));
         self.catch_up_readings().await?;
         self.follow_presence(ask.presence).await?;
-        self.stream = None;
+        (self.stream, self.awaited) = (None, None);
         let subscription = self.wire.house.hub.subscribe();
         let history = ask.history.min(self.wire.shared.limits.history);
         let lens = self.lens().await?.map(|lens| (*lens).clone());
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
         let relays = self.hello.role == Role::Peer && !own;
-        let stream = Stream { sent: subscription.head, life: head.incarnation, epoch, subscription, filter, history, lens, relays };
+        let nonce = ask.nonce.filter(|_| relays);
+        let stream = Stream { sent: subscription.head, life: head.incarnation, epoch, subscription, filter, history, lens, relays, nonce };
         match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch, self.wire.shared.limits.catch_up) {
             Ok(from) => self.catch_up(stream, from).await,
             Err(why) => self.snapshot(stream, why).await,
@@ -202,11 +235,17 @@ impl Session {
     }
 
     pub(super) async fn snapshot(&mut self, stream: Stream, why: SnapshotReason) -> Said {
+        if stream.nonce.is_some() {
+            return self.await_world(stream, why).await;
+        }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         self.snapshot_of(stream, durable, why).await
     }
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
+        if stream.nonce.is_some() {
+            return self.await_world(stream, why).await;
+        }
         self.tell_lease().await?;
         stream.lens = self.principal.view().lens(&durable.world);
         stream.epoch = Epoch::both(durable.world.epoch, self.principal.mark());
@@ -285,7 +324,7 @@ impl Session {
     /// What is seen is not what it was: the world anew, and before it all that led to it.
     pub(super) async fn see_anew(&mut self) -> Said {
         if self.stream.is_none() {
-            return Ok(());
+            return self.await_another().await;
         }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         if let Some(stream) = &mut self.stream {

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use super::{NoToken, hand, mint, read_of};
+use super::{NoToken, Shown, hand, mint, read_of};
 use crate::model::grant::{Key, Right, Scope, is_name};
 use crate::model::id::{GrantId, Origin};
 use crate::model::time::{Span, Time};
@@ -47,6 +47,8 @@ pub enum NoLease {
     NotOurs,
     #[error("it was not handed on by those through whom it came")]
     Way,
+    #[error("it was not handed on by the one who shows it")]
+    NotTheirs,
     #[error("one of those through whom it came may not pass it on: its grant does not hold `{}`", Right::Federate)]
     NotOnward,
 }
@@ -55,6 +57,11 @@ impl Held {
     /// When it is over, by the clock of the server whose log it is.
     pub fn until(&self) -> Time {
         self.scope.expires.unwrap_or(Time::from_secs(0))
+    }
+
+    /// The key of the server whose log it is.
+    pub fn server(&self) -> Option<PublicKey> {
+        PublicKey::from_bytes(self.lease.key.0.as_slice().try_into().ok()?).ok()
     }
 
     /// Whether its holder may pass on what it covers.
@@ -86,17 +93,34 @@ pub fn pass(held: &Held, holder: &Signer, to: &Key, name: &str, scope: &Scope) -
     Ok(Lease { key: held.lease.key.clone(), token: token.into() })
 }
 
-/// What this lease allows the server with the key `own`. `through`: who passes the log on, from the nearest on.
-pub fn read(lease: &Lease, origin: Origin, own: &Key, through: impl DoubleEndedIterator<Item = Origin>, now: Time) -> Result<Held, NoLease> {
+/// What a lease of this log says, whose ever it is.
+fn shown(lease: &Lease, origin: Origin, now: Time) -> Result<Shown, NoLease> {
     let key: [u8; 32] = lease.key.0.as_slice().try_into().map_err(|_| NoLease::Other)?;
     let server = PublicKey::from_bytes(key).map_err(|_| NoLease::Other)?;
     if server.origin() != origin {
         return Err(NoLease::Other);
     }
     let shown = read_of(&lease.token, &server, now, LONGEST)?;
-    if shown.grant != none() {
-        return Err(NoLease::Grant);
+    if shown.grant == none() { Ok(shown) } else { Err(NoLease::Grant) }
+}
+
+/// For whom somebody with the key `by` handed a lease on, and what it covers. `own`: who is asked, where that is not
+/// the server whose log it is: then it had handed the lease on to `by`.
+pub fn handed(lease: &Lease, origin: Origin, own: Option<&Key>, by: &Key, now: Time) -> Result<(Key, Scope), NoLease> {
+    let shown = shown(lease, origin, now)?;
+    let place = match own {
+        None => Some(0),
+        Some(own) => shown.hands.iter().position(|hand| hand == own).map(|place| place.saturating_add(1)),
+    };
+    if place.and_then(|place| shown.hands.get(place)) != Some(by) {
+        return Err(NoLease::NotTheirs);
     }
+    if shown.onward { Ok((shown.bearer, shown.scope)) } else { Err(NoLease::NotOnward) }
+}
+
+/// What this lease allows the server with the key `own`. `through`: who passes the log on, from the nearest on.
+pub fn read(lease: &Lease, origin: Origin, own: &Key, through: impl DoubleEndedIterator<Item = Origin>, now: Time) -> Result<Held, NoLease> {
+    let shown = shown(lease, origin, now)?;
     if shown.bearer != *own {
         return Err(NoLease::NotOurs);
     }
@@ -192,6 +216,31 @@ mod tests {
         let grant = mint(&signer(1), GrantId([5; 16]), &key(2), &until).unwrap();
         let grant = Lease { token: grant.into(), ..forged };
         assert_eq!(held(2, &grant, &[], AT), Err(NoLease::Grant));
+    }
+
+    #[test]
+    fn who_handed_a_lease_on_may_show_it_and_nobody_else() {
+        let all = scope("read,federate", "**");
+        let of_two = held(2, &lease(&signer(1), &key(2), &all, AT.plus(LASTS)).unwrap(), &[], AT).unwrap();
+        let of_three = held(3, &pass(&of_two, &signer(2), &key(3), "three", &all).unwrap(), &[2], AT).unwrap();
+        let of_four = pass(&of_three, &signer(3), &key(4), "four", &scope("read", "web/**")).unwrap();
+        let shown = |lease: &Lease, own: Option<u8>, by: u8, now| handed(lease, origin(1), own.map(key).as_ref(), &key(by), now);
+        // The server itself is asked by the second, which the third asked.
+        for (own, by) in [(None, 2), (Some(2), 3)] {
+            let (bearer, covered) = shown(&of_four, own, by, AT).unwrap();
+            assert_eq!((bearer, &covered.systems, covered.rights), (key(4), &scope("read", "web/**").systems, Rights::parse("read").unwrap()));
+        }
+        for (own, by) in [(None, 3), (None, 4), (None, 5), (Some(2), 2), (Some(2), 4), (Some(3), 2), (Some(3), 4), (Some(5), 2), (Some(5), 5)] {
+            assert_eq!(shown(&of_four, own, by, AT), Err(NoLease::NotTheirs), "{own:?} by {by}");
+        }
+        // For oneself one asks by subscribing.
+        assert_eq!(shown(&of_two.lease, None, 2, AT), Err(NoLease::NotTheirs));
+        assert!(matches!(shown(&of_four, None, 2, AT.plus(LASTS)), Err(NoLease::Token(NoToken::Over(_)))));
+        assert_eq!(handed(&of_four, origin(2), None, &key(2), AT), Err(NoLease::Other));
+        // One that may not pass on handed it on all the same.
+        let mine = held(2, &lease(&signer(1), &key(2), &scope("read", "**"), AT.plus(LASTS)).unwrap(), &[], AT).unwrap();
+        let further = pass(&mine, &signer(2), &key(3), "three", &all).unwrap();
+        assert_eq!(shown(&further, None, 2, AT), Err(NoLease::NotOnward));
     }
 
     fn any_scope() -> impl Strategy<Value = Scope> {

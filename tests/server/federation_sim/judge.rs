@@ -150,6 +150,7 @@ impl Ear {
         let window = self.window(state);
         self.no_secrets(&reader, name, &self.but_of_keys(&value, bytes), window);
         self.passes_on(state, &reader, name, body, window);
+        self.signed_world(&reader, name, body, window);
         match name {
             "welcome" => state.welcomed = true,
             "backfilled" => self.filled(state, &reader, body, window),
@@ -180,6 +181,31 @@ impl Ear {
             "answer" => self.answered(&reader, body),
             "presence" => self.truth.count("presence"),
             _ => {}
+        }
+    }
+
+    /// What a message holds of a world as bytes, packed so that no word of it shows: it is what it says, within the
+    /// reader's grant; and beside it there is no other.
+    fn signed_world(&self, reader: &Reader, name: &str, body: &Value, window: Window) {
+        let sealed = match name {
+            "snapshot" => body.get("sealed"),
+            "world-sealed" => body.get("result").get("sealed"),
+            _ => return,
+        };
+        if name == "snapshot" && reader.role == "peer" && reader.origin != self.server {
+            let bare = |name: &&str| !body.get("world").get(name).is_empty();
+            if sealed.is_empty() || ["alerts", "systems", "agents", "deeds"].iter().any(|name| bare(&name)) || !body.get("events").is_empty() {
+                self.wrong(reader, "a world of another's log that is its own word");
+            }
+        }
+        let Some(packed) = sealed.get("world").bytes() else { return };
+        self.truth.count("signed worlds");
+        let bytes = unpacked(packed.to_vec());
+        self.no_secrets(reader, name, &bytes, window);
+        let world = Value::read(&bytes).unwrap_or(Value::Nil);
+        let same = ["incarnation", "head"].iter().all(|name| world.get(name) == sealed.get(name));
+        if !same || world.get("origin").bytes() != Some(&self.truth.homes[reader.origin].origin) {
+            self.wrong(reader, "a signed world that is not what it says");
         }
     }
 

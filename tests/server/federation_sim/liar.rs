@@ -143,6 +143,13 @@ impl Liar {
             }
             "backfilled" => lies::of_filled(body, origin, sea, &memory),
             "lease" => lies::of_lease(body, origin, sea, &memory),
+            "snapshot" => {
+                let told = lies::of_world(body, origin, sea, &memory);
+                if told == Some(true) {
+                    self.truth.count("world lies");
+                }
+                told
+            }
             _ => Some(false),
         };
         match told {

@@ -3,7 +3,7 @@
 
 use midwatch::wire::outline_of;
 
-use super::decode::Value;
+use super::decode::{Value, unpacked};
 use super::fleet::Sea;
 use super::truth::{SYSTEMS, mark, system};
 
@@ -14,6 +14,8 @@ pub struct Memory {
     claims: Vec<(usize, Value)>,
     /// With the signature, and that of the outline.
     events: Vec<(usize, [Value; 3])>,
+    /// Snapshots, with the worlds that were signed in them.
+    worlds: Vec<Value>,
 }
 
 /// The word of lies: wherever it is told on, one was believed.
@@ -25,6 +27,7 @@ impl Memory {
     pub fn remember(&mut self, origin: usize, name: &str, body: &Value) {
         match name {
             "lease" => self.leases.push((origin, body.clone())),
+            "snapshot" => self.worlds.push(body.clone()),
             "batch" | "backfilled" => {
                 if *body.get("claim") != Value::Nil {
                     self.claims.push((origin, body.get("claim").clone()));
@@ -40,6 +43,7 @@ impl Memory {
         self.leases.drain(..self.leases.len().saturating_sub(40));
         self.claims.drain(..self.claims.len().saturating_sub(60));
         self.events.drain(..self.events.len().saturating_sub(200));
+        self.worlds.drain(..self.worlds.len().saturating_sub(30));
     }
 }
 
@@ -208,6 +212,30 @@ pub fn of_filled(body: &mut Value, origin: usize, sea: &Sea, memory: &Memory) ->
         2 => return None,
         _ => body.get("events").list().len() > 0 && of_events(body, origin, sea, memory),
     })
+}
+
+/// A world: changed, or emptied; the relay's own word; one that was told before, to whomever, of whatever log.
+pub fn of_world(body: &mut Value, origin: usize, sea: &Sea, memory: &Memory) -> Option<bool> {
+    let opened = body.get("sealed").get("world").bytes().and_then(|packed| Value::read(&unpacked(packed.to_vec())));
+    let Some(mut world) = opened else { return Some(false) };
+    let told = match sea.below(5) {
+        0 => set(&mut world, "name", lie(origin, 1)) && pack(body, &world),
+        1 => set(&mut world, "alerts", Value::Map(Vec::new())) && set(&mut world, "open", Value::List(Vec::new())) && pack(body, &world),
+        2 => set(&mut world, "name", lie(origin, 1)) && set(body, "world", world) && set(body, "sealed", Value::Nil),
+        _ => some(sea, &memory.worlds).is_some_and(|before| {
+            let told = *before != *body;
+            *body = before.clone();
+            told
+        }),
+    };
+    Some(told)
+}
+
+fn pack(body: &mut Value, world: &Value) -> bool {
+    let mut out = Vec::new();
+    world.write(&mut out);
+    let packed = Value::Bytes(zstd::bulk::compress(&out, 1).unwrap());
+    body.get_mut("sealed").is_some_and(|sealed| set(sealed, "world", packed))
 }
 
 /// `None`: it is withheld.

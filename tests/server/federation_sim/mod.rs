@@ -19,7 +19,7 @@
 //! `cargo nights` builds with optimization, too: a night takes a fifth of a second. `MIDWATCH_SEEDS` says how many
 //! nights (`5000`) or which (`200..300`); `MIDWATCH_SEED` names one. Those that failed once are always among them.
 
-mod decode;
+pub mod decode;
 mod fleet;
 mod judge;
 mod liar;
@@ -74,9 +74,23 @@ fn whatever_fails_and_whoever_lies_everybody_sees_what_they_may_and_nothing_else
     println!("{} nights in {:?}: {tally:?}", seeds.len(), begun.elapsed());
     assert!(failed.is_empty(), "these nights went wrong: {failed:?}");
     if all {
-        for what in
-            ["frames", "events", "outlines", "batches", "snapshots", "pages", "counts", "done", "grants", "lies", "faults", "crashes", "restores", "answers"]
-        {
+        for what in [
+            "frames",
+            "events",
+            "outlines",
+            "batches",
+            "snapshots",
+            "pages",
+            "counts",
+            "done",
+            "grants",
+            "lies",
+            "faults",
+            "crashes",
+            "restores",
+            "answers",
+            "signed worlds",
+        ] {
             assert!(tally.get(what).is_some_and(|count| *count > 0), "the nights try everything, and not {what}: {tally:?}");
         }
     }

@@ -1,0 +1,529 @@
+//! Worlds of logs that are passed on: signed by the server whose log it is, for the one that begins with them, and
+//! nobody else's word; over lines of this process, on one of which somebody lies.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use midwatch::link::{Clock, Conversation, Io};
+use midwatch::model::grant::{Key, Rights, Scope};
+use midwatch::model::id::{Incarnation, Sequence};
+use midwatch::model::peer::{Line as PeerLine, PeerState};
+use midwatch::model::time::Span;
+use midwatch::model::world::World;
+use midwatch::server::line::Via;
+use midwatch::store::{Log, Page};
+use midwatch::trust::grant::lease;
+use midwatch::trust::world::{Said, holds};
+use midwatch::trust::{KnownServers, Proving};
+use midwatch::wire::{Hello, Lease, PROTOCOL, Raw, Role, SealAsk, Sealing, ToClient, ToServer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use crate::federation::{Glass, Node, Sea, simulate};
+use crate::federation_sim::decode::{Frame, Frames, Value, framed, unpacked};
+use crate::leases::{grant, rest};
+use crate::sim::{BROKEN, Door, Line, OPEN};
+
+/// Says what goes on in place of a message that a server sends.
+type Bend = Box<dyn FnMut(Value) -> Vec<Value> + Send>;
+
+/// Somebody between a server and those who come to it.
+#[derive(Clone, Default)]
+struct Between {
+    bend: Arc<Mutex<Option<Bend>>>,
+    /// Snapshots that were passed on, before anything was done to them.
+    seen: Arc<Mutex<Vec<Value>>>,
+    lies: Arc<AtomicUsize>,
+}
+
+impl Between {
+    /// From now on.
+    fn bends(&self, bend: impl FnMut(Value) -> Vec<Value> + Send + 'static) {
+        self.lies.store(0, Ordering::SeqCst);
+        *self.bend.lock().unwrap() = Some(Box::new(bend));
+    }
+
+    /// Changes what its snapshots hold.
+    fn lies(&self, lie: impl Fn(&mut Value) + Send + 'static) {
+        self.bends(move |mut message| {
+            if let Some(snapshot) = message.get_mut("snapshot") {
+                lie(snapshot);
+            }
+            vec![message]
+        });
+    }
+
+    fn is_honest(&self) {
+        *self.bend.lock().unwrap() = None;
+    }
+
+    fn told(&self) -> usize {
+        self.lies.load(Ordering::SeqCst)
+    }
+
+    /// A door that leads through here. `relayed`: only what is about another server's log is touched.
+    fn door(&self, to: &Door, relayed: bool) -> Door {
+        let (sender, mut connections) = mpsc::channel::<(Box<dyn Io>, Via)>(16);
+        let (between, to) = (self.clone(), to.clone());
+        tokio::spawn(async move {
+            while let Some((near, via)) = connections.recv().await {
+                let door = to.lock().unwrap().clone();
+                let (far, end) = tokio::io::duplex(64 << 10);
+                if let Some(door) = door
+                    && door.send((Box::new(end), via)).await.is_ok()
+                {
+                    tokio::spawn(between.clone().pump(near, far, relayed));
+                }
+            }
+        });
+        Arc::new(Mutex::new(Some(sender)))
+    }
+
+    async fn pump(self, near: Box<dyn Io>, far: tokio::io::DuplexStream, relayed: bool) {
+        let (mut near_in, mut near_out) = tokio::io::split(near);
+        let (mut far_in, mut far_out) = tokio::io::split(far);
+        let touches = std::sync::atomic::AtomicBool::new(!relayed);
+        let up = async {
+            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
+            while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
+                for frame in frames.take(&buffer[..read]) {
+                    if let Frame::Binary(message) = frame
+                        && let Some(value) = Value::read(&unpacked(message))
+                        && let Some(("hello", hello)) = value.message()
+                        && hello.get("origin").bytes().is_some()
+                    {
+                        touches.store(true, Ordering::SeqCst);
+                    }
+                }
+                if far_out.write_all(&buffer[..read]).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let down = async {
+            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
+            while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
+                for frame in frames.take(&buffer[..read]) {
+                    let out = match frame {
+                        Frame::Head(raw) | Frame::Other(raw) => raw,
+                        Frame::Text => Vec::new(),
+                        Frame::Binary(message) if touches.load(Ordering::SeqCst) => self.passes(&unpacked(message)),
+                        Frame::Binary(message) => framed(&message),
+                    };
+                    if near_out.write_all(&out).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        tokio::select! { () = up => {}, () = down => {} }
+    }
+
+    fn passes(&self, message: &[u8]) -> Vec<u8> {
+        let Some(value) = Value::read(message) else { return framed(message) };
+        if let Some(("snapshot", snapshot)) = value.message() {
+            self.seen.lock().unwrap().push(snapshot.clone());
+        }
+        let mut bend = self.bend.lock().unwrap();
+        let Some(bend) = bend.as_mut() else { return framed(message) };
+        let told = bend(value.clone());
+        if told != [value] {
+            self.lies.fetch_add(1, Ordering::SeqCst);
+        }
+        let written = told.iter().flat_map(|value| {
+            let mut out = Vec::new();
+            value.write(&mut out);
+            framed(&out)
+        });
+        written.collect()
+    }
+}
+
+/// Takes the world out, changes it, and packs it anew.
+fn on_world(snapshot: &mut Value, change: impl FnOnce(&mut Value)) {
+    let packed = snapshot.get_mut("sealed").and_then(|sealed| sealed.get_mut("world")).expect("a signed world");
+    let mut world = Value::read(&unpacked(packed.bytes().unwrap().to_vec())).unwrap();
+    change(&mut world);
+    let mut out = Vec::new();
+    world.write(&mut out);
+    *packed = Value::Bytes(zstd::bulk::compress(&out, 1).unwrap());
+}
+
+/// `a` grants `b` a part, which passes it on to others.
+struct Relayed {
+    sea: Sea,
+    a: Node,
+    b: Node,
+    /// Between `b` and `a`.
+    line: Line,
+}
+
+impl Relayed {
+    async fn begin(seed: u64, bend: impl FnOnce(&mut Node)) -> Relayed {
+        let sea = Sea::new(seed);
+        let (mut a, mut b) = (Node::new(1, "a"), Node::new(2, "b"));
+        grant(&a, &b, "read,federate", "web/**");
+        a.start(&sea).await;
+        for system in ["web/front", "web/db", "lab"] {
+            a.note_on(system, "before").await;
+        }
+        let line = Line { stranger: true, ..sea.line(&a) };
+        b.peers = vec![("a", line.clone())];
+        bend(&mut b);
+        b.start(&sea).await;
+        rest().await;
+        Relayed { sea, a, b, line }
+    }
+
+    /// One who receives it through `b`, over a line on which somebody is.
+    async fn reader(&self, number: u8, name: &'static str, between: &Between) -> Node {
+        let mut reader = Node::new(number, name);
+        reader.peers = vec![("b", Line { door: between.door(&self.b.door, true), ..self.sea.line(&self.b) })];
+        reader.start(&self.sea).await;
+        reader
+    }
+
+    /// How the log of `a` stands there.
+    async fn told(&self, at: &Node) -> PeerState {
+        let mut glass = Glass::at(&self.sea, &[(at.name, self.sea.line(at))]);
+        let states = |glass: &Glass| glass.replicas.values().flat_map(|replica| replica.peers.to_vec()).find(|peer| peer.origin == self.a.origin);
+        glass.until("it said what it receives", |glass| states(glass).is_some()).await;
+        states(&glass).unwrap()
+    }
+
+    fn head(&self, at: &Node) -> (Incarnation, Sequence) {
+        at.shelf.log(self.a.origin).map_or((Incarnation(0), Sequence(0)), |log| (log.head().incarnation, log.head().sequence))
+    }
+
+    async fn sees_all(&self, at: &Node) {
+        let mut glass = Glass::at(&self.sea, &[(at.name, self.sea.line(at))]);
+        glass.until("the world behind came", |glass| glass.world(self.a.origin).is_some()).await;
+        rest().await;
+        glass.drain();
+        let (seen, whole) = (glass.world(self.a.origin).unwrap(), self.a.world().await.seen_by(&web()));
+        assert_eq!((&seen.systems, &seen.deeds, seen.head, &seen.name), (&whole.systems, &whole.deeds, whole.head, &whole.name), "at {}", at.name);
+    }
+}
+
+fn web() -> Scope {
+    Scope::new(["web/**".parse().unwrap()], Rights::parse("read,federate").unwrap(), None)
+}
+
+#[test]
+fn a_world_that_a_relay_made_changed_or_kept_is_not_taken_and_is_said() {
+    simulate(async {
+        let sea = Relayed::begin(41, |_| {}).await;
+        // What another was told, and what one was told that has asked anew since.
+        let (other, before) = (Between::default(), Between::default());
+        let others = sea.reader(9, "other", &other).await;
+        rest().await;
+        let of_other = other.seen.lock().unwrap()[0].clone();
+        drop(others);
+        let lies: Vec<(&str, Box<dyn Fn(&mut Value) + Send>, bool)> = vec![
+            ("changed", Box::new(|told| on_world(told, |world| *world.get_mut("name").unwrap() = Value::Text("all is well".into()))), false),
+            (
+                "emptied",
+                Box::new(|told| {
+                    on_world(told, |world| {
+                        ["alerts", "systems"].into_iter().for_each(|name| *world.get_mut(name).unwrap() = Value::Map(Vec::new()));
+                    })
+                }),
+                false,
+            ),
+            (
+                "its own word",
+                Box::new(|told| {
+                    let packed = told.get("sealed").get("world").bytes().unwrap().to_vec();
+                    *told.get_mut("world").unwrap() = Value::read(&unpacked(packed)).unwrap();
+                    *told.get_mut("sealed").unwrap() = Value::Nil;
+                }),
+                false,
+            ),
+            (
+                "as of later",
+                Box::new(|told| {
+                    for name in ["snapshot", "sealed"] {
+                        let of = if name == "sealed" { told.get_mut("sealed").unwrap() } else { &mut *told };
+                        let head = of.get("head").int().unwrap();
+                        *of.get_mut("head").unwrap() = Value::Int(i128::from(head + 1));
+                    }
+                    *told.get_mut("world").unwrap().get_mut("head").unwrap() = told.get("head").clone();
+                }),
+                false,
+            ),
+            ("another's", Box::new(move |told| *told = of_other.clone()), false),
+            ("of before it asked", Box::new(|_| {}), true),
+        ];
+        for (number, (what, lie, old)) in (20..).zip(lies) {
+            let between = Between::default();
+            if old {
+                // It was told honestly once, begins anew with nothing, and is shown what it was told then.
+                let mut reader = sea.reader(number, "reader", &before).await;
+                rest().await;
+                reader.stop().await;
+                let kept = before.seen.lock().unwrap()[0].clone();
+                between.lies(move |told| *told = kept.clone());
+            } else {
+                between.lies(lie);
+            }
+            let reader = sea.reader(number, "reader", &between).await;
+            rest().await;
+            assert!(between.told() > 0, "{what}");
+            assert_eq!(sea.head(&reader).1, Sequence(0), "{what}");
+            let said = reader.said("peer.malformed").await;
+            assert_eq!(said.len(), 1, "{what}: {said:?}");
+            let told = sea.told(&reader).await;
+            assert_eq!((told.line, told.head), (PeerLine::Lost, Sequence(0)), "{what}: {told:?}");
+            assert!(told.why.as_ref().is_some_and(|why| why.contains("world")), "{what}: {told:?}");
+            between.is_honest();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            sea.sees_all(&reader).await;
+            let told = sea.told(&reader).await;
+            assert_eq!((told.line, &told.why), (PeerLine::Up, &None), "{what}: {told:?}");
+        }
+    });
+}
+
+#[test]
+fn nobody_is_taken_back_in_time_by_a_world_that_was_true_once() {
+    simulate(async {
+        let mut sea = Relayed::begin(42, |_| {}).await;
+        let between = Between::default();
+        let reader = sea.reader(3, "c", &between).await;
+        rest().await;
+        sea.a.note_on("web/front", "since").await;
+        rest().await;
+        let known = sea.head(&reader);
+        // In place of what came since: the world of before, which was signed for it, and for what it asked with.
+        let replay = |between: &Between| {
+            let kept = between.seen.lock().unwrap()[0].clone();
+            let mut told = false;
+            between.bends(move |message| match message.message() {
+                Some(("batch", _)) if !std::mem::replace(&mut told, true) => vec![Value::Map(vec![(Value::Text("snapshot".into()), kept.clone())])],
+                _ => vec![message],
+            });
+        };
+        replay(&between);
+        rest().await;
+        assert_eq!((between.told(), sea.head(&reader)), (1, known));
+        assert_eq!(reader.said("peer.malformed").await.len(), 1);
+        assert!(reader.said("peer.restored").await.is_empty());
+        between.is_honest();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        // The server is restored from a backup: that is true, and is taken.
+        let first = between.seen.lock().unwrap().len();
+        sea.a.stop().await;
+        let life = Incarnation(1_790_000_900_000);
+        sea.a.log.cut_back(Sequence(known.1.0 - 1), life);
+        sea.a.start(&sea.sea).await;
+        sea.a.note_on("web/front", "a new life").await;
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!((sea.head(&reader).0, reader.said("peer.restored").await.len()), (life, 1));
+        assert!(between.seen.lock().unwrap().len() > first);
+        let known = sea.head(&reader);
+        // And the world of the life before it is not, from then on.
+        replay(&between);
+        rest().await;
+        assert_eq!((between.told(), sea.head(&reader)), (1, known));
+        assert_eq!(reader.said("peer.restored").await.len(), 1);
+        between.is_honest();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        sea.sees_all(&reader).await;
+    });
+}
+
+#[test]
+fn while_its_server_cannot_be_reached_a_log_does_not_begin_and_all_else_goes_on() {
+    simulate(async {
+        let sea = Relayed::begin(43, |_| {}).await;
+        sea.line.state.store(BROKEN, Ordering::SeqCst);
+        rest().await;
+        let between = Between::default();
+        let reader = sea.reader(3, "c", &between).await;
+        rest().await;
+        // Nothing unverified is taken, and why is said.
+        let told = sea.told(&reader).await;
+        assert_eq!((told.line, told.head), (PeerLine::Lost, Sequence(0)), "{told:?}");
+        let why = told.why.clone().unwrap_or_default();
+        assert!(why.contains("its own server has to sign") || why.contains("at b it is lost"), "{told:?}");
+        assert!(between.seen.lock().unwrap().is_empty());
+        // What that server tells of itself comes as ever, and so does what it is asked.
+        sea.b.note("of b itself").await;
+        rest().await;
+        let mut glass = Glass::at(&sea.sea, &[("c", sea.sea.line(&reader))]);
+        glass.until("the world of b came", |glass| glass.world(sea.b.origin).is_some_and(|world| world.head == sea.b.log.head().sequence)).await;
+        assert!(glass.world(sea.a.origin).is_none(), "and nobody is shown an empty world");
+        // It heals.
+        sea.line.state.store(OPEN, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        sea.sees_all(&reader).await;
+        assert_eq!(sea.told(&reader).await.line, PeerLine::Up);
+        assert!(reader.said("peer.malformed").await.is_empty());
+    });
+}
+
+#[test]
+fn who_was_away_too_long_begins_with_a_signed_world_and_what_was_missed_is_filled_in() {
+    simulate(async {
+        let sea = Relayed::begin(44, |b| b.tells = Some((3, 100))).await;
+        let between = Between::default();
+        let mut reader = Node::new(3, "c");
+        let line = Line { door: between.door(&sea.b.door, true), ..sea.sea.line(&sea.b) };
+        reader.peers = vec![("b", line.clone())];
+        reader.start(&sea.sea).await;
+        rest().await;
+        assert_eq!(between.seen.lock().unwrap().len(), 1);
+        line.state.store(BROKEN, Ordering::SeqCst);
+        for number in 0..20 {
+            sea.a.note_on("web/front", &format!("note {number}")).await;
+        }
+        rest().await;
+        line.state.store(OPEN, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let seen = between.seen.lock().unwrap().clone();
+        assert_eq!((seen.len(), seen[1].get("why").text()), (2, Some("too-old")));
+        sea.sees_all(&reader).await;
+        let rows = reader.shelf.log(sea.a.origin).unwrap().page(Page::After(None), 1_000).await.unwrap();
+        let notes = rows.iter().filter(|row| &*row.kind == "note").count();
+        assert_eq!(notes, 20);
+        assert!(reader.said("peer.missed").await.is_empty(), "nobody need be told of what comes at once");
+    });
+}
+
+#[test]
+fn a_scope_that_changes_in_mid_stream_loses_nothing() {
+    simulate(async {
+        let sea = Relayed::begin(45, |_| {}).await;
+        let between = Between::default();
+        let reader = sea.reader(3, "c", &between).await;
+        rest().await;
+        let scopes = ["web/front", "web/**", "web/**,lab", "web/**"];
+        for (round, systems) in scopes.into_iter().enumerate() {
+            grant(&sea.a, &sea.b, "read,federate", systems);
+            for number in 0..60 {
+                sea.a.note_on("web/front", &format!("round {round} note {number}.")).await;
+                tokio::time::sleep(Duration::from_millis(70)).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        sea.sees_all(&reader).await;
+        assert!(between.seen.lock().unwrap().len() >= scopes.len(), "it began anew each time");
+        let rows = reader.shelf.log(sea.a.origin).unwrap().page(Page::After(None), 10_000).await.unwrap();
+        let holds = |text: &str| rows.iter().any(|row| row.bytes.windows(text.len()).any(|bytes| bytes == text.as_bytes()));
+        for (round, number) in (0..scopes.len()).flat_map(|round| (0..60).map(move |number| (round, number))) {
+            assert!(holds(&format!("round {round} note {number}.")), "round {round} note {number}");
+        }
+        assert!(reader.said("peer.malformed").await.is_empty() && reader.said("peer.missed").await.is_empty());
+    });
+}
+
+#[test]
+fn an_older_server_that_signs_no_worlds_is_said_and_nothing_hangs() {
+    simulate(async {
+        let older = Between::default();
+        older.bends(|mut message| {
+            if let Some(seals) = message.get_mut("welcome").and_then(|welcome| welcome.get_mut("seals")) {
+                *seals = Value::Bool(false);
+            }
+            vec![message]
+        });
+        // Whose log it is; and the one between.
+        let sea = Relayed::begin(46, |b| {
+            let (name, line) = b.peers.remove(0);
+            b.peers.push((name, Line { door: older.door(&line.door, false), ..line }));
+        })
+        .await;
+        let reader = sea.reader(3, "c", &Between::default()).await;
+        let second = sea.reader(4, "d", &older).await;
+        rest().await;
+        for at in [&reader, &second] {
+            let told = sea.told(at).await;
+            assert_eq!((told.line, told.head), (PeerLine::Lost, Sequence(0)), "{told:?}");
+            assert!(told.why.as_ref().is_some_and(|why| why.contains("version")), "{told:?}");
+            assert!(at.said("peer.malformed").await.is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_server_signs_for_those_alone_to_whom_a_lease_was_handed_and_as_far_as_who_asks_sees_now() {
+    simulate(async {
+        let sea = Sea::new(47);
+        let (mut a, b, c) = (Node::new(1, "a"), Node::new(2, "b"), Node::new(3, "c"));
+        grant(&a, &b, "read,federate", "web/**");
+        a.start(&sea).await;
+        for system in ["web/front", "lab"] {
+            a.note_on(system, "before").await;
+        }
+        let known = KnownServers::at(b.yard.path().join("keys/known_servers"));
+        let proving = Proving { signer: Arc::new(b.signer.clone()), known, server: "a".into() };
+        let line = Line { stranger: true, ..sea.line(&a) };
+        let hello = Hello {
+            protocol: PROTOCOL,
+            role: Role::Peer,
+            name: "b".into(),
+            token: None,
+            version: "test".into(),
+            zstd: false,
+            origin: None,
+            redeem: None,
+            key: None,
+        };
+        let mut talk = Conversation::open(&line, &hello, Some(&proving), Duration::from_secs(20)).await.unwrap();
+        assert!(talk.welcome.seals);
+        let (of_b, of_c) = (Key::of(b.signer.public().bytes()), Key::of(c.signer.public().bytes()));
+        let until = sea.clock.now().plus(Span::from_mins(30));
+        let of = |systems: &str| {
+            let scope = Scope::new([systems.parse().unwrap()], Rights::parse("read,federate").unwrap(), None);
+            let held = lease::read(&lease::lease(&a.signer, &of_b, &scope, until).unwrap(), a.origin, &of_b, [].into_iter(), sea.clock.now()).unwrap();
+            (held.lease.clone(), lease::pass(&held, &b.signer, &of_c, "c", &Scope::all()).unwrap())
+        };
+        let nonce = [7; 16];
+        async fn asked(talk: &mut Conversation, id: u64, lease: &Lease, nonce: &[u8]) -> Sealing {
+            talk.send(&ToServer::SealWorld(SealAsk { id, lease: lease.clone(), nonce: Raw(nonce.to_vec()) })).await.unwrap();
+            loop {
+                if let ToClient::WorldSealed(told) = talk.next().await.unwrap() {
+                    assert_eq!(told.id, id);
+                    return told.result;
+                }
+            }
+        }
+        let (own, passed) = of("web/**");
+        let Sealing::Sealed(sealed) = asked(&mut talk, 1, &passed, &nonce).await else { panic!() };
+        let world: World = sealed.world.open().unwrap();
+        assert_eq!(world, a.world().await.seen_by(&web()));
+        let said = Said {
+            origin: a.origin,
+            incarnation: sealed.incarnation,
+            head: sealed.head,
+            at: sealed.at,
+            bearer: &of_c,
+            scope: &web(),
+            nonce: &nonce,
+            bytes: &sealed.world.0,
+        };
+        assert!(holds(&a.signer.public(), &said, &sealed.signature.0));
+        // Its own; more than was granted; one that somebody else handed on; something else to ask with.
+        let forged = {
+            let held = lease::read(&own, a.origin, &of_b, [].into_iter(), sea.clock.now()).unwrap();
+            lease::pass(&held, &c.signer, &of_c, "c", &Scope::all()).unwrap()
+        };
+        for (what, lease, nonce) in [("its own", &own, &nonce[..]), ("more", &of("**").1, &nonce), ("a thief's", &forged, &nonce), ("short", &passed, &[7; 15])]
+        {
+            let told = asked(&mut talk, 2, lease, nonce).await;
+            assert!(matches!(&told, Sealing::Refused(_)), "{what}: {told:?}");
+        }
+        // What was granted is less by now.
+        grant(&a, &b, "read,federate", "web/front");
+        rest().await;
+        let told = asked(&mut talk, 3, &passed, &nonce).await;
+        assert!(matches!(&told, Sealing::Refused(refusal) if refusal.why.contains("web/front")), "{told:?}");
+        let narrower = of("web/front").1;
+        assert!(matches!(asked(&mut talk, 4, &narrower, &nonce).await, Sealing::Sealed(_)));
+        // And its lease is over.
+        tokio::time::sleep(Duration::from_secs(31 * 60)).await;
+        let told = asked(&mut talk, 5, &narrower, &nonce).await;
+        assert!(matches!(&told, Sealing::Refused(refusal) if refusal.why.contains("over")), "{told:?}");
+    });
+}
