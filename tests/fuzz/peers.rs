@@ -17,7 +17,7 @@ use midwatch::server::world_of;
 use midwatch::store::{Log, MemoryLog, Row};
 use midwatch::trust::seal;
 use midwatch::wire::codec::{Frame, decode_to_client, encode};
-use midwatch::wire::{Batch, Encoding, EventBytes, Snapshot, SnapshotReason, ToClient};
+use midwatch::wire::{Batch, Encoding, EventBytes, Packed, Raw, SealedWorld, Snapshot, SnapshotReason, ToClient};
 
 use crate::fuzz;
 use crate::trust::key;
@@ -92,7 +92,9 @@ fn f4_worlds() {
         let world = world(events);
         let (head, events) = (world.head, history.iter().map(|event| EventBytes::of(event).unwrap()).collect());
         let (why, base) = (SnapshotReason::First, Sequence(1));
-        both(&ToClient::Snapshot(Snapshot { incarnation: LIFE, head, base, why, world: Arc::new(world), events, lag: Span::ZERO, sealed: None }))
+        let at = midwatch::model::time::Time::from_secs(1_790_000_100);
+        let sealed = SealedWorld { incarnation: LIFE, head, at, world: Packed::of(&world).unwrap(), signature: Raw(vec![8; 64]) };
+        both(&ToClient::Snapshot(Snapshot { incarnation: LIFE, head, base, why, world: Arc::new(world), events, lag: Span::ZERO, sealed: Some(sealed) }))
     };
     let seeds = [snapshot(&events, &events[30..]), snapshot(&night("deploy", 25), &[]), snapshot(&[], &[])].concat();
     let scopes = [scope(&["shop/**", "net/*"], "read"), scope(&["nowhere"], "read,respond,federate"), Scope::all(), Scope::none()];
@@ -102,6 +104,9 @@ fn f4_worlds() {
             Ok(_) => return "another message".to_owned(),
             Err(error) => return error,
         };
+        if let Some(Ok(world)) = snapshot.sealed.as_ref().map(|sealed| sealed.world.open()) {
+            let _ = shown(Arc::new(world));
+        }
         let place = Place { origin: origin(), incarnation: None, after: Sequence(0), to: snapshot.head };
         let mut told = (*snapshot.world).clone();
         for event in &snapshot.events {

@@ -446,6 +446,34 @@ fn an_older_server_that_signs_no_worlds_is_said_and_nothing_hangs() {
     });
 }
 
+/// As `b`, at `a`.
+async fn peer_of(sea: &Sea, a: &Node, b: &Node) -> Conversation {
+    let known = KnownServers::at(b.yard.path().join("keys/known_servers"));
+    let proving = Proving { signer: Arc::new(b.signer.clone()), known, server: "a".into() };
+    let line = Line { stranger: true, ..sea.line(a) };
+    let hello = Hello {
+        protocol: PROTOCOL,
+        role: Role::Peer,
+        name: "b".into(),
+        token: None,
+        version: "test".into(),
+        zstd: false,
+        origin: None,
+        redeem: None,
+        key: None,
+    };
+    Conversation::open(&line, &hello, Some(&proving), Duration::from_secs(20)).await.unwrap()
+}
+
+/// From `a` to `b`, and on to `c`.
+fn handed_on(sea: &Sea, a: &Node, b: &Node, c: &Node, systems: &str) -> Lease {
+    let (of_b, of_c) = (Key::of(b.signer.public().bytes()), Key::of(c.signer.public().bytes()));
+    let scope = Scope::new([systems.parse().unwrap()], Rights::parse("read,federate").unwrap(), None);
+    let told = lease::lease(&a.signer, &of_b, &scope, sea.clock.now().plus(Span::from_mins(30))).unwrap();
+    let held = lease::read(&told, a.origin, &of_b, [].into_iter(), sea.clock.now()).unwrap();
+    lease::pass(&held, &b.signer, &of_c, "c", &Scope::all()).unwrap()
+}
+
 #[test]
 fn a_server_signs_for_those_alone_to_whom_a_lease_was_handed_and_as_far_as_who_asks_sees_now() {
     simulate(async {
@@ -456,21 +484,7 @@ fn a_server_signs_for_those_alone_to_whom_a_lease_was_handed_and_as_far_as_who_a
         for system in ["web/front", "lab"] {
             a.note_on(system, "before").await;
         }
-        let known = KnownServers::at(b.yard.path().join("keys/known_servers"));
-        let proving = Proving { signer: Arc::new(b.signer.clone()), known, server: "a".into() };
-        let line = Line { stranger: true, ..sea.line(&a) };
-        let hello = Hello {
-            protocol: PROTOCOL,
-            role: Role::Peer,
-            name: "b".into(),
-            token: None,
-            version: "test".into(),
-            zstd: false,
-            origin: None,
-            redeem: None,
-            key: None,
-        };
-        let mut talk = Conversation::open(&line, &hello, Some(&proving), Duration::from_secs(20)).await.unwrap();
+        let mut talk = peer_of(&sea, &a, &b).await;
         assert!(talk.welcome.seals);
         let (of_b, of_c) = (Key::of(b.signer.public().bytes()), Key::of(c.signer.public().bytes()));
         let until = sea.clock.now().plus(Span::from_mins(30));
@@ -525,5 +539,128 @@ fn a_server_signs_for_those_alone_to_whom_a_lease_was_handed_and_as_far_as_who_a
         tokio::time::sleep(Duration::from_secs(31 * 60)).await;
         let told = asked(&mut talk, 5, &narrower, &nonce).await;
         assert!(matches!(&told, Sealing::Refused(refusal) if refusal.why.contains("over")), "{told:?}");
+    });
+}
+
+#[test]
+fn what_is_taken_back_while_a_world_is_signed_is_not_in_it_and_one_is_signed_at_a_time() {
+    simulate(async {
+        let sea = Sea::new(48);
+        let (mut a, b, c) = (Node::new(1, "a"), Node::new(2, "b"), Node::new(3, "c"));
+        grant(&a, &b, "read,federate", "web/**");
+        a.start(&sea).await;
+        let mut talk = peer_of(&sea, &a, &b).await;
+        let passed = handed_on(&sea, &a, &b, &c, "web/**");
+        let nonce = Raw(vec![7; 16]);
+        let ask = |id| ToServer::SealWorld(SealAsk { id, lease: passed.clone(), nonce: nonce.clone() });
+        async fn told(talk: &mut Conversation) -> (u64, Sealing) {
+            let answer = async {
+                loop {
+                    if let ToClient::WorldSealed(told) = talk.next().await.unwrap() {
+                        return (told.id, told.result);
+                    }
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(60), answer).await.expect("each ask is answered")
+        }
+        // Its disk is slow: a world is told once all of it is durable.
+        a.log.hold();
+        let core = a.running.as_ref().unwrap().core.clone();
+        let write = tokio::spawn(async move { core.write(midwatch::server::Input::Request(crate::scene::note("soon"))).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        talk.send(&ask(1)).await.unwrap();
+        talk.send(&ask(2)).await.unwrap();
+        let (id, second) = told(&mut talk).await;
+        assert!(id == 2 && matches!(&second, Sealing::Refused(refusal) if refusal.why.contains("one world at a time")), "{id} {second:?}");
+        grant(&a, &b, "read,federate", "web/front");
+        rest().await;
+        a.log.release();
+        write.await.unwrap().unwrap();
+        let (id, first) = told(&mut talk).await;
+        assert!(id == 1 && matches!(&first, Sealing::Refused(refusal) if refusal.why.contains("web/front")), "{id} {first:?}");
+        // And then there is room for another.
+        let narrower = handed_on(&sea, &a, &b, &c, "web/front");
+        talk.send(&ToServer::SealWorld(SealAsk { id: 3, lease: narrower, nonce })).await.unwrap();
+        assert!(matches!(told(&mut talk).await, (3, Sealing::Sealed(_))));
+    });
+}
+
+/// Messages of one kind wait, in their order, while they are held.
+#[derive(Clone, Default)]
+struct Held(Arc<Mutex<(bool, Vec<Value>)>>);
+
+impl Held {
+    fn hold(&self, between: &Between, kind: &'static str) {
+        self.0.lock().unwrap().0 = true;
+        let held = self.0.clone();
+        between.bends(move |message| {
+            let mut held = held.lock().unwrap();
+            if held.0 && message.message().is_some_and(|(name, _)| name == kind) {
+                held.1.push(message);
+                return Vec::new();
+            }
+            if held.0 { vec![message] } else { std::mem::take(&mut held.1).into_iter().chain([message]).collect() }
+        });
+    }
+
+    /// With the next message that comes.
+    fn release(&self) {
+        self.0.lock().unwrap().0 = false;
+    }
+
+    fn waits(&self) -> usize {
+        self.0.lock().unwrap().1.len()
+    }
+}
+
+/// With somebody between the two servers as well.
+async fn held_up(seed: u64) -> (Relayed, Between) {
+    let between = Between::default();
+    let sea = Relayed::begin(seed, |b| {
+        let (name, line) = b.peers.remove(0);
+        b.peers.push((name, Line { door: between.door(&line.door, false), ..line }));
+    })
+    .await;
+    (sea, between)
+}
+
+#[test]
+fn a_world_is_passed_on_once_the_relay_has_come_as_far_itself() {
+    simulate(async {
+        let (sea, between) = held_up(49).await;
+        let held = Held::default();
+        held.hold(&between, "batch");
+        sea.a.note_on("web/front", "on its way").await;
+        let line = Between::default();
+        let reader = sea.reader(3, "c", &line).await;
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert!(held.waits() > 0 && line.seen.lock().unwrap().is_empty(), "it would go on from where the relay is not yet");
+        held.release();
+        rest().await;
+        assert_eq!(line.seen.lock().unwrap().len(), 1);
+        sea.sees_all(&reader).await;
+        assert!(reader.said("peer.malformed").await.is_empty() && reader.said("peer.missed").await.is_empty());
+    });
+}
+
+#[test]
+fn a_world_that_is_of_another_part_by_the_time_it_comes_is_asked_for_anew() {
+    simulate(async {
+        let (sea, between) = held_up(50).await;
+        let held = Held::default();
+        held.hold(&between, "world-sealed");
+        let line = Between::default();
+        let reader = sea.reader(3, "c", &line).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(held.waits(), 1);
+        grant(&sea.a, &sea.b, "read,federate", "web/front");
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        held.release();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert!(reader.said("peer.malformed").await.is_empty());
+        let mut glass = Glass::at(&sea.sea, &[("c", sea.sea.line(&reader))]);
+        glass.until("the world behind came", |glass| glass.world(sea.a.origin).is_some()).await;
+        let systems: Vec<String> = glass.world(sea.a.origin).unwrap().deeds.iter().filter_map(|deed| deed.system.as_ref().map(ToString::to_string)).collect();
+        assert!(!systems.is_empty() && systems.iter().all(|system| system == "web/front"), "{systems:?}");
     });
 }

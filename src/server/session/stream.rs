@@ -16,7 +16,6 @@ use crate::server::metrics::count;
 use crate::server::resume;
 use crate::server::rights::shown;
 use crate::store::Row;
-use crate::trust::world::NONCE;
 use crate::trust::{Signer, seal};
 use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient};
 
@@ -42,8 +41,6 @@ pub(super) struct Stream {
 pub(super) struct Rest {
     filter: Option<Filter>,
     history: u32,
-    sent: Sequence,
-    life: Incarnation,
     pub(super) nonce: Option<Raw>,
 }
 
@@ -51,11 +48,6 @@ impl Rest {
     /// It goes on from where this server stands.
     pub(super) fn goes_on(self, subscription: Subscription, life: Incarnation, epoch: Option<Epoch>, lens: Option<Lens>) -> Stream {
         Stream { sent: subscription.head, life, epoch, subscription, filter: self.filter, history: self.history, lens, relays: true, nonce: self.nonce }
-    }
-
-    /// Whether a world as of there takes the reader back behind what it was told.
-    pub(super) fn is_beyond(&self, life: Incarnation, head: Sequence) -> bool {
-        self.life == life && self.sent > head
     }
 }
 
@@ -110,7 +102,7 @@ pub(super) fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec<Event
 impl Stream {
     /// What is left of it while nothing is told: its queue would fill in vain.
     pub(super) fn rests(self) -> Rest {
-        Rest { filter: self.filter, history: self.history, sent: self.sent, life: self.life, nonce: self.nonce }
+        Rest { filter: self.filter, history: self.history, nonce: self.nonce }
     }
 
     /// What of these rows the reader is told.
@@ -128,9 +120,6 @@ impl Session {
             Ok(filter) => filter,
             Err(error) => return self.wire.problem(ProblemCode::Invalid, None, format!("the filter: {error}")).await,
         };
-        if ask.nonce.as_ref().is_some_and(|nonce| nonce.0.len() != NONCE) {
-            return self.wire.problem(ProblemCode::Invalid, None, format!("a nonce has {NONCE} bytes")).await;
-        }
         self.tell_lease().await?;
         self.vitals = ask.vitals.then(|| (self.wire.house.hub.follow_vitals(), 0));
         if let Some((changes, _)) = &mut self.vitals {

@@ -113,7 +113,7 @@ impl Session {
                 let house = self.wire.house.clone();
                 let subscription = house.hub.subscribe();
                 let (lens, head, epoch) = (self.lens().await?.map(|lens| (*lens).clone()), house.log.head(), self.epoch());
-                if head.incarnation == sealed.incarnation && subscription.head >= sealed.head && !rest.is_beyond(sealed.incarnation, sealed.head) {
+                if head.incarnation == sealed.incarnation && subscription.head >= sealed.head {
                     let from = sealed.head;
                     let bare = World { head: from, epoch, ..World::new(head.origin, head.incarnation) };
                     let snapshot = Snapshot {
