@@ -310,7 +310,8 @@ impl Subscription {
         }
         let publication = self.publications.recv().await?;
         self.backlog.bytes.fetch_sub(publication.size, Ordering::AcqRel);
-        Some(publication)
+        // Since it began to wait the log may have begun anew: what is left is of another life of it.
+        (!self.backlog.lapsed.load(Ordering::Acquire)).then_some(publication)
     }
 }
 

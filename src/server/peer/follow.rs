@@ -43,6 +43,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// And one to which something is wrong that time does not mend.
 const LATER: Duration = Duration::from_secs(60);
 
+/// How often a part of a log may come altered until the rest of it is taken.
+const TRIES: u32 = 3;
+
 /// To which log, and through whom.
 #[derive(Clone)]
 pub(super) struct Route {
@@ -503,6 +506,9 @@ impl Follower {
         }
         let taken = allowing(leased.as_deref(), replica, |allowed| take(place, allowed, &batch.events, sealed));
         self.malformed(house, &taken.refused);
+        if taken.altered && self.asks_again(head.origin, batch.from) {
+            return Err(later("what is passed on is not as its own server told it"));
+        }
         if batch.to > batch.from {
             house.log.claim(batch.from, batch.to, taken.rows.clone()).await.map_err(soon)?;
             replica.follows(&taken.rows, batch.to);
@@ -517,6 +523,18 @@ impl Follower {
             keep_checkpoint(&*house.log, replica).await;
         }
         Ok(())
+    }
+
+    /// Whether what somebody on the way altered is asked for again: it may come as it was told, and what it was is not
+    /// known otherwise. Who alters it each time holds up nothing else for ever.
+    fn asks_again(&self, origin: Origin, after: Sequence) -> bool {
+        let mut book = self.peers.book();
+        let tries = book.altered.entry(origin).or_insert((after, 0));
+        if tries.0 != after {
+            *tries = (after, 0);
+        }
+        tries.1 = tries.1.saturating_add(1);
+        tries.1 < TRIES
     }
 
     /// Whoever passes it on holds so much, which is so old.

@@ -134,6 +134,8 @@ struct Book {
     passed_on: BTreeMap<Arc<str>, Vec<PeerState>>,
     relays: BTreeMap<Origin, Running>,
     malformed_said: BTreeMap<Origin, Time>,
+    /// After which event of a log something came altered, and how often.
+    altered: BTreeMap<Origin, (Sequence, u32)>,
 }
 
 /// Whose logs are received, encoded once for all who listen.

@@ -1,5 +1,6 @@
 //! What of a peer's batch is taken: events of the log that the link is about, each in its place. Whatever
-//! else is among them is set aside, and the rest goes on.
+//! else is among them is set aside, and the rest goes on; what somebody who passes it on
+//! altered is asked for again first.
 //!
 //! An event that this version cannot understand whole is kept as it came, as long as it says where it
 //! belongs: a later version of this server, and those that it is passed on to, may.
@@ -25,6 +26,27 @@ const LARGEST: usize = 1 << 20;
 pub struct Taken {
     pub rows: Vec<Row>,
     pub refused: Vec<String>,
+    /// Something is not as the server whose log it is told it: whoever passed it on did that.
+    pub altered: bool,
+}
+
+/// Why an event is not taken.
+struct Refused {
+    why: String,
+    /// Who tells it is to blame, and not the server whose event it is.
+    altered: bool,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Refused {
+        Refused { why, altered: false }
+    }
+}
+
+impl Refused {
+    fn altered(why: String) -> Refused {
+        Refused { why, altered: true }
+    }
 }
 
 /// The place where events must lie: in (`after`, `to`] of one origin's log.
@@ -102,34 +124,38 @@ pub fn take(place: Place, allowed: Option<Allowed<'_>>, events: &[EventBytes], s
     let mut taken = Taken::default();
     let mut known = place.after;
     for (index, event) in events.iter().enumerate() {
-        let found = row(place, allowed, known, event).and_then(|row| Ok(Row { seal: sealed.of(index, &event.0)?, ..row }));
+        let found = row(place, allowed, known, event).and_then(|row| Ok(Row { seal: sealed.of(index, &event.0).map_err(Refused::altered)?, ..row }));
         match found {
             Ok(row) => {
                 known = row.sequence;
                 taken.rows.push(row);
             }
-            Err(why) => taken.refused.push(why),
+            Err(Refused { why, altered }) => {
+                // What bears no signature of its server is nobody's fault but the teller's, whatever else is wrong with it.
+                taken.altered |= matches!(sealed, Sealed::Must(..)) && (altered || sealed.of(index, &event.0).is_err());
+                taken.refused.push(why);
+            }
         }
     }
     taken
 }
 
-fn row(place: Place, allowed: Option<Allowed<'_>>, known: Sequence, event: &EventBytes) -> Result<Row, String> {
+fn row(place: Place, allowed: Option<Allowed<'_>>, known: Sequence, event: &EventBytes) -> Result<Row, Refused> {
     let bytes = &event.0;
     if bytes.len() > LARGEST {
-        return Err(format!("an event of {} bytes", bytes.len()));
+        return Err(format!("an event of {} bytes", bytes.len()).into());
     }
     depth::check_messagepack(bytes, depth::EVENT).map_err(|error| error.to_string())?;
     let id = peek::id(bytes).map_err(|error| error.to_string())?;
     // F3: what the link is about, and what the event itself says, are one.
     if id.origin != place.origin {
-        return Err(format!("an event of another server ({})", id.origin.short()));
+        return Err(Refused::altered(format!("an event of another server ({})", id.origin.short())));
     }
     if place.incarnation.is_some_and(|incarnation| incarnation != id.incarnation) {
-        return Err(format!("event {} of another life of the log ({})", id.sequence.0, id.incarnation.0));
+        return Err(Refused::altered(format!("event {} of another life of the log ({})", id.sequence.0, id.incarnation.0)));
     }
     if id.sequence <= known || id.sequence > place.to {
-        return Err(format!("event {} where those after {} up to {} were claimed", id.sequence.0, known.0, place.to.0));
+        return Err(Refused::altered(format!("event {} where those after {} up to {} were claimed", id.sequence.0, known.0, place.to.0)));
     }
     let fields = peek::fields(bytes).map_err(|error| error.to_string())?;
     let word = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|word| !word.is_empty() && word.len() <= LONGEST).map(str::to_owned);
@@ -139,7 +165,7 @@ fn row(place: Place, allowed: Option<Allowed<'_>>, known: Sequence, event: &Even
         None => None,
     };
     if allowed.is_some_and(|allowed| !covers(allowed, system.as_deref(), &kind, bytes)) {
-        return Err(format!("event {} about what its server did not grant onwards ({})", id.sequence.0, system.as_deref().unwrap_or(&kind)));
+        return Err(format!("event {} about what its server did not grant onwards ({})", id.sequence.0, system.as_deref().unwrap_or(&kind)).into());
     }
     Ok(Row {
         sequence: id.sequence,
@@ -178,6 +204,7 @@ mod tests {
 
     fn taken(events: &[EventBytes]) -> (Vec<u64>, usize) {
         let taken = take(PLACE, None, events, Sealed::Perhaps(None, NO_SEALS));
+        assert!(!taken.altered, "its own server's word is its own affair");
         (taken.rows.iter().map(|row| row.sequence.0).collect(), taken.refused.len())
     }
 
@@ -205,6 +232,7 @@ mod tests {
         let sealed = |event: &EventBytes| seal::seal(&signer, &event.0).unwrap();
         let taken = |events: &[EventBytes], seals: &[Raw]| {
             let taken = take(PLACE, None, events, Sealed::Must(&key, Seals { whole: seals, outlines: &[] }));
+            assert_eq!(taken.altered, !taken.refused.is_empty());
             (taken.rows.iter().map(|row| row.sequence.0).collect::<Vec<_>>(), taken.refused.len())
         };
         let events = [at(11), at(12), at(13)];
@@ -221,6 +249,10 @@ mod tests {
         bent[last] ^= 1;
         assert_eq!(taken(&[EventBytes(bent.into())], &[seals[1].clone()]), (vec![], 1));
         assert_eq!(taken(&[at(13), at(12)], &[seals[2].clone(), seals[1].clone()]), (vec![13], 1), "in another order");
+        // What its own server signed, and had no right to be told, is no alteration.
+        let (scope, seals) = (Scope::new(["lab".parse().unwrap()], Rights::parse("read").unwrap(), None), Seals { whole: &seals, outlines: &[] });
+        let taken = take(PLACE, Some(Allowed { scope: &scope, uses: &|_| false }), &events[..1], Sealed::Must(&key, seals));
+        assert_eq!((taken.rows.len(), taken.refused.len(), taken.altered), (0, 1, false));
     }
 
     #[test]

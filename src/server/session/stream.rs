@@ -171,18 +171,22 @@ impl Session {
             // Nothing: what is left are places of events that were never received.
             let last = rows.last().map_or(to, |row| row.sequence);
             let events = stream.events(&rows, &house.name);
-            self.batch(from, last, events, house.lag()).await?;
+            self.batch(stream.life, from, last, events, house.lag()).await?;
             from = last;
         }
         // A claim at least: the reader learns that it is up to date.
-        self.batch(to, to, Vec::new(), house.lag()).await?;
+        self.batch(stream.life, to, to, Vec::new(), house.lag()).await?;
         stream.sent = to;
         self.stream = Some(stream);
         Ok(())
     }
 
-    pub(super) async fn batch(&mut self, from: Sequence, to: Sequence, events: Vec<Shown>, lag: Span) -> Said {
+    pub(super) async fn batch(&mut self, life: Incarnation, from: Sequence, to: Sequence, events: Vec<Shown>, lag: Span) -> Said {
         self.tell_lease().await?;
+        if self.wire.house.log.head().incarnation != life {
+            // The log began anew meanwhile: so does what is told of it, next.
+            return Ok(());
+        }
         if self.passes_on() {
             let batch = self.signed(from, to, events, lag).await?;
             return self.wire.say(&ToClient::Batch(batch)).await;
@@ -232,6 +236,11 @@ impl Session {
     }
 
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
+        if let Some(words) = self.principal.over(self.wire.shared.clock.now()) {
+            // It ended while the world was waited for.
+            self.wire.problem(ProblemCode::Unauthorized, None, words).await?;
+            return Err(Over);
+        }
         if stream.nonce.is_some() {
             return self.await_world(stream, why).await;
         }
@@ -248,11 +257,11 @@ impl Session {
                 count(&self.wire.shared.metrics.snapshots);
                 (stream.sent, stream.life) = (durable.world.head, durable.world.incarnation);
                 drop(durable);
-                let head = stream.sent;
+                let (head, life) = (stream.sent, stream.life);
                 self.wire.send(message).await?;
                 self.stream = Some(stream);
                 // The signed word on how far the log goes, at once.
-                if self.passes_on() { self.batch(head, head, Vec::new(), self.wire.house.lag()).await } else { Ok(()) }
+                if self.passes_on() { self.batch(life, head, head, Vec::new(), self.wire.house.lag()).await } else { Ok(()) }
             }
             Err(words) => self.wire.problem(ProblemCode::Unavailable, None, words).await,
         }
@@ -275,6 +284,7 @@ impl Session {
             return Err(Over);
         }
         stream.sent = publication.to;
+        let life = publication.incarnation;
         if stream.filter.is_none() && stream.lens.is_none() && !passes_on {
             return match publication.message(self.wire.encoding) {
                 Some(message) => self.wire.send(message).await,
@@ -283,7 +293,7 @@ impl Session {
         }
         let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows));
         let events = stream.events(&publication.rows, &self.wire.house.name);
-        Box::pin(self.batch(publication.from, publication.to, events, publication.lag)).await?;
+        Box::pin(self.batch(life, publication.from, publication.to, events, publication.lag)).await?;
         if anew { Box::pin(self.see_anew()).await } else { Ok(()) }
     }
 
@@ -327,7 +337,7 @@ impl Session {
                 Some(publication) if publication.to > stream.sent => {
                     stream.sent = publication.to;
                     let events = stream.events(&publication.rows, &self.wire.house.name);
-                    self.batch(publication.from, publication.to, events, publication.lag).await?;
+                    self.batch(publication.incarnation, publication.from, publication.to, events, publication.lag).await?;
                 }
                 Some(_) => {}
                 None => return self.lapsed().await,

@@ -45,6 +45,8 @@ pub(super) struct State {
     stood: Option<(u64, u64)>,
     /// Counts that were asked for: so many there are at least, of this life.
     counts: BTreeMap<u64, (u64, u64)>,
+    /// What was told last, for those who look for what went wrong.
+    trail: std::collections::VecDeque<String>,
     /// To a peer: what of the log it may receive and pass on.
     pub(super) lease: Option<signed::Told>,
     /// What was missed and asked for: after which, up to which event.
@@ -148,6 +150,10 @@ impl Ear {
             return;
         };
         let window = self.window(state);
+        let said = |key: &str| body.get(key).int().map(|number| format!(" {key} {number}")).unwrap_or_default();
+        let words = ["incarnation", "head", "from", "to"].map(said).concat();
+        state.trail.push_back(format!("{} {name}{words}", self.truth.elapsed.get()));
+        state.trail.drain(..state.trail.len().saturating_sub(6));
         self.no_secrets(&reader, name, &self.but_of_keys(&value, bytes), window);
         self.passes_on(state, &reader, name, body, window);
         self.signed_world(&reader, name, body, window);
@@ -326,7 +332,7 @@ impl Ear {
         if let Some((of, told)) = state.to
             && (of, told) != (life, from)
         {
-            self.wrong(reader, &format!("({from}, {to}] of life {life} after {told} of life {of}"));
+            self.wrong(reader, &format!("({from}, {to}] of life {life} after {told} of life {of}: {:?}", state.trail));
         }
         state.to = Some((life, to));
         let places: Vec<u64> = self.events(reader, body.get("events").list(), window).into_iter().map(|(_, place)| place).collect();

@@ -18,6 +18,7 @@
 //!
 //! `cargo nights` builds with optimization, too: a night takes a fifth of a second. `MIDWATCH_SEEDS` says how many
 //! nights (`5000`) or which (`200..300`); `MIDWATCH_SEED` names one. Those that failed once are always among them.
+//! `MIDWATCH_LOGGED=1` prints what the servers log.
 
 pub mod decode;
 mod fleet;
@@ -57,6 +58,9 @@ fn seeds() -> (Vec<u64>, bool) {
 
 #[test]
 fn whatever_fails_and_whoever_lies_everybody_sees_what_they_may_and_nothing_else() {
+    if std::env::var("MIDWATCH_LOGGED").is_ok() {
+        let _ = tracing_subscriber::fmt().with_ansi(false).with_test_writer().try_init();
+    }
     let (seeds, all) = seeds();
     let begun = Instant::now();
     let mut tally: BTreeMap<&str, u64> = BTreeMap::new();

@@ -142,6 +142,8 @@ pub struct Truth {
     pub homes: Vec<Home>,
     /// The keys of those that come, by name.
     pub keys: BTreeMap<String, String>,
+    /// Leases are short, and clocks go well.
+    pub leases_end: bool,
     kept: Mutex<Kept>,
 }
 
@@ -153,8 +155,8 @@ pub struct Window {
 }
 
 impl Truth {
-    pub fn new(elapsed: Elapsed, homes: Vec<Home>, keys: BTreeMap<String, String>) -> Truth {
-        Truth { elapsed, homes, keys, kept: Mutex::default() }
+    pub fn new(elapsed: Elapsed, homes: Vec<Home>, keys: BTreeMap<String, String>, leases_end: bool) -> Truth {
+        Truth { elapsed, homes, keys, leases_end, kept: Mutex::default() }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -66,6 +66,23 @@ impl Night {
         found
     }
 
+    /// Whether a log comes to a server whichever way each on the way takes: of several that are as short it is the first by
+    /// name, and that one may be such that nothing is passed on any further.
+    fn surely(&self, place: usize, origin: usize, whole: &World, on_the_way: &[usize]) -> bool {
+        let ship = &self.ships()[place];
+        let may = |peer: usize| self.scope(peer, ship.name).is_some_and(|scope| on_the_way.is_empty() || scope.rights.has(Right::Federate));
+        if place == origin || ship.peers.iter().any(|(peer, _)| *peer == origin) {
+            return place == origin || may(origin);
+        }
+        let further = [on_the_way, &[place]].concat();
+        let offers = |peer: &usize| {
+            let granted = !on_the_way.contains(peer) && self.scope(*peer, ship.name).is_some();
+            granted && !self.received(*peer, origin, whole, &further).is_empty()
+        };
+        let mut offering = ship.peers.iter().map(|(peer, _)| *peer).filter(offers).peekable();
+        offering.peek().is_some() && offering.all(|peer| may(peer) && self.surely(peer, origin, whole, &further))
+    }
+
     /// Whether a log comes to a server, or may, through somebody who left out of it what nobody can miss.
     fn is_left_to_the_liar(&self, place: usize, origin: usize, on_the_way: &[usize]) -> bool {
         let Some(liar) = self.liar.as_ref().filter(|liar| liar.omits && place != origin) else { return false };
@@ -78,11 +95,32 @@ impl Night {
     /// What a server still misses of the logs that it receives: parts that it knows of.
     fn gaps(&self, place: usize, origin: usize, whole: &World) -> Option<String> {
         let (ship, other) = (&self.ships()[place], &self.ships()[origin]);
-        if place == origin || self.received(place, origin, whole, &[]).is_empty() {
+        if place == origin || !self.surely(place, origin, whole, &[]) {
             return None;
         }
         let known = midwatch::server::peer::Shelf::known(&ship.shelf).into_iter().find(|known| known.origin == other.origin)?;
         (!known.gaps.is_empty()).then(|| format!("{} misses of {}: {:?}", ship.name, other.name, known.gaps))
+    }
+
+    /// Who receives what from whom, for those who look for what went wrong.
+    pub fn standing(&self) -> String {
+        let name = |origin: midwatch::model::id::Origin| self.ships().iter().find(|ship| ship.origin == origin).map_or("?", |ship| ship.name);
+        let mut out = String::new();
+        if let Some(liar) = &self.liar {
+            out += &format!("a liar plays {} to {}\n", self.ships()[liar.relay].name, self.ships()[liar.to].name);
+        }
+        for ship in self.ships() {
+            for (peer, host) in &ship.peers {
+                out += &format!("{} from {host}: {:?}\n", ship.name, self.scope(*peer, ship.name).map(|scope| scope.to_string()));
+            }
+            for known in midwatch::server::peer::Shelf::known(&ship.shelf) {
+                let through: Vec<&str> = known.through.iter().map(|relay| name(relay.origin)).collect();
+                let head = ship.shelf.log(known.origin).map(|log| midwatch::store::Log::head(&log));
+                let head = head.map(|head| (head.incarnation.0, head.sequence.0));
+                out += &format!("  {} through {through:?}, leased until {:?}, {head:?}\n", name(known.origin), known.lease.map(|lease| lease.until));
+            }
+        }
+        out
     }
 
     /// What still differs.
@@ -109,7 +147,7 @@ impl Night {
     fn differs(&self, post: &Post, origin: usize, whole: &World) -> Option<String> {
         let own = self.scope(post.home, post.name)?;
         let received = self.received(post.home, origin, whole, &[]);
-        if received.is_empty() {
+        if received.is_empty() || !self.surely(post.home, origin, whole, &[]) {
             return None;
         }
         let hops = |scopes: &[Scope]| scopes.len() > 1;

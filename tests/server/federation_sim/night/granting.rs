@@ -1,5 +1,6 @@
 //! Who is given what, for how long, and when it is taken back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -54,7 +55,23 @@ impl Night {
         for agent in self.agents.clone() {
             self.given.insert((agent.server, agent.name.to_owned()), Some(Given { systems: "**", role: "agent" }));
         }
-        self.give_all();
+        self.give_all(&BTreeSet::new());
+    }
+
+    /// What servers hold as they are to hold it, for good: given anew, it would be a reason to tell them everything anew.
+    pub(super) fn held_for_good(&mut self) -> BTreeSet<(usize, String)> {
+        let servers = self.given.keys().filter(|(_, whose)| self.ships.iter().any(|ship| ship.name == whose));
+        let steady: Vec<(usize, String)> = servers.filter(|given| !self.changing.lock().unwrap().contains(given)).cloned().collect();
+        let mut held = BTreeSet::new();
+        for (place, whose) in steady {
+            let core = self.core_of(&self.ships[place].clone());
+            let durable = self.wait("a world", async move { core.durable().await }).unwrap();
+            let (key, scope) = (self.key_of(&whose), self.scope(place, &whose));
+            if durable.world.grants.values().any(|grant| grant.key == key && grant.ended.is_none() && Some(&grant.scope) == scope.as_ref()) {
+                held.insert((place, whose));
+            }
+        }
+        held
     }
 
     pub(super) fn for_person(&self) -> Given {
@@ -65,8 +82,8 @@ impl Night {
     }
 
     /// All that is to be, until it is.
-    pub(super) fn give_all(&mut self) {
-        for (place, whose) in self.given.keys().cloned().collect::<Vec<_>>() {
+    pub(super) fn give_all(&mut self, but: &BTreeSet<(usize, String)>) {
+        for (place, whose) in self.given.keys().filter(|given| !but.contains(given)).cloned().collect::<Vec<_>>() {
             loop {
                 let ship = self.ships[place].clone();
                 self.wait("a server that runs", std::future::poll_fn(|_| if ship.core().is_some() { Poll::Ready(()) } else { Poll::Pending }));

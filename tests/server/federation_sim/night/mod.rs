@@ -126,7 +126,7 @@ impl Night {
             shifted: Default::default(),
             peers: ship.peers.iter().map(|(peer, _)| *peer).collect(),
         };
-        let truth = Arc::new(Truth::new(sea.elapsed.clone(), ships.iter().map(home).collect(), keys));
+        let truth = Arc::new(Truth::new(sea.elapsed.clone(), ships.iter().map(home).collect(), keys, short));
         let omits = sea.below(4) == 0;
         let liar = lied_to.map(|(to, relay)| {
             let (lying, memory) = Default::default();
@@ -250,7 +250,8 @@ impl Night {
             let what = if person { (self.below(5) > 0).then(|| self.for_person()) } else { self.given[given].or(Some(Given { systems: "**", role: "hub" })) };
             self.given.insert(given.clone(), what);
         }
-        self.give_all();
+        let held = self.held_for_good();
+        self.give_all(&held);
         let deadline = self.sim.elapsed() + HEALING;
         loop {
             self.sleep(Duration::from_secs(2));
@@ -258,7 +259,7 @@ impl Night {
             if apart.is_empty() {
                 return;
             }
-            assert!(self.sim.elapsed() < deadline, "seed {}: healed, and still apart: {apart:#?}", self.seed);
+            assert!(self.sim.elapsed() < deadline, "seed {}: healed, and still apart: {apart:#?}\n{}", self.seed, self.standing());
         }
     }
 
