@@ -439,11 +439,12 @@ impl Task {
     }
 
     fn landed(&mut self, from: Sequence, to: Sequence, rows: Vec<Row>, recorded: Time, replies: Vec<(Reply, Vec<EventId>)>) {
-        for (reply, ids) in replies {
-            let _ = reply.send(Ok(ids));
-        }
+        // Before anybody is told: what was taken away is not there any more when whoever took it away hears of it.
         if rows.iter().any(|row| row.kind.starts_with("trust.")) {
             self.parts.roll.send_replace(Arc::new(Roll::of(&self.primary.world)));
+        }
+        for (reply, ids) in replies {
+            let _ = reply.send(Ok(ids));
         }
         let count = u64::try_from(rows.len()).unwrap_or(0);
         metrics::add(&self.parts.metrics.appended, count);

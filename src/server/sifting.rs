@@ -8,15 +8,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 
-use super::asks::send;
+use super::asks::{Holds, send};
 use super::rights::shown;
-use super::session::{Over, Wire};
+use super::session::{Asked, Over, Wire};
 use crate::model::filter::{Filter, FilterError};
 use crate::model::grant::Lens;
 use crate::model::severity::Severity;
 use crate::model::time::{Span, Time};
 use crate::store::{Extent, Log, Page, Scale, Sift, Sifted, StoreError, Test};
-use crate::wire::{CountAsk, Counts, HistoryAsk, Paging, Place, ProblemCode, ToClient, glimpse};
+use crate::wire::{Counts, Paging, Place, ProblemCode, ToClient, ToServer, glimpse};
 
 /// Rows that one ask for history goes through, and an ask for counts before it tells a part.
 const LOOK: usize = 200_000;
@@ -25,16 +25,20 @@ const ROWS: usize = 5_000;
 const MOST_BUCKETS: u32 = 1_000;
 const MINUTE: i64 = 60_000_000;
 
+/// With the number of the ask, and of what it was made.
+type Looked = (u64, Asked, Result<Sifted, StoreError>);
+
 #[derive(Default)]
 pub(super) struct Sifts {
-    waiting: VecDeque<(u64, Sift, Option<Arc<Lens>>)>,
-    looking: Option<BoxFuture<'static, (u64, Result<Sifted, StoreError>)>>,
+    waiting: VecDeque<(u64, Sift, Asked)>,
+    looking: Option<BoxFuture<'static, Looked>>,
     counting: Option<BoxFuture<'static, (Counting, Result<Counts, StoreError>)>>,
 }
 
 /// Counts under way.
 pub(super) struct Counting {
     id: u64,
+    of: Asked,
     scale: Option<Scale>,
     filter: Option<Filter>,
     test: Test,
@@ -48,14 +52,25 @@ pub(super) struct Counting {
 
 /// What has come.
 pub(super) enum Come {
-    Rows(u64, Result<Sifted, StoreError>),
+    Rows(u64, Box<Asked>, Result<Sifted, StoreError>),
     Counts(Box<Counting>, Result<Counts, StoreError>),
+}
+
+impl Come {
+    /// Of what it was made.
+    pub(super) fn asked(&self) -> &Asked {
+        match self {
+            Come::Rows(_, of, _) => of,
+            Come::Counts(counting, _) => &counting.of,
+        }
+    }
 }
 
 type Said = Result<(), Over>;
 
 impl Sifts {
-    pub(super) async fn history(&mut self, wire: &mut Wire, ask: &HistoryAsk, lens: Option<Arc<Lens>>) -> Said {
+    pub(super) async fn history(&mut self, wire: &mut Wire, asked: Asked) -> Said {
+        let ToServer::History(ask) = &asked.ask else { return Ok(()) };
         let filter = match compile(wire, ask.filter.as_deref()) {
             Ok(filter) => filter,
             Err(error) => return wire.problem(ProblemCode::Invalid, Some(ask.id), format!("the filter: {error}")).await,
@@ -71,13 +86,14 @@ impl Sifts {
             Paging::After(after) => Page::After(place(after)),
         };
         let most = usize::try_from(ask.limit).unwrap_or(usize::MAX).clamp(1, ROWS);
-        let test = test(wire, filter, lens.clone());
-        self.waiting.push_back((ask.id, Sift { page, since, most, look: LOOK, test, scale: None }, lens));
+        let test = test(wire, filter, asked.lens.clone());
+        self.waiting.push_back((ask.id, Sift { page, since, most, look: LOOK, test, scale: None }, asked));
         self.go_on(wire);
         Ok(())
     }
 
-    pub(super) async fn count(&mut self, wire: &mut Wire, ask: &CountAsk, lens: Option<Arc<Lens>>) -> Said {
+    pub(super) async fn count(&mut self, wire: &mut Wire, asked: Asked) -> Said {
+        let ToServer::Count(ask) = &asked.ask else { return Ok(()) };
         let filter = match compile(wire, ask.filter.as_deref()) {
             Ok(filter) => filter,
             Err(error) => return wire.problem(ProblemCode::Invalid, Some(ask.id), format!("the filter: {error}")).await,
@@ -90,26 +106,27 @@ impl Sifts {
             step: Span::from_mins(ask.step.micros().saturating_add(MINUTE - 1).div_euclid(MINUTE).clamp(1, 60 * 24 * 366 * 1_000)),
             buckets: usize::try_from(ask.buckets).unwrap_or(0),
         });
-        let partly = lens.is_some();
-        let test = test(wire, filter.clone(), lens);
+        let partly = asked.lens.is_some();
+        let test = test(wire, filter.clone(), asked.lens.clone());
         let filter = Some(filter).filter(|filter| !filter.is_all());
-        let counting = Counting { id: ask.id, scale, filter, test, partly, extent: None, counts: Vec::new(), next: None };
+        let id = ask.id;
+        let counting = Counting { id, of: asked, scale, filter, test, partly, extent: None, counts: Vec::new(), next: None };
         self.counting = Some(Box::pin(step(wire.house.log.clone(), counting)));
         Ok(())
     }
 
     fn go_on(&mut self, wire: &Wire) {
         if self.looking.is_none()
-            && let Some((id, sift, lens)) = self.waiting.pop_front()
+            && let Some((id, sift, asked)) = self.waiting.pop_front()
         {
             let rows = wire.house.log.sift(sift);
-            let as_shown = move |mut found: Sifted| {
-                if let Some(lens) = &lens {
+            self.looking = Some(Box::pin(async move {
+                let mut found = rows.await;
+                if let (Some(lens), Ok(found)) = (&asked.lens, &mut found) {
                     found.rows = shown::rows(lens, std::mem::take(&mut found.rows));
                 }
-                found
-            };
-            self.looking = Some(Box::pin(async move { (id, rows.await.map(as_shown)) }));
+                (id, asked, found)
+            }));
         }
     }
 
@@ -128,20 +145,32 @@ impl Sifts {
             }
         };
         tokio::select! {
-            (id, rows) = looking => Come::Rows(id, rows),
+            (id, asked, rows) = looking => Come::Rows(id, Box::new(asked), rows),
             (counting, counts) = counting => Come::Counts(Box::new(counting), counts),
         }
     }
 
-    pub(super) async fn answer(&mut self, wire: &mut Wire, come: Come) -> Said {
+    /// Whoever asked for it does not get it.
+    pub(super) fn forget(&mut self, wire: &Wire, come: &Come) {
         match come {
-            Come::Rows(id, rows) => {
+            Come::Rows(..) => {
+                self.looking = None;
+                self.go_on(wire);
+            }
+            Come::Counts(..) => self.counting = None,
+        }
+    }
+
+    /// `holds`: what may be seen is still what it was made of.
+    pub(super) async fn answer(&mut self, wire: &mut Wire, come: Come, holds: &Holds<'_>) -> Said {
+        match come {
+            Come::Rows(id, _, rows) => {
                 self.looking = None;
                 self.go_on(wire);
                 match rows {
                     Ok(Sifted { rows, reached, complete, .. }) => {
                         let reached = reached.map(|(at, sequence)| Place { at, sequence });
-                        send(wire, id, rows, true, complete, Some(reached)).await
+                        send(wire, id, rows, true, complete, Some(reached), holds).await.map(|_| ())
                     }
                     Err(error) => wire.problem(ProblemCode::Unavailable, Some(id), error.to_string()).await,
                 }

@@ -43,12 +43,17 @@ pub struct Yard {
 
 impl Yard {
     pub async fn new(authorized: &[String]) -> Yard {
+        Yard::over(authorized, |log| log).await
+    }
+
+    /// Its log behind another one.
+    pub async fn over(authorized: &[String], wrap: impl FnOnce(Arc<dyn Log>) -> Arc<dyn Log>) -> Yard {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("authorized_keys");
         std::fs::write(&file, authorized.join("\n") + "\n").unwrap();
         // A server that is met as a peer is the one of its key.
         let origin = ServerKey::from_seed([SERVER; 32]).origin();
-        let log: Arc<dyn Log> = Arc::new(MemoryLog::new(origin, Incarnation(1_790_000_000_000)));
+        let log = wrap(Arc::new(MemoryLog::new(origin, Incarnation(1_790_000_000_000))));
         let server = serve(log.clone(), |parts| {
             parts.gate = Gate::new(key(SERVER), file, false);
             parts.intakes = vec![midwatch::server::intake::Token::new("test", scene::INTAKE)];

@@ -1,5 +1,7 @@
 //! Whether somebody may ask what they ask: looked at where it is decided, on the world that it changes.
 
+use std::sync::Arc;
+
 use super::keys;
 use super::trust::{by_role, may_grant, taken};
 use crate::model::grant::{Asker, Lens, Right, Roles, Scope, Who};
@@ -7,6 +9,17 @@ use crate::model::id::{AlertRef, EventId, Fingerprint, SystemId};
 use crate::model::intent::{Intent, Refusal, RefusalCode};
 use crate::model::time::Time;
 use crate::model::world::World;
+
+/// One who comes by a grant, as that grant is now: it may have ended, or been narrowed, since they were let ask.
+pub fn by_what_they_hold(world: &World, asker: &Asker, now: Time) -> Result<Asker, Refusal> {
+    let Some(id) = asker.used.as_ref().and_then(|used| used.grant) else { return Ok(asker.clone()) };
+    let held = world.grants.get(&id).filter(|grant| grant.ended.is_none() && !grant.scope.is_over(now));
+    match held.filter(|grant| asker.key.as_ref().is_none_or(|key| grant.has(key))) {
+        Some(grant) if grant.scope == *asker.scope => Ok(asker.clone()),
+        Some(grant) => Ok(Asker { scope: Arc::new(asker.scope.narrow(&grant.scope)), ..asker.clone() }),
+        None => Err(Refusal::new(RefusalCode::Forbidden, "what you were granted here was taken back, or is over, before this was decided")),
+    }
+}
 
 /// Everything that may be asked takes a right on the system that it is about. What is not seen is answered
 /// as if there were none.

@@ -142,6 +142,16 @@ impl Lens {
         Lens { mark, ..self }
     }
 
+    /// Whether all that another lens shows is shown by this one too.
+    pub fn shows_all_of(&self, other: &Lens) -> bool {
+        let seen = |lens: &Lens| lens.agents.iter().filter(|(_, seen)| **seen).map(|(agent, _)| agent.clone()).collect::<BTreeSet<_>>();
+        let own = match (&self.own, &other.own) {
+            (Some(own), Some(other)) => other.keys.is_subset(&own.keys) && other.grants.is_subset(&own.grants),
+            (own, other) => own.is_some() || other.is_none(),
+        };
+        own && self.scope == other.scope && other.used.is_subset(&self.used) && seen(other).is_subset(&seen(self)) && other.checks.is_subset(&self.checks)
+    }
+
     pub(super) fn mark(&self) -> Option<Epoch> {
         self.mark
     }

@@ -189,7 +189,8 @@ fn actor(known: Option<(&str, Who)>) -> Actor {
     }
 }
 
-/// Without the port, which each connection has its own of, and without what somebody calls themselves.
+/// Without the port, which each connection has its own of, and without what somebody calls themselves. Of what is
+/// that already, it is the same.
 pub fn address(from: &str) -> Arc<str> {
     let place = from.split(" (").next().unwrap_or(from);
     let host = place.parse::<SocketAddr>().map_or_else(|_| clean_line(place).into_owned(), |address| address.ip().to_string());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::roll::Roll;
 use crate::model::grant::{Grant, Key, Scope};
 use crate::model::time::{Span, Time};
 use crate::server::session::Shared;
@@ -29,6 +30,11 @@ impl Handed {
     /// What the bearer may do, by the grant as it is now.
     pub fn scope(&self, grant: &Grant) -> Scope {
         grant.scope.narrow(&self.token)
+    }
+
+    /// The same, as long as that grant is its holder's.
+    pub fn seen(&self, roll: &Roll) -> Option<Scope> {
+        roll.of_key(&self.holder).filter(|grant| grant.id == self.grant.id).map(|grant| self.scope(grant))
     }
 }
 

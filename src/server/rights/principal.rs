@@ -49,6 +49,11 @@ impl Passed {
         Passed { follow, leased, sight: Arc::new(sight) }
     }
 
+    /// Whether no more and no less is seen by the other.
+    fn shows(&self, other: &Passed) -> bool {
+        (&self.sight.systems, self.sight.rights) == (&other.sight.systems, other.sight.rights)
+    }
+
     fn over(&self, now: Time) -> Option<String> {
         let until = self.leased.as_ref().filter(|leased| leased.passes(now));
         until.is_none().then(|| "this server may not pass on that log any more: what it was granted there is over, or was taken back".to_owned())
@@ -193,101 +198,124 @@ impl Principal {
         over(&self.scope, now).or_else(|| self.passed.as_ref()?.over(now))
     }
 
+    /// Whether what they may do is still what is known of it here. Asked before each thing that is said.
+    pub fn holds(&self, now: Time) -> bool {
+        let given = match &self.via {
+            Via::Fixed => true,
+            Via::Line(holder, keys) => keys.borrow().holder(&holder.key) == Some(holder),
+            Via::Granted(key, grant, roll) => roll.borrow().of_key(key).is_some_and(|held| (held.id, &held.scope) == (grant.id, &grant.scope)),
+            Via::Handed(handed, roll) => handed.seen(&roll.borrow()).as_ref() == Some(&*self.scope),
+        };
+        let passed = |passed: &Passed| *passed.follow.borrow() == passed.leased || passed.shows(&Passed::of(passed.follow.clone(), &self.scope));
+        given && self.over(now).is_none() && self.passed.as_ref().is_none_or(passed)
+    }
+
+    /// What has become of it since it was asked last. Nothing: they may what they might.
+    pub fn news(&mut self, now: Time) -> Option<Standing> {
+        let given = self.given(now);
+        let Some(passed) = &self.passed else { return given };
+        if matches!(given, Some(Standing::Ended(_))) || (given.is_none() && *passed.follow.borrow() == passed.leased) {
+            return given;
+        }
+        let new = Passed::of(passed.follow.clone(), &self.scope);
+        let same = passed.shows(&new);
+        self.passed = Some(new);
+        match self.over(now) {
+            // Nothing more is told by what this server may know and not pass on.
+            Some(words) => Some(Standing::Ended(words)),
+            // Granted otherwise, they see under another mark, even where the lease lets them see the same.
+            None => (given.is_some() || !same).then_some(Standing::Changed),
+        }
+    }
+
     /// Waits until what they may do is another. May be dropped while it waits.
     pub async fn changed(&mut self, clock: &dyn Clock) -> Standing {
         loop {
-            let Some(passed) = &self.passed else { return self.given_changed(clock).await };
-            let (mut follow, known, now) = (passed.follow.clone(), passed.leased.clone(), clock.now());
-            if let Some(words) = passed.over(now) {
-                return Standing::Ended(words);
+            let now = clock.now();
+            if let Some(standing) = self.news(now) {
+                return standing;
             }
-            let left = known.as_ref().map(|leased| leased.until.since(now).duration().min(LOOK));
-            let given = tokio::select! {
-                standing = self.given_changed(clock) => Some(standing),
-                _ = in_time(left, follow.wait_for(|leased| *leased != known)) => None,
+            let leased = self.passed.as_ref().and_then(|passed| passed.leased.as_ref()).map(|leased| leased.until);
+            let left = [self.scope.expires, leased].into_iter().flatten().min().map(|ends| ends.since(now).duration().min(LOOK));
+            let given = async {
+                match &mut self.via {
+                    Via::Fixed => std::future::pending().await,
+                    Via::Line(_, keys) => turned(keys).await,
+                    Via::Granted(_, _, roll) | Via::Handed(_, roll) => turned(roll).await,
+                }
             };
-            if let Some(Standing::Ended(words)) = given {
-                return Standing::Ended(words);
-            }
-            let new = Passed::of(follow, &self.scope);
-            let same = self.passed.as_ref().is_some_and(|old| (&old.sight.systems, old.sight.rights) == (&new.sight.systems, new.sight.rights));
-            // Nothing more is told by what this server may know and not pass on.
-            let over = new.over(clock.now());
-            self.passed = Some(new);
-            if let Some(words) = over {
-                return Standing::Ended(words);
-            }
-            // Granted otherwise, they see under another mark, even where the lease lets them see the same.
-            if given.is_some() || !same {
-                return Standing::Changed;
+            let passed = async {
+                match &mut self.passed {
+                    Some(passed) => turned(&mut passed.follow).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let end = async {
+                match left {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = given => {}
+                () = passed => {}
+                () = end => {}
             }
         }
     }
 
-    async fn given_changed(&mut self, clock: &dyn Clock) -> Standing {
-        loop {
-            let now = clock.now();
-            if let Some(words) = self.over(now) {
-                return Standing::Ended(words);
-            }
-            let left = self.scope.expires.map(|expires| expires.since(now).duration().min(LOOK));
-            match &mut self.via {
-                Via::Fixed => std::future::pending().await,
-                Via::Line(holder, keys) => {
-                    let known = holder.clone();
-                    if !in_time(left, keys.wait_for(|keys| keys.holder(&known.key) != Some(&known))).await {
-                        continue;
+    fn given(&mut self, now: Time) -> Option<Standing> {
+        if let Some(words) = self.over(now) {
+            return Some(Standing::Ended(words));
+        }
+        match &mut self.via {
+            Via::Fixed => None,
+            Via::Line(holder, keys) => {
+                let held = keys.borrow_and_update().holder(&holder.key).cloned();
+                match held {
+                    Some(new) if new == *holder => None,
+                    Some(new) if (new.role, &new.name) == (holder.role, &holder.name) => {
+                        self.scope = Arc::new(new.scope.clone());
+                        *holder = new;
+                        Some(Standing::Changed)
                     }
-                    let held = keys.borrow_and_update().holder(&holder.key).cloned();
-                    match held {
-                        Some(new) if (new.role, &new.name) == (holder.role, &holder.name) => {
-                            self.scope = Arc::new(new.scope.clone());
-                            *holder = new;
-                            return Standing::Changed;
-                        }
-                        Some(_) => return Standing::Ended("this key is somebody else's now in the server's authorized_keys".to_owned()),
-                        None => return Standing::Ended("this key was taken out of the server's authorized_keys".to_owned()),
-                    }
-                }
-                Via::Granted(key, grant, roll) => {
-                    let known = grant.clone();
-                    if !in_time(left, roll.wait_for(|roll| roll.of_key(key) != Some(&known))).await {
-                        continue;
-                    }
-                    let roll = roll.borrow_and_update().clone();
-                    if let Some(lost) = roll.over(key).filter(|_| roll.is_over(key)).and_then(|grant| grant.lost(key)) {
-                        return Standing::Ended(format!("this key was taken from {} by {}", grant.name, lost.by.name()));
-                    }
-                    let held = roll.of_key(key).cloned();
-                    match held {
-                        // When it was last used is no change of what it allows.
-                        Some(new) if new.id == grant.id && new.scope == grant.scope => *grant = new,
-                        Some(new) if (new.who, &new.name) == (grant.who, &grant.name) => {
-                            self.scope = Arc::new(new.scope.clone());
-                            *grant = new;
-                            return Standing::Changed;
-                        }
-                        Some(_) => return Standing::Ended("this key was granted something else meanwhile; connect anew".to_owned()),
-                        // By its time, as the log's clock had it first, or by somebody.
-                        None => return Standing::Ended(over(&known.scope, clock.now()).unwrap_or_else(|| "your grant on this server was revoked".to_owned())),
-                    }
-                }
-                Via::Handed(handed, roll) => {
-                    let scope = self.scope.clone();
-                    let seen = |roll: &Roll| roll.of_key(&handed.holder).filter(|grant| grant.id == handed.grant.id).map(|grant| handed.scope(grant));
-                    if !in_time(left, roll.wait_for(|roll| seen(roll).as_ref() != Some(&*scope))).await {
-                        continue;
-                    }
-                    let new = seen(&roll.borrow_and_update());
-                    match new {
-                        Some(new) => {
-                            self.scope = Arc::new(new);
-                            return Standing::Changed;
-                        }
-                        None => return Standing::Ended("the grant that your token stands for was revoked, or is over".to_owned()),
-                    }
+                    Some(_) => Some(Standing::Ended("this key is somebody else's now in the server's authorized_keys".to_owned())),
+                    None => Some(Standing::Ended("this key was taken out of the server's authorized_keys".to_owned())),
                 }
             }
+            Via::Granted(key, grant, roll) => {
+                let roll = roll.borrow_and_update().clone();
+                let held = roll.of_key(key);
+                if held == Some(grant) {
+                    return None;
+                }
+                if let Some(lost) = roll.over(key).filter(|_| roll.is_over(key)).and_then(|grant| grant.lost(key)) {
+                    return Some(Standing::Ended(format!("this key was taken from {} by {}", grant.name, lost.by.name())));
+                }
+                match held.cloned() {
+                    // When it was last used is no change of what it allows.
+                    Some(new) if new.id == grant.id && new.scope == grant.scope => {
+                        *grant = new;
+                        None
+                    }
+                    Some(new) if (new.who, &new.name) == (grant.who, &grant.name) => {
+                        self.scope = Arc::new(new.scope.clone());
+                        *grant = new;
+                        Some(Standing::Changed)
+                    }
+                    Some(_) => Some(Standing::Ended("this key was granted something else meanwhile; connect anew".to_owned())),
+                    // By its time, as the log's clock had it first, or by somebody.
+                    None => Some(Standing::Ended(over(&grant.scope, now).unwrap_or_else(|| "your grant on this server was revoked".to_owned()))),
+                }
+            }
+            Via::Handed(handed, roll) => match handed.seen(&roll.borrow_and_update()) {
+                Some(new) if new == *self.scope => None,
+                Some(new) => {
+                    self.scope = Arc::new(new);
+                    Some(Standing::Changed)
+                }
+                None => Some(Standing::Ended("the grant that your token stands for was revoked, or is over".to_owned())),
+            },
         }
     }
 }
@@ -298,19 +326,10 @@ fn over(scope: &Scope, now: Time) -> Option<String> {
     Some(format!("your access to this server ended at {expires}"))
 }
 
-/// Whether it came within this time; for ever where nothing is said, and where nothing can come any more.
-async fn in_time<T, E>(left: Option<Duration>, change: impl Future<Output = Result<T, E>>) -> bool {
-    let change = async {
-        if change.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    match left {
-        Some(left) => tokio::time::timeout(left, change).await.is_ok(),
-        None => {
-            change.await;
-            true
-        }
+/// Waits for another value; for ever where none can come any more.
+async fn turned<T>(followed: &mut watch::Receiver<T>) {
+    if followed.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::sight::Asked;
 use super::wire::{Over, Said};
-use super::{Session, Shared};
+use super::{Reply, Session, Shared};
 use crate::model::event::{Actor, TrustUsed};
 use crate::model::grant::{Asker, Key, Lens, Right, Who};
 use crate::model::id::{AgentId, Person, SystemId};
@@ -166,17 +167,18 @@ impl Session {
     }
 
     /// The world as it was: made beside everything else, in this session's own task.
-    pub(super) fn look_back(&mut self, WorldAsk { id, at }: WorldAsk) {
+    pub(super) fn look_back(&mut self, WorldAsk { id, at }: WorldAsk, asked: Asked) {
         let (house, scope, own) = (self.wire.house.clone(), self.principal.sight().clone(), self.principal.seen_key());
         self.replies.push(Box::pin(async move {
-            match house.past.at(at).await {
+            let said = match house.past.at(at).await {
                 Ok(then) => {
                     let seen = |world: &World| Arc::new(Lens::of(world, &scope).owned(world, own.clone()).world(world));
                     let world = then.world.map(|world| if scope.is_all() { world } else { seen(&world) });
                     ToClient::WorldThen(WorldThen { id, at, known_from: then.known_from, world })
                 }
                 Err(error) => ToClient::Problem(Problem { code: ProblemCode::Unavailable, words: error.to_string(), id: Some(id) }),
-            }
+            };
+            Reply { said, of: Some(asked) }
         }));
     }
 
@@ -218,7 +220,7 @@ impl Session {
             if let Some(refusal) = &refused {
                 denied.if_forbidden("observing", refusal);
             }
-            ToClient::Ack(Ack { id, refused })
+            ToClient::Ack(Ack { id, refused }).into()
         }));
     }
 }

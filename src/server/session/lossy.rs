@@ -14,6 +14,7 @@ use crate::wire::{Role, ToClient, Vitals};
 
 impl Session {
     pub(super) async fn tell_peers(&mut self, frame: &PeersFrame) -> Said {
+        self.settle().await?;
         if self.hello.role != Role::Peer {
             return self.wire.tell(frame.message(self.wire.encoding)).await;
         }
@@ -23,6 +24,7 @@ impl Session {
     }
 
     pub(super) async fn tell_health(&mut self, frame: &HealthFrame) -> Said {
+        self.settle().await?;
         if !self.principal.sight().names_all() {
             return self.wire.say(&ToClient::Health(lossy::health(self.principal.sight(), &frame.health))).await;
         }
@@ -31,16 +33,26 @@ impl Session {
 
     /// All that changed since this reader was told last.
     pub(super) async fn catch_up_readings(&mut self) -> Said {
-        let Some((_, known)) = &mut self.readings else { return Ok(()) };
+        let Some((_, known)) = &self.readings else { return Ok(()) };
         let since = *known;
-        let scope = self.principal.sight().clone();
-        let seen = move |world: &World, readings| if scope.is_all() { readings } else { lossy::readings(&scope, world, readings) };
-        let Some((version, readings)) = self.wire.house.readings_since(since, seen).await else { return Ok(()) };
-        *known = version;
+        let (version, readings) = loop {
+            let scope = self.principal.sight().clone();
+            let seen = move |world: &World, readings| if scope.is_all() { readings } else { lossy::readings(&scope, world, readings) };
+            let Some(found) = self.wire.house.readings_since(since, seen).await else { return Ok(()) };
+            if self.holds() {
+                break found;
+            }
+            self.settle().await?;
+        };
+        if let Some((_, known)) = &mut self.readings {
+            *known = version;
+        }
         if readings.is_empty() { Ok(()) } else { self.wire.say(&ToClient::Readings(readings)).await }
     }
 
     pub(super) async fn tell_readings(&mut self, frame: Arc<ReadingsFrame>) -> Said {
+        self.tell_lease().await?;
+        self.settle().await?;
         let Some((_, known)) = &mut self.readings else { return Ok(()) };
         if frame.version <= *known {
             return Ok(());
@@ -53,6 +65,8 @@ impl Session {
     }
 
     pub(super) async fn tell_vitals(&mut self, frame: Arc<VitalsFrame>) -> Said {
+        self.tell_lease().await?;
+        self.settle().await?;
         let Some((_, known)) = &mut self.vitals else { return Ok(()) };
         let own = if *known == frame.since { None } else { Some(self.wire.house.hub.vitals_since(*known)) };
         *known = own.as_ref().map_or(frame.version, |own| own.version);

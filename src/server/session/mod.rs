@@ -9,6 +9,7 @@ mod leasing;
 mod lossy;
 mod presence;
 pub(super) mod sealing;
+mod sight;
 mod stream;
 mod wire;
 mod world;
@@ -41,8 +42,9 @@ use crate::server::presence::Present;
 use crate::server::refusals::Refusals;
 use crate::server::rights::audit::address;
 use crate::server::rights::need::{ask_of, word_of};
-use crate::server::rights::{Audit, Need, Principal, Roll, Standing, need};
-use crate::server::sifting::Sifts;
+use crate::server::rights::{Audit, Need, Principal, Roll, need};
+use crate::server::sifting::{Come, Sifts};
+use crate::store::{Row, StoreError};
 use crate::trust::Tokens;
 use crate::wire::codec::{Frame, decode_to_server};
 use crate::wire::{Answer, Encoding, Hello, MarksKept, Outcome, Ping, Pong, ProblemCode, Role, ToClient, ToServer, WireError};
@@ -53,6 +55,7 @@ use wire::Said;
 use world::Awaited;
 
 pub use crate::server::limits::Limits;
+pub(super) use sight::{Asked, MOVED};
 pub(super) use wire::{Over, Wire};
 
 /// What all sessions of a server share.
@@ -140,6 +143,18 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     drop((alive, slot));
 }
 
+/// What is answered, and of what of the log it was made.
+struct Reply {
+    said: ToClient,
+    of: Option<Asked>,
+}
+
+impl From<ToClient> for Reply {
+    fn from(said: ToClient) -> Reply {
+        Reply { said, of: None }
+    }
+}
+
 struct Session {
     wire: Wire,
     hello: Hello,
@@ -155,7 +170,7 @@ struct Session {
     sealings: Sealings,
     asks: Asks,
     sifts: Sifts,
-    replies: FuturesUnordered<BoxFuture<'static, ToClient>>,
+    replies: FuturesUnordered<BoxFuture<'static, Reply>>,
     vitals: Option<(watch::Receiver<Arc<VitalsFrame>>, u64)>,
     health: Option<watch::Receiver<Arc<HealthFrame>>>,
     /// What the person's consoles have seen, once this one has asked.
@@ -182,22 +197,16 @@ impl Session {
                 publication = stream::next(&mut self.stream) => self.publish(publication).await?,
                 come = world::next(&mut self.awaited) => Box::pin(self.world_comes(come)).await?,
                 found = sealing::next(&mut self.sealings) => Box::pin(self.sealed(found)).await?,
-                rows = self.asks.next() => Box::pin(self.asks.answer(&mut self.wire, rows)).await?,
-                come = self.sifts.next() => Box::pin(self.sifts.answer(&mut self.wire, come)).await?,
-                Some(said) = self.replies.next(), if !self.replies.is_empty() => self.wire.say(&said).await?,
+                rows = self.asks.next() => Box::pin(self.pages(rows)).await?,
+                come = self.sifts.next() => Box::pin(self.sifted(come)).await?,
+                Some(reply) = self.replies.next(), if !self.replies.is_empty() => self.reply(reply).await?,
                 frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_vitals(frame)).await?,
                 frame = next_told(self.health.as_mut()) => Box::pin(self.tell_health(&frame)).await?,
                 frame = next_told(self.peers.as_mut()) => Box::pin(self.tell_peers(&frame)).await?,
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_readings(frame)).await?,
                 due = self.present.due() => Box::pin(self.presence_is(due)).await?,
-                standing = self.principal.changed(&*clock) => match standing {
-                    Standing::Changed => {
-                        self.presence_anew();
-                        Box::pin(self.see_anew()).await?;
-                    }
-                    Standing::Ended(words) => return self.wire.problem(ProblemCode::Unauthorized, None, words).await,
-                },
+                standing = self.principal.changed(&*clock) => Box::pin(self.stands(standing)).await?,
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = stream::next(&mut self.stream).now_or_never().flatten() {
@@ -225,10 +234,12 @@ impl Session {
                 return self.wire.problem(code, None, error.to_string()).await;
             }
         };
-        if let Some(words) = self.principal.over(self.wire.shared.clock.now()) {
-            self.wire.problem(ProblemCode::Unauthorized, None, words).await?;
-            return Err(Over);
-        }
+        self.weigh(message, 0).await
+    }
+
+    /// Whether it may be said, by what may be said now. `turn`: how often it was, and its answer came too late.
+    async fn weigh(&mut self, message: ToServer, turn: u8) -> Said {
+        self.settle().await?;
         let role = self.hello.role;
         let (words, ask) = match need(&message) {
             Need::Never(words) => (words.to_owned(), None),
@@ -236,14 +247,14 @@ impl Session {
             Need::Right(_, right) if !self.principal.scope().rights.has(right) => {
                 (format!("that takes the right `{right}`, and what you may do here is: {}", self.principal.scope()), ask_of(&message))
             }
-            Need::Nothing | Need::Right(..) | Need::Asked(_) => return self.answer(message).await,
+            Need::Nothing | Need::Right(..) | Need::Asked(_) => return self.answer(message, turn).await,
         };
         self.denies(word_of(&message), &words);
         self.wire.problem(ProblemCode::Forbidden, ask, words).await
     }
 
     /// Somebody who may say this said it.
-    async fn answer(&mut self, message: ToServer) -> Said {
+    async fn answer(&mut self, message: ToServer, turn: u8) -> Said {
         match message {
             ToServer::Ping(Ping { id }) => self.wire.say(&ToClient::Pong(Pong { id, now: Some(self.wire.shared.clock.now()) })).await,
             // The table lets neither through.
@@ -253,22 +264,29 @@ impl Session {
                 self.wire.say(&ToClient::Holding(holding)).await
             }
             ToServer::Subscribe(subscribe) => self.subscribe(subscribe).await,
-            ToServer::History(ask) => {
-                let lens = self.lens().await?;
-                if ask.filter.is_some() { self.sifts.history(&mut self.wire, &ask, lens).await } else { self.asks.history(&mut self.wire, &ask, lens).await }
+            ToServer::History(ref ask) => {
+                let filtered = ask.filter.is_some();
+                let asked = self.asked(message, turn).await?;
+                if filtered { self.sifts.history(&mut self.wire, asked).await } else { self.asks.queue(&mut self.wire, asked).await }
             }
-            ToServer::Backfill(ask) => self.backfill(ask).await,
             ToServer::SealWorld(ask) => self.seal_world(ask).await,
-            ToServer::Count(ask) => {
-                let lens = self.lens().await?;
-                self.sifts.count(&mut self.wire, &ask, lens).await
+            ToServer::Backfill(ask) => {
+                let asked = self.asked(message, turn).await?;
+                self.backfill(ask, asked).await
             }
-            ToServer::Search(ask) => {
-                let lens = self.lens().await?;
-                self.asks.search(&mut self.wire, &ask, lens).await
+            ToServer::Count(_) => {
+                let asked = self.asked(message, turn).await?;
+                self.sifts.count(&mut self.wire, asked).await
+            }
+            ToServer::Search(ref ask) if ask.words.len() > 1_000 => {
+                self.wire.problem(ProblemCode::Limit, Some(ask.id), "a search of more than 1000 bytes").await
+            }
+            ToServer::Search(_) => {
+                let asked = self.asked(message, turn).await?;
+                self.asks.queue(&mut self.wire, asked).await
             }
             ToServer::WorldAt(ask) => {
-                self.look_back(ask);
+                self.look_back(ask, self.asked_of_worlds(message, turn));
                 Ok(())
             }
             ToServer::ReadMarks(said) => self.read_marks(said.marks).await,
@@ -296,7 +314,7 @@ impl Session {
                     if let Outcome::Refused(refusal) = &result {
                         denied.if_forbidden(word, refusal);
                     }
-                    ToClient::Answer(Answer { id, result })
+                    ToClient::Answer(Answer { id, result }).into()
                 }));
                 Ok(())
             }
@@ -323,6 +341,36 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// What was read of the log, or what is asked for anew.
+    async fn pages(&mut self, rows: Result<Vec<Row>, StoreError>) -> Said {
+        let Some(asked) = self.asks.asked().cloned() else { return Ok(()) };
+        if !self.still_shows(&asked).await? {
+            self.asks.forget(&self.wire);
+            return self.anew(asked).await;
+        }
+        let (principal, clock) = (&self.principal, self.wire.shared.clock.clone());
+        self.asks.answer(&mut self.wire, rows, &|| principal.holds(clock.now())).await
+    }
+
+    async fn sifted(&mut self, come: Come) -> Said {
+        let asked = come.asked().clone();
+        if !self.still_shows(&asked).await? {
+            self.sifts.forget(&self.wire, &come);
+            return self.anew(asked).await;
+        }
+        let (principal, clock) = (&self.principal, self.wire.shared.clock.clone());
+        self.sifts.answer(&mut self.wire, come, &|| principal.holds(clock.now())).await
+    }
+
+    async fn reply(&mut self, reply: Reply) -> Said {
+        if let Some(asked) = reply.of
+            && !Box::pin(self.still_shows(&asked)).await?
+        {
+            return Box::pin(self.anew(asked)).await;
+        }
+        self.wire.say(&reply.said).await
     }
 
     /// More messages than the rate allows wait for the next second.

@@ -69,6 +69,7 @@ impl Session {
     }
 
     async fn tell_presence(&mut self) -> Said {
+        self.settle().await?;
         let (present, scope) = (&mut self.present, self.principal.sight());
         let reader = match self.hello.role {
             Role::Console => Reader::Person { name: &self.principal.name, scope },

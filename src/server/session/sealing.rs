@@ -111,6 +111,7 @@ impl Session {
     /// What was granted when it was asked for may have been taken back since.
     pub(super) async fn sealed(&mut self, found: Found) -> Said {
         let Some(asked) = self.sealings.under_way.take() else { return Ok(()) };
+        self.settle().await?;
         let may = self.may_begin(&asked.ask).map_err(|why| Refusal::new(RefusalCode::Forbidden, why));
         let unavailable = |why: &str| Refusal::new(RefusalCode::Unavailable, why);
         let result = match (may, found) {

@@ -14,7 +14,7 @@ use crate::server::core::Durable;
 use crate::server::hub::{Publication, Subscription};
 use crate::server::metrics::count;
 use crate::server::resume;
-use crate::server::rights::shown;
+use crate::server::rights::{Standing, shown};
 use crate::store::Row;
 use crate::trust::{Signer, seal};
 use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient};
@@ -165,6 +165,11 @@ impl Session {
                 Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
                 Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
             };
+            Box::pin(self.tell_lease()).await?;
+            if !self.holds() {
+                Box::pin(self.settle()).await?;
+                return self.snapshot(stream, SnapshotReason::Scope).await;
+            }
             if stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &rows)) {
                 return self.snapshot(stream, SnapshotReason::Scope).await;
             }
@@ -244,13 +249,19 @@ impl Session {
         if stream.nonce.is_some() {
             return self.await_world(stream, why).await;
         }
-        self.tell_lease().await?;
-        stream.lens = self.principal.view().lens(&durable.world);
-        stream.epoch = Epoch::both(durable.world.epoch, self.principal.mark());
-        let (house, encoding) = (&self.wire.house, self.wire.encoding);
-        let snapshot = match &stream.lens {
-            Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
-            None => resume::snapshot(&durable, house, stream.history, why, encoding).await,
+        let snapshot = loop {
+            self.tell_lease().await?;
+            stream.lens = self.principal.view().lens(&durable.world);
+            stream.epoch = Epoch::both(durable.world.epoch, self.principal.mark());
+            let (house, encoding) = (&self.wire.house, self.wire.encoding);
+            let snapshot = match &stream.lens {
+                Some(lens) => shown::snapshot(&durable, house, lens, stream.history, why, encoding).await,
+                None => resume::snapshot(&durable, house, stream.history, why, encoding).await,
+            };
+            if self.holds() {
+                break snapshot;
+            }
+            Box::pin(self.settle()).await?;
         };
         match snapshot {
             Ok(message) => {
@@ -268,16 +279,17 @@ impl Session {
     }
 
     pub(super) async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
-        let passes_on = self.passes_on();
         if self.stream.is_some() && self.hello.role == Role::Peer {
             Box::pin(self.tell_lease()).await?;
         }
+        let changed = !self.holds() && Box::pin(self.look_anew()).await?;
+        let passes_on = self.passes_on();
         let Some(stream) = &mut self.stream else { return Ok(()) };
         let Some(publication) = publication else { return Box::pin(self.lapsed()).await };
         let claims = publication.rows.is_empty() && publication.to == stream.sent;
         if publication.to <= stream.sent && !claims {
             // The snapshot held it already.
-            return Ok(());
+            return if changed { Box::pin(self.see_anew()).await } else { Ok(()) };
         }
         if publication.from != stream.sent {
             tracing::error!(from = publication.from.0, sent = stream.sent.0, "a publication does not follow the one before it");
@@ -285,13 +297,13 @@ impl Session {
         }
         stream.sent = publication.to;
         let life = publication.incarnation;
-        if stream.filter.is_none() && stream.lens.is_none() && !passes_on {
+        if stream.filter.is_none() && stream.lens.is_none() && !passes_on && !changed {
             return match publication.message(self.wire.encoding) {
                 Some(message) => self.wire.send(message).await,
                 None => Err(Over),
             };
         }
-        let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows));
+        let anew = stream.lens.as_mut().is_some_and(|lens| shown::moved(lens, &publication.rows)) || changed;
         let events = stream.events(&publication.rows, &self.wire.house.name);
         Box::pin(self.batch(life, publication.from, publication.to, events, publication.lag)).await?;
         if anew { Box::pin(self.see_anew()).await } else { Ok(()) }
@@ -320,14 +332,33 @@ impl Session {
         }
     }
 
+    /// What is told from here on is told as it is seen now. True: that is not what it was.
+    async fn look_anew(&mut self) -> Result<bool, Over> {
+        let mut changed = false;
+        while let Some(standing) = self.principal.news(self.wire.shared.clock.now()) {
+            if let Standing::Ended(words) = standing {
+                return self.ended(words).await.map(|()| false);
+            }
+            changed = true;
+            self.presence_anew();
+            let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+            let lens = self.principal.view().lens(&durable.world);
+            if let Some(stream) = &mut self.stream {
+                stream.lens = lens;
+            }
+        }
+        Ok(changed)
+    }
+
     /// What is seen is not what it was: the world anew, and before it all that led to it.
     pub(super) async fn see_anew(&mut self) -> Said {
         if self.stream.is_none() {
             return self.await_another().await;
         }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
+        let lens = self.principal.view().lens(&durable.world);
         if let Some(stream) = &mut self.stream {
-            stream.lens = self.principal.view().lens(&durable.world);
+            stream.lens = lens;
         }
         // All of that world was published: what of it was not told yet waits in the queue.
         while let Some(stream) = &mut self.stream
@@ -336,6 +367,11 @@ impl Session {
             match stream.subscription.next().await {
                 Some(publication) if publication.to > stream.sent => {
                     stream.sent = publication.to;
+                    self.tell_lease().await?;
+                    if !self.holds() {
+                        self.look_anew().await?;
+                    }
+                    let Some(stream) = &self.stream else { return Ok(()) };
                     let events = stream.events(&publication.rows, &self.wire.house.name);
                     self.batch(publication.incarnation, publication.from, publication.to, events, publication.lag).await?;
                 }

@@ -105,6 +105,7 @@ impl Session {
     pub(super) async fn world_comes(&mut self, come: Result<SealedWorld, String>) -> Said {
         let Some(awaited) = self.awaited.take() else { return Ok(()) };
         let Awaited { rest, why, covers, said, tries, .. } = *awaited;
+        Box::pin(self.settle()).await?;
         self.tell_lease().await?;
         let same = self.leased.as_ref().and_then(|told| told.lease.as_ref()).map(|(_, covers)| covers) == covers.as_ref();
         let refused = match come {
@@ -113,7 +114,7 @@ impl Session {
                 let house = self.wire.house.clone();
                 let subscription = house.hub.subscribe();
                 let (lens, head, epoch) = (self.lens().await?.map(|lens| (*lens).clone()), house.log.head(), self.epoch());
-                if head.incarnation == sealed.incarnation && subscription.head >= sealed.head {
+                if self.holds() && head.incarnation == sealed.incarnation && subscription.head >= sealed.head {
                     let from = sealed.head;
                     let bare = World { head: from, epoch, ..World::new(head.origin, head.incarnation) };
                     let snapshot = Snapshot {
