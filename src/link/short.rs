@@ -263,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_fits_passes_unchanged_however_it_is_cut(
+        fn n6_what_fits_passes_unchanged_however_it_is_cut_and_no_byte_more(
             sizes in proptest::collection::vec((0_usize..400, any::<bool>()), 0..8),
             piece in 1_usize..300,
             http in any::<bool>(),
@@ -278,7 +278,7 @@ mod tests {
 
         /// Not a byte of a frame's payload is needed to refuse it: nobody makes room for it.
         #[test]
-        fn a_frame_that_announces_too_much_is_refused_by_its_head(before in 0_usize..200, more in 1_usize..100_000_000, piece in 1_usize..20) {
+        fn n6_a_frame_that_announces_too_much_is_refused_by_its_head(before in 0_usize..200, more in 1_usize..100_000_000, piece in 1_usize..20) {
             let most = 1_000;
             let mut bytes = frame(before, true);
             let announced = most + more;

@@ -327,7 +327,7 @@ impl Server {
         let front = self.front.clone();
         match front.enter(via) {
             Ok(slot) => drop(tokio::spawn(http::serve(io, via, self.router.clone(), slot, front))),
-            Err(words) => drop(tokio::spawn(async move { turn_away(&front, io, words).await })),
+            Err(words) => drop(tokio::spawn(async move { turn_away(&front, io, via, words).await })),
         }
     }
 

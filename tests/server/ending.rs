@@ -20,7 +20,7 @@ use midwatch::wire::{
 };
 use tokio::sync::watch;
 
-use crate::grants::{Yard, fired, heard, hello, named};
+use crate::grants::{Yard, fired, heard, hello, key, named};
 use crate::scene::{self, port};
 
 /// A log that answers, and lets nobody have the answer before it is let go.
@@ -324,6 +324,26 @@ async fn nothing_is_decided_by_a_grant_that_is_over_by_then_or_beyond_what_is_le
     yard.ask(Intent::Revoke { grant: held.id, why: "".into() }).await.unwrap();
     let refused = yard.server.core.write(note()).await.unwrap_err();
     assert!(refused.code == RefusalCode::Forbidden && refused.why.contains("taken back"), "{refused}");
+}
+
+#[tokio::test]
+async fn n8_a_key_that_becomes_somebody_elses_is_nobodys_on_connections_that_are_open() {
+    let line = |words: &str, name: &str| format!("{words} {} {name}", key(20).public().line());
+    for (then, name) in [("agent=\"web-1\"", ""), ("systems=\"**\"", "sam")] {
+        let yard = Yard::new(&[line("systems=\"shop/**\"", "robin")]).await;
+        let mut robin = yard.come(20, hello(Role::Console, "robin")).await.unwrap();
+        std::fs::write(yard.authorized(), line(then, name) + "\n").unwrap();
+        let told = heard(&mut robin, |message| matches!(message, ToClient::Problem(_))).await;
+        assert!(text(&told).contains("somebody else's now"), "{then}: {}", text(&told));
+    }
+    for (then, role) in [("robin", "agent"), ("sam", "responder")] {
+        let yard = Yard::new(&[]).await;
+        yard.grant(20, "robin", "responder", "shop/**", None).await;
+        let mut robin = yard.come(20, hello(Role::Console, "robin")).await.unwrap();
+        yard.grant(20, then, role, "**", None).await;
+        let told = heard(&mut robin, |message| matches!(message, ToClient::Problem(_))).await;
+        assert!(text(&told).contains("granted something else"), "{then}: {}", text(&told));
+    }
 }
 
 /// A line on which little lies between one end and the other.

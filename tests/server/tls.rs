@@ -107,6 +107,14 @@ async fn a_server_with_a_certificate_of_its_own_is_met_once_and_known_by_its_key
 }
 
 #[tokio::test]
+async fn who_finds_no_room_is_told_so_over_tls_too() {
+    let yard = Yard::new();
+    let server = serve(&yard, own(SERVER), |parts| parts.connections = 0).await;
+    let why = turned_away(&mut yard.console_to(Address::Tls(port(&server)), TlsTrust::default(), 1, None)).await;
+    assert!(why.contains("Too many open connections"), "{why}");
+}
+
+#[tokio::test]
 async fn a_certificate_of_another_key_than_the_known_one_is_refused_with_help() {
     let yard = Yard::new();
     yard.known().remember("shop", &key(8).public()).unwrap();

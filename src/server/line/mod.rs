@@ -44,6 +44,8 @@ pub struct Front {
     pub keys: Arc<Keys>,
     /// Connections at once, whosever they are.
     room: Arc<Semaphore>,
+    /// Those that are told over TLS that there is no room.
+    farewells: Semaphore,
     /// How long TLS may take.
     patience: Duration,
     metrics: Arc<Metrics>,
@@ -66,6 +68,7 @@ impl Front {
             addresses: Arc::new(Addresses::new(&limits)),
             keys: Arc::new(Keys::new(limits.per_key)),
             room: Arc::new(Semaphore::new(connections)),
+            farewells: Semaphore::new(FAREWELLS),
             patience,
             metrics,
         }
@@ -145,9 +148,17 @@ async fn say_and_go(mut io: Box<dyn Io>, status: &str, words: &str) {
     .await;
 }
 
-/// Says in plain HTTP that there is no room. Where TLS is spoken the connection just ends.
-pub(super) async fn turn_away(front: &Front, io: Box<dyn Io>, words: &str) {
-    if front.tls.is_none() {
+/// So many at a time are told over TLS that there is no room, each within so long: it costs a signature.
+const FAREWELLS: usize = 8;
+const BRIEFLY: Duration = Duration::from_secs(3);
+
+/// Says in HTTP that there is no room. Over TLS to a few at a time; the connections of the others just end.
+pub(super) async fn turn_away(front: &Front, io: Box<dyn Io>, via: Via, words: &str) {
+    let few = front.farewells.try_acquire();
+    if few.is_err() && front.tls.is_some() {
+        return;
+    }
+    if let Ok(Some((io, _))) = tokio::time::timeout(BRIEFLY, front.open(io, via)).await {
         say_and_go(io, "503 Service Unavailable", words).await;
     }
 }
