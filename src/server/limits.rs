@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Limits {
     /// From the upgrade to the hello.
     pub handshake: Duration,
-    /// How long one frame may take to be written.
+    /// How long one frame may take to be written; a long message is many.
     pub patience: Duration,
     /// Messages a second; more are taken later.
     pub rate: u32,

@@ -9,6 +9,8 @@ use crate::model::id::{Incarnation, Origin, Sequence};
 use crate::model::time::Time;
 use crate::wire::{Claim, Raw, outline_of};
 
+/// Bytes of a signature.
+pub const LENGTH: usize = 64;
 const EVENT: &str = "midwatch-event";
 const CLAIM: &str = "midwatch-claim";
 
@@ -34,12 +36,19 @@ pub fn claim(signer: &Signer, origin: Origin, incarnation: Incarnation, to: Sequ
     Some(Claim { key: Raw(signer.public().bytes().to_vec()), to, at, signature: Raw(signature.to_vec()) })
 }
 
+/// The key in whose name it is said, if it is that of the server whose log it is. Whether that one said it is not
+/// looked at: for what it tells itself.
+pub fn claimant(claim: &Claim, origin: Origin) -> Option<PublicKey> {
+    let key = PublicKey::from_bytes(claim.key.0.as_slice().try_into().ok()?).ok()?;
+    (key.origin() == origin).then_some(key)
+}
+
 /// The key of the server that says so, if it is the one whose log it is.
 pub fn claimed(claim: &Claim, origin: Origin, incarnation: Incarnation) -> Option<PublicKey> {
-    let key = PublicKey::from_bytes(claim.key.0.as_slice().try_into().ok()?).ok()?;
-    let signature: &[u8; 64] = claim.signature.0.as_slice().try_into().ok()?;
+    let key = claimant(claim, origin)?;
+    let signature: &[u8; LENGTH] = claim.signature.0.as_slice().try_into().ok()?;
     let message = said(origin, incarnation, claim.to, claim.at);
-    (key.origin() == origin && sshsig::verifies(&key, CLAIM, &message, signature)).then_some(key)
+    sshsig::verifies(&key, CLAIM, &message, signature).then_some(key)
 }
 
 /// Of fixed length: nothing in it can be read in two ways.
@@ -87,6 +96,7 @@ mod tests {
         // By a key that is not that server's.
         let other = claim(&Signer::from_seed([2; 32]), origin, LIFE, Sequence(9), AT).unwrap();
         assert_eq!(claimed(&other, origin, LIFE), None);
+        assert_eq!((claimant(&other, origin), claimant(&said, origin)), (None, Some(signer.public())));
         // A claim is no event, and an event no claim.
         let message = super::said(origin, LIFE, Sequence(9), AT);
         assert!(!holds(&signer.public(), &message, &said.signature.0));

@@ -110,7 +110,7 @@ fn f4_worlds() {
         let place = Place { origin: origin(), incarnation: None, after: Sequence(0), to: snapshot.head };
         let mut told = (*snapshot.world).clone();
         for event in &snapshot.events {
-            for row in take(place, None, std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS)).rows {
+            for row in take(place, None, std::slice::from_ref(event), Sealed::Direct(None, NO_SEALS)).rows {
                 if let Ok(event) = EventBytes(row.bytes).decode() {
                     fold(&mut told, &event);
                 }
@@ -146,7 +146,7 @@ fn f3_f4_batches() {
         Place { origin: origin(), incarnation: Some(LIFE), after: Sequence(0), to: head },
         None,
         &events[..4].iter().map(|event| EventBytes::of(event).unwrap()).collect::<Vec<_>>(),
-        Sealed::Perhaps(None, NO_SEALS),
+        Sealed::Direct(None, NO_SEALS),
     )
     .rows;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -168,7 +168,7 @@ fn f3_f4_batches() {
         }
         assert!(take(place, None, &batch.events, Sealed::Must(&other.public(), seals)).rows.is_empty());
         // From itself: whatever it likes, about its own log, in its place.
-        let taken = take(place, None, &batch.events, Sealed::Perhaps(claimed.as_ref(), seals));
+        let taken = take(place, None, &batch.events, Sealed::Direct(claimed.as_ref(), seals));
         assert_eq!(taken.rows.len() + taken.refused.len(), batch.events.len());
         let mut last = batch.from;
         for row in &taken.rows {

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::Peers;
 use super::follow::{Ended, Follower, soon};
-use super::leased::allowing;
-use super::take::{Place, Sealed, Seals, take};
+use super::leased::take_within;
+use super::take::{Place, Sealed, Seals};
 use crate::model::event::PeerMissed;
 use crate::model::id::{Origin, Sequence};
 use crate::model::severity::Severity;
@@ -19,8 +19,8 @@ use crate::server::house::House;
 use crate::server::peer::Replica;
 use crate::wire::{Backfill, BackfillAsk, ToServer, peek};
 
-/// Between two slices.
-const PACE: Duration = Duration::from_millis(500);
+/// Between two slices: twice as long as the last one took, within these bounds.
+const PACE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// Until a slice that did not come is asked for again.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Gaps of one log. More of them are one from the first to the last.
@@ -97,7 +97,9 @@ impl Follower {
     }
 
     pub(super) fn fill_soon(&mut self) {
-        (self.asked, self.fill_at) = (None, Some(Instant::now() + PACE));
+        let (least, most) = PACE;
+        let pace = self.asked.take().map_or(most, |(_, asked)| (asked.elapsed() * 2).clamp(least, most));
+        self.fill_at = Some(Instant::now() + pace);
     }
 
     /// Asks for the next slice, where there is one.
@@ -109,14 +111,14 @@ impl Follower {
             // While the line is down nobody is asked; an older server never answers.
             let _ = handle.send(ToServer::Backfill(ask));
         }
-        (self.asked, self.fill_at) = (Some(ask.id), Some(Instant::now() + AGAIN));
+        (self.asked, self.fill_at) = (Some((ask.id, Instant::now())), Some(Instant::now() + AGAIN));
     }
 
     /// A slice came: of a log that is passed on with its own server's signatures, or not at all.
     pub(super) async fn filled(&mut self, house: &House, replica: &Replica, mut told: Backfill) -> Result<(), Ended> {
         let head = house.log.head();
         let mut gaps = self.peers.gaps(head.origin);
-        let (Some(gap), true) = (gaps.first_mut(), self.asked == Some(told.id)) else { return Ok(()) };
+        let (Some(gap), true) = (gaps.first_mut(), self.asked.is_some_and(|(asked, _)| asked == told.id)) else { return Ok(()) };
         let to = told.to.min(gap.until);
         if gap.after.0 != told.id || to <= gap.after {
             return Ok(());
@@ -129,10 +131,10 @@ impl Follower {
         let seals = Seals { whole: &told.seals, outlines: &told.outlines };
         let sealed = match (&key, &leased) {
             (Some(key), Some(_)) => Sealed::Must(key, seals),
-            (key, _) => Sealed::Perhaps(key.as_ref(), seals),
+            (key, _) => Sealed::Direct(key.as_ref(), seals),
         };
         let place = Place { origin: head.origin, incarnation, after: gap.after, to };
-        let taken = allowing(leased.as_deref(), replica, |allowed| take(place, allowed, &told.events, sealed));
+        let taken = take_within(leased.as_deref(), replica, place, &told.events, sealed).await;
         self.malformed(house, &taken.refused);
         let done = to >= gap.until;
         let new = house.log.fill(taken.rows, done).await.map_err(soon)?;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backfill::{self, Gap};
-use super::leased::allowing;
+use super::leased::take_within;
 use super::presence::{self, Shared};
 use super::shelf::Known;
 use super::take::{NO_SEALS, Place, Sealed, Seals, take};
@@ -137,8 +137,8 @@ pub(super) struct Follower {
     unsaved: u64,
     /// How far the peer's clock is ahead of this server's, in microseconds.
     pub(super) ahead: i64,
-    /// The slice of what was missed that is waited for, and when the next one is asked for.
-    pub(super) asked: Option<u64>,
+    /// The slice of what was missed that is waited for, and since when; and when the next one is asked for.
+    pub(super) asked: Option<(u64, Instant)>,
     pub(super) fill_at: Option<Instant>,
     /// What a world is asked with, of a log that is passed on, and whether whoever passes it on knows what that is.
     pub(super) nonce: Option<[u8; NONCE]>,
@@ -481,9 +481,13 @@ impl Follower {
         let leased = self.may_take(replica, batch.claim.as_ref())?;
         let seals = Seals { whole: &batch.seals, outlines: &batch.outlines };
         let place = Place { origin: head.origin, incarnation: Some(batch.incarnation), after: batch.from, to: batch.to };
-        let key = batch.claim.as_ref().and_then(|claim| seal::claimed(claim, head.origin, head.incarnation));
+        let direct = self.route.through.is_empty();
+        let key = batch.claim.as_ref().and_then(|claim| match direct {
+            true => seal::claimant(claim, head.origin),
+            false => seal::claimed(claim, head.origin, head.incarnation),
+        });
         let (sealed, mut lag) = match (&key, &batch.claim) {
-            _ if self.route.through.is_empty() => (Sealed::Perhaps(key.as_ref(), seals), batch.lag),
+            _ if direct => (Sealed::Direct(key.as_ref(), seals), batch.lag),
             // Passed on: no longer, and no younger, than its own server says.
             (Some(key), Some(claim)) if batch.to <= claim.to => (Sealed::Must(key, seals), batch.lag),
             (Some(_), Some(claim)) => {
@@ -500,11 +504,11 @@ impl Follower {
         self.resumes();
         if let (Some(_), Some(claim)) = (&key, &batch.claim) {
             let age = replica.claims(claim);
-            if !self.route.through.is_empty() {
+            if !direct {
                 lag = lag.max(age);
             }
         }
-        let taken = allowing(leased.as_deref(), replica, |allowed| take(place, allowed, &batch.events, sealed));
+        let taken = take_within(leased.as_deref(), replica, place, &batch.events, sealed).await;
         self.malformed(house, &taken.refused);
         if taken.altered && self.asks_again(head.origin, batch.from) {
             return Err(later("what is passed on is not as its own server told it"));
@@ -574,7 +578,7 @@ impl Follower {
         // History that is passed on bears no signatures: it is not taken.
         for event in snapshot.events.iter().filter(|_| self.route.through.is_empty()) {
             // History comes in the order of a timeline.
-            let taken = take(place, None, std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS));
+            let taken = take(place, None, std::slice::from_ref(event), Sealed::Direct(None, NO_SEALS));
             self.malformed(house, &taken.refused);
             rows.extend(taken.rows.into_iter().map(|row| (row.sequence, row)));
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::Peers;
 use super::follow::{Ended, Follower, later};
 use super::shelf::Known;
-use super::take::Allowed;
+use super::take::{Allowed, Place, Sealed, Taken, take};
 use crate::model::grant::{Lens, Scope};
 use crate::model::id::Origin;
 use crate::model::peer::{Line, Relay};
@@ -20,7 +20,10 @@ use crate::model::time::Time;
 use crate::server::house::House;
 use crate::server::peer::Replica;
 use crate::trust::grant::lease::{self, Held, NoLease, SKEW};
-use crate::wire::{Claim, Lease};
+use crate::wire::{Claim, EventBytes, Lease};
+
+/// Events that are looked at, with their signatures, before others have their turn.
+const TURN: usize = 32;
 
 /// A lease as this server holds it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,11 +54,29 @@ impl Leased {
 
 /// Does something within what a lease allows. The world that is known says what uses what: when that changes, a
 /// world is told anew before what follows from it.
-pub(super) fn allowing<T>(leased: Option<&Leased>, replica: &Replica, work: impl FnOnce(Option<Allowed<'_>>) -> T) -> T {
+fn allowing<T>(leased: Option<&Leased>, replica: &Replica, work: impl FnOnce(Option<Allowed<'_>>) -> T) -> T {
     let Some(leased) = leased else { return work(None) };
     let lens = OnceCell::new();
     let uses = |system: &str| lens.get_or_init(|| replica.look(|world| Lens::of(world, &leased.held.scope))).outlines(system);
     work(Some(Allowed { scope: &leased.held.scope, uses: &uses }))
+}
+
+/// What of these events is taken within what a lease allows. Many signatures take a while: others have their turn
+/// meanwhile.
+pub(super) async fn take_within(leased: Option<&Leased>, replica: &Replica, place: Place, events: &[EventBytes], sealed: Sealed<'_>) -> Taken {
+    let mut all = Taken::default();
+    let mut place = place;
+    for (turn, part) in events.chunks(TURN).enumerate() {
+        if turn > 0 {
+            tokio::task::yield_now().await;
+        }
+        let taken = allowing(leased, replica, |allowed| take(place, allowed, part, sealed.after(turn.saturating_mul(TURN))));
+        place.after = taken.rows.last().map_or(place.after, |row| row.sequence);
+        all.rows.extend(taken.rows);
+        all.refused.extend(taken.refused);
+        all.altered |= taken.altered;
+    }
+    all
 }
 
 impl Peers {

@@ -112,7 +112,7 @@ impl Replica {
         lock(&self.claim).as_ref().map(|claimed| claimed.claim.clone())
     }
 
-    /// Takes a claim that was verified; says how long ago the newest of them came. One that is repeated makes
+    /// Takes a claim of the server whose log it is; says how long ago the newest of them came. One that is repeated makes
     /// nothing any younger.
     pub(super) fn claims(&self, claim: &wire::Claim) -> Span {
         let mut known = lock(&self.claim);

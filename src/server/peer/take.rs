@@ -86,8 +86,9 @@ fn covers(allowed: Allowed<'_>, system: Option<&str>, kind: &str, bytes: &[u8]) 
 /// Whether events must bear their server's signature, and with what key that is made.
 #[derive(Clone, Copy, Debug)]
 pub enum Sealed<'a> {
-    /// They come from the server itself; its signatures are kept where there are any that hold.
-    Perhaps(Option<&'a PublicKey>, Seals<'a>),
+    /// They come from the server itself, which the line has proved: its signatures are kept as they come, for those
+    /// who are passed the events and must look at them anyway. The key is what it makes outlines' signatures with.
+    Direct(Option<&'a PublicKey>, Seals<'a>),
     /// They were passed on: without its signature an event is anybody's.
     Must(&'a PublicKey, Seals<'a>),
 }
@@ -99,16 +100,29 @@ pub struct Seals<'a> {
     pub outlines: &'a [Raw],
 }
 
-impl Sealed<'_> {
+impl<'a> Sealed<'a> {
+    /// What stands beside the events after the first so many.
+    pub(super) fn after(self, count: usize) -> Sealed<'a> {
+        let rest = |seals: Seals<'a>| Seals { whole: seals.whole.get(count..).unwrap_or_default(), outlines: seals.outlines.get(count..).unwrap_or_default() };
+        match self {
+            Sealed::Direct(key, seals) => Sealed::Direct(key, rest(seals)),
+            Sealed::Must(key, seals) => Sealed::Must(key, rest(seals)),
+        }
+    }
+
     /// As it is kept: the signature, and behind it that of the outline, where there is one.
     fn of(self, index: usize, event: &[u8]) -> Result<Option<Bytes>, String> {
         let (key, seals) = match self {
-            Sealed::Perhaps(Some(key), seals) | Sealed::Must(key, seals) => (key, seals),
-            Sealed::Perhaps(None, _) => return Ok(None),
+            Sealed::Direct(Some(key), seals) | Sealed::Must(key, seals) => (key, seals),
+            Sealed::Direct(None, _) => return Ok(None),
         };
-        let Some(seal) = seals.whole.get(index).filter(|seal| seal::holds(key, event, &seal.0)) else {
+        let good = |seal: &&Raw| match self {
+            Sealed::Direct(..) => seal.0.len() == seal::LENGTH,
+            Sealed::Must(..) => seal::holds(key, event, &seal.0),
+        };
+        let Some(seal) = seals.whole.get(index).filter(good) else {
             return match self {
-                Sealed::Perhaps(..) => Ok(None),
+                Sealed::Direct(..) => Ok(None),
                 Sealed::Must(..) => Err("an event that its server did not sign".to_owned()),
             };
         };
@@ -203,7 +217,7 @@ mod tests {
     }
 
     fn taken(events: &[EventBytes]) -> (Vec<u64>, usize) {
-        let taken = take(PLACE, None, events, Sealed::Perhaps(None, NO_SEALS));
+        let taken = take(PLACE, None, events, Sealed::Direct(None, NO_SEALS));
         assert!(!taken.altered, "its own server's word is its own affair");
         (taken.rows.iter().map(|row| row.sequence.0).collect(), taken.refused.len())
     }
@@ -259,7 +273,7 @@ mod tests {
     fn f3_what_its_server_did_not_grant_onwards_is_not_taken() {
         let scope = |systems: &str| Scope::new([systems.parse().unwrap()], Rights::parse("read").unwrap(), None);
         let taken = |scope: &Scope, events: &[EventBytes]| {
-            let taken = take(PLACE, Some(Allowed { scope, uses: &|_| false }), events, Sealed::Perhaps(None, NO_SEALS));
+            let taken = take(PLACE, Some(Allowed { scope, uses: &|_| false }), events, Sealed::Direct(None, NO_SEALS));
             (taken.rows.len(), taken.refused.len())
         };
         let about = event(ORIGIN, LIFE, 11);
@@ -285,7 +299,7 @@ mod tests {
         let whole = EventBytes::of(&draft.text("/var 98 %").stamp(id, Time::from_secs(50))).unwrap();
         let outline = outline_of(&whole.0).unwrap();
         let taken = |uses: &dyn Fn(&str) -> bool, event: &EventBytes| {
-            let taken = take(PLACE, Some(Allowed { scope: &scope, uses }), std::slice::from_ref(event), Sealed::Perhaps(None, NO_SEALS));
+            let taken = take(PLACE, Some(Allowed { scope: &scope, uses }), std::slice::from_ref(event), Sealed::Direct(None, NO_SEALS));
             taken.rows.len()
         };
         assert_eq!((taken(&|system| system == "lab/db", &outline), taken(&|_| false, &outline)), (1, 0));
@@ -302,6 +316,21 @@ mod tests {
         assert_eq!(kept(Raw(Vec::new()))[..], seal.0[..]);
         assert_eq!(kept(seal.clone())[..], seal.0[..], "of something else");
         assert_eq!(seal::outline(&signer, &outline.0), Raw(Vec::new()), "an outline has none of its own");
+    }
+
+    #[test]
+    fn what_comes_from_the_server_itself_is_kept_with_its_signatures_for_others_to_look_at() {
+        let signer = ServerKey::from_seed([7; 32]).signer().unwrap();
+        let event = event(ORIGIN, LIFE, 11);
+        let kept = |told: Raw| {
+            let seals = Seals { whole: &[told], outlines: &[] };
+            take(PLACE, None, std::slice::from_ref(&event), Sealed::Direct(Some(&signer.public()), seals)).rows[0].seal.clone()
+        };
+        let good = seal::seal(&signer, &event.0).unwrap();
+        assert_eq!(kept(good.clone()).unwrap()[..], good.0[..]);
+        // Neither is one: the events are its own all the same, and nobody is passed them.
+        assert_eq!(kept(Raw(good.0[1..].to_vec())), None);
+        assert_eq!(kept(Raw(Vec::new())), None);
     }
 
     #[test]
@@ -328,7 +357,7 @@ mod tests {
         }
         let event = EventBytes(bytes.clone().into());
         assert!(event.decode().is_err(), "this version does not understand it");
-        let taken = take(PLACE, None, &[event], Sealed::Perhaps(None, NO_SEALS));
+        let taken = take(PLACE, None, &[event], Sealed::Direct(None, NO_SEALS));
         assert_eq!((taken.rows.len(), taken.refused.len()), (1, 0), "{:?}", taken.refused);
         assert_eq!((&taken.rows[0].bytes[..], &*taken.rows[0].kind), (&bytes[..], "alert.opened"));
     }

@@ -32,7 +32,7 @@ impl Session {
         let to = rows.last().map_or(ask.until, |row| row.sequence);
         let shown = shown_of(&rows, asked.lens.as_deref(), relays);
         let signer = self.wire.shared.gate.signer().filter(|_| !relays && self.passes_on());
-        let (events, seals, outlines) = seals_of(shown, signer);
+        let (events, seals, outlines) = seals_of(shown, signer).await;
         self.wire.say(&ToClient::Backfilled(Backfill { id: ask.id, to, events, seals, outlines })).await
     }
 }

@@ -5,6 +5,7 @@
 
 mod asking;
 mod backfill;
+mod frames;
 mod leasing;
 mod lossy;
 mod presence;
@@ -184,17 +185,28 @@ struct Session {
     using: KeyUse,
 }
 
+/// So many publications are told before anything else has its turn.
+const IN_A_ROW: u8 = 8;
+
 impl Session {
     /// What is seldom under way lies in a room of its own then, so that those who are silent hold little.
     async fn talk(&mut self, mut stopping: watch::Receiver<bool>) -> Said {
         let clock = self.wire.shared.clock.clone();
+        // What was told of the log without looking whether there is anything else.
+        let mut told = 0_u8;
         loop {
             let limits = &self.wire.shared.limits;
             // What asks for more than is allowed is not read on until there is room.
             let room = self.replies.len() < limits.replies;
+            // To thousands at once, so that little else is looked at before: but a log without end holds nothing up.
+            let first = told < IN_A_ROW;
             tokio::select! {
-                frame = self.wire.next(), if room => Box::pin(self.take(frame?)).await?,
-                publication = stream::next(&mut self.stream) => self.publish(publication).await?,
+                biased;
+                publication = stream::next(&mut self.stream), if first => {
+                    told += 1;
+                    self.publish(publication).await?;
+                }
+                standing = self.principal.changed(&*clock) => Box::pin(self.stands(standing)).await?,
                 come = world::next(&mut self.awaited) => Box::pin(self.world_comes(come)).await?,
                 found = sealing::next(&mut self.sealings) => Box::pin(self.sealed(found)).await?,
                 rows = self.asks.next() => Box::pin(self.pages(rows)).await?,
@@ -206,7 +218,6 @@ impl Session {
                 marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
                 frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_readings(frame)).await?,
                 due = self.present.due() => Box::pin(self.presence_is(due)).await?,
-                standing = self.principal.changed(&*clock) => Box::pin(self.stands(standing)).await?,
                 () = until_stopping(&mut stopping) => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = stream::next(&mut self.stream).now_or_never().flatten() {
@@ -215,6 +226,8 @@ impl Session {
                     self.wire.problem(ProblemCode::Stopping, None, "the server stops").await?;
                     return self.wire.send(Message::Close(None)).await;
                 }
+                frame = self.wire.next(), if room => Box::pin(self.take(frame?)).await?,
+                () = std::future::ready(()), if !first => told = 0,
             }
         }
     }

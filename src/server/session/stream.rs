@@ -58,8 +58,8 @@ pub(super) struct Shown {
     seal: Option<Bytes>,
 }
 
-/// Bytes of a signature.
-const SEAL: usize = 64;
+/// Events that are signed before others have their turn.
+const TURN: usize = 32;
 
 /// What was passed on to us and is passed on bears its own server's signature, or is nobody's word: of what is
 /// shown of a row.
@@ -67,7 +67,7 @@ fn sealed(row: &Row, shown: &Bytes) -> Option<Bytes> {
     let seal = row.seal.as_ref()?;
     match *shown == row.bytes {
         true => Some(seal.clone()),
-        false => seal.get(SEAL..).filter(|outline| !outline.is_empty()).map(|outline| seal.slice_ref(outline)),
+        false => seal.get(seal::LENGTH..).filter(|outline| !outline.is_empty()).map(|outline| seal.slice_ref(outline)),
     }
 }
 
@@ -83,19 +83,25 @@ pub(super) fn shown_of(rows: &[Row], lens: Option<&Lens>, relays: bool) -> Vec<S
 
 /// Events with what stands beside them: what their server signed, or what the signer signs now, whose events they
 /// are; nothing where neither is.
-pub(super) fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec<EventBytes>, Vec<Raw>, Vec<Raw>) {
+pub(super) async fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec<EventBytes>, Vec<Raw>, Vec<Raw>) {
     let (events, kept): (Vec<EventBytes>, Vec<Option<Bytes>>) = shown.into_iter().map(|shown| (shown.event, shown.seal)).unzip();
     if let Some(signer) = signer {
-        let seals: Vec<Raw> = events.iter().filter_map(|event| seal::seal(signer, &event.0)).collect();
-        let outlines = events.iter().map(|event| seal::outline(signer, &event.0)).collect();
+        let (mut seals, mut outlines) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
+        for (turn, part) in events.chunks(TURN).enumerate() {
+            if turn > 0 {
+                tokio::task::yield_now().await;
+            }
+            seals.extend(part.iter().filter_map(|event| seal::seal(signer, &event.0)));
+            outlines.extend(part.iter().map(|event| seal::outline(signer, &event.0)));
+        }
         return if seals.len() == events.len() { (events, seals, unless_empty(outlines)) } else { (events, Vec::new(), Vec::new()) };
     }
     if kept.iter().all(Option::is_none) {
         return (events, Vec::new(), Vec::new());
     }
     let part = |seal: &Option<Bytes>, of: &dyn Fn(&[u8]) -> Option<&[u8]>| Raw(seal.as_ref().and_then(|seal| of(seal)).unwrap_or_default().to_vec());
-    let seals = kept.iter().map(|seal| part(seal, &|seal| seal.get(..SEAL))).collect();
-    let outlines = kept.iter().map(|seal| part(seal, &|seal| seal.get(SEAL..))).collect();
+    let seals = kept.iter().map(|seal| part(seal, &|seal| seal.get(..seal::LENGTH))).collect();
+    let outlines = kept.iter().map(|seal| part(seal, &|seal| seal.get(seal::LENGTH..))).collect();
     (events, seals, unless_empty(outlines))
 }
 
@@ -222,13 +228,13 @@ impl Session {
                 self.wire.problem(ProblemCode::Unavailable, None, words).await?;
                 return Err(Over);
             }
-            let (events, seals, outlines) = seals_of(events, None);
+            let (events, seals, outlines) = seals_of(events, None).await;
             return Ok(Batch { events, seals, outlines, claim, ..batch });
         }
         let signer = self.wire.shared.gate.signer();
         // Everything that is published is durable.
         let claim = signer.and_then(|signer| seal::claim(signer, head.origin, head.incarnation, to.max(house.hub.head()), self.wire.shared.clock.now()));
-        let (events, seals, outlines) = seals_of(events, signer);
+        let (events, seals, outlines) = seals_of(events, signer).await;
         Ok(Batch { claim: claim.filter(|_| seals.len() == events.len()), events, seals, outlines, ..batch })
     }
 

@@ -1,12 +1,16 @@
 //! The socket of one session, and how to write to it.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt, poll};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Shared;
+use super::frames::Frames;
 use crate::link::short::TooMuch;
 use crate::server::greet::Shown;
 use crate::server::house::House;
@@ -74,14 +78,14 @@ impl Wire {
             Message::Text(text) => text.len(),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => 0,
         };
-        match tokio::time::timeout(self.shared.limits.patience, self.socket.send(message)).await {
-            Ok(Ok(())) => {
-                count(&self.shared.metrics.frames_out);
-                add(&self.shared.metrics.bytes_out, u64::try_from(bytes).unwrap_or(0));
-                Ok(())
-            }
-            Ok(Err(_)) | Err(_) => Err(Over),
+        let patience = self.shared.limits.patience;
+        for frame in Frames::of(message) {
+            in_time(patience, self.socket.feed(frame)).await?;
         }
+        in_time(patience, self.socket.flush()).await?;
+        count(&self.shared.metrics.frames_out);
+        add(&self.shared.metrics.bytes_out, u64::try_from(bytes).unwrap_or(0));
+        Ok(())
     }
 
     /// What was encoded for many; what could not be is left out.
@@ -120,5 +124,19 @@ impl Wire {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
             }
         }
+    }
+}
+
+/// Whether it was written while there was patience.
+async fn in_time(patience: Duration, written: impl Future<Output = Result<(), tungstenite::Error>>) -> Said {
+    let mut written = pin!(written);
+    // Mostly there is room at once, and no time to be measured.
+    let at_once = match poll!(&mut written) {
+        Poll::Ready(at_once) => Ok(at_once),
+        Poll::Pending => tokio::time::timeout(patience, written).await,
+    };
+    match at_once {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Over),
     }
 }
