@@ -25,6 +25,9 @@ use crate::federation_sim::decode::{Frame, Frames, Value, framed, unpacked};
 use crate::leases::{grant, rest};
 use crate::sim::{BROKEN, Door, Line, OPEN};
 
+/// What somebody makes of a message on its way.
+type Lie = Box<dyn Fn(&mut Value) + Send>;
+
 /// Says what goes on in place of a message that a server sends.
 type Bend = Box<dyn FnMut(Value) -> Vec<Value> + Send>;
 
@@ -220,7 +223,7 @@ fn a_world_that_a_relay_made_changed_or_kept_is_not_taken_and_is_said() {
         rest().await;
         let of_other = other.seen.lock().unwrap()[0].clone();
         drop(others);
-        let lies: Vec<(&str, Box<dyn Fn(&mut Value) + Send>, bool)> = vec![
+        let lies: Vec<(&str, Lie, bool)> = vec![
             ("changed", Box::new(|told| on_world(told, |world| *world.get_mut("name").unwrap() = Value::Text("all is well".into()))), false),
             (
                 "emptied",

@@ -210,7 +210,7 @@ pub fn of_filled(body: &mut Value, origin: usize, sea: &Sea, memory: &Memory) ->
         0 => add(body, "to", 3),
         1 => add(body, "id", 1),
         2 => return None,
-        _ => body.get("events").list().len() > 0 && of_events(body, origin, sea, memory),
+        _ => !body.get("events").list().is_empty() && of_events(body, origin, sea, memory),
     })
 }
 
