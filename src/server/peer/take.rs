@@ -179,7 +179,8 @@ fn row(place: Place, allowed: Option<Allowed<'_>>, known: Sequence, event: &Even
         None => None,
     };
     if allowed.is_some_and(|allowed| !covers(allowed, system.as_deref(), &kind, bytes)) {
-        return Err(format!("event {} about what its server did not grant onwards ({})", id.sequence.0, system.as_deref().unwrap_or(&kind)).into());
+        // Without its system's name: that is not for those who read this.
+        return Err(format!("event {} about what its server did not grant onwards ({kind})", id.sequence.0).into());
     }
     Ok(Row {
         sequence: id.sequence,

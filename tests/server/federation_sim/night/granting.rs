@@ -12,7 +12,8 @@ use midwatch::model::intent::{Intent, Request};
 use midwatch::model::time::{Span, Time};
 use midwatch::server::Input;
 
-use super::super::fleet::named;
+use super::super::fleet::{NAMES, named};
+use super::super::liar::Liar;
 use super::super::truth::{Held, PATTERNS};
 use super::{AGENTS, Job, Night};
 
@@ -41,7 +42,7 @@ impl Night {
     pub(super) fn first_grants(&mut self) {
         for ship in self.ships.clone() {
             for (peer, _) in &ship.peers {
-                let given = Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub", "hub", "listener"]) };
+                let given = self.for_server(*peer, ship.name);
                 self.given.insert((*peer, ship.name.to_owned()), Some(given));
             }
         }
@@ -72,6 +73,13 @@ impl Night {
             }
         }
         held
+    }
+
+    /// Where somebody lies there is something to lie about: what comes to the relay it may pass on.
+    fn for_server(&self, place: usize, whose: &str) -> Given {
+        let given = Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub", "hub", "listener"]) };
+        let lied_about = |liar: &Arc<Liar>| whose == NAMES[liar.relay] || (place, whose) == (liar.relay, NAMES[liar.to]);
+        if self.liar.as_ref().is_some_and(lied_about) { Given { role: "hub", ..given } } else { given }
     }
 
     pub(super) fn for_person(&self) -> Given {
@@ -176,7 +184,7 @@ impl Night {
         let given = match self.below(7) {
             0 => None,
             _ if person => Some(self.for_person()),
-            _ => Some(Given { systems: self.some(&PATTERNS), role: self.some(&["peer", "hub", "hub", "hub", "listener"]) }),
+            _ => Some(self.for_server(place, &whose)),
         };
         let lasts = (self.below(4) == 0).then(|| Span::from_secs(2 + i64::try_from(self.below(20)).unwrap()));
         if self.changing.lock().unwrap().contains(&(place, whose.clone())) {

@@ -129,7 +129,7 @@ impl Night {
         let truth = Arc::new(Truth::new(sea.elapsed.clone(), ships.iter().map(home).collect(), keys, short));
         let omits = sea.below(4) == 0;
         let liar = lied_to.map(|(to, relay)| {
-            let (lying, memory) = Default::default();
+            let (lying, memory) = (AtomicBool::new(true), Default::default());
             Arc::new(Liar { sea: sea.clone(), relay, to, lying, omits, truth: truth.clone(), memory })
         });
         let mut lines = Vec::new();
