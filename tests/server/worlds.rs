@@ -667,3 +667,35 @@ fn a_world_that_is_of_another_part_by_the_time_it_comes_is_asked_for_anew() {
         assert!(!systems.is_empty() && systems.iter().all(|system| system == "web/front"), "{systems:?}");
     });
 }
+
+#[test]
+fn what_goes_further_than_its_server_said_or_is_of_another_life_is_not_believed() {
+    simulate(async {
+        let sea = Relayed::begin(47, |_| {}).await;
+        let add = |batch: &mut Value, name: &str, more: u64| {
+            let number = batch.get(name).int().unwrap();
+            *batch.get_mut(name).unwrap() = Value::Int((number + more).into());
+        };
+        let lies: [(&str, u64, &str); 2] = [("to", 1_000, "further"), ("incarnation", 1, "missing")];
+        for (number, (name, more, words)) in (3..).zip(lies) {
+            let between = Between::default();
+            let reader = sea.reader(number, "reader", &between).await;
+            rest().await;
+            let known = sea.head(&reader);
+            between.bends(move |mut message| {
+                if let Some(batch) = message.get_mut("batch") {
+                    add(batch, name, more);
+                }
+                vec![message]
+            });
+            rest().await;
+            let told = sea.told(&reader).await;
+            assert!(between.told() > 0 && sea.head(&reader) == known, "{name}: {told:?}");
+            assert!(told.line != PeerLine::Up && told.why.as_ref().is_some_and(|why| why.contains(words)), "{name}: {told:?}");
+            between.is_honest();
+            sea.a.note_on("web/front", "since").await;
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            sea.sees_all(&reader).await;
+        }
+    });
+}
