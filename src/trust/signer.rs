@@ -75,12 +75,14 @@ impl Signer {
     /// Signs a message for a purpose.
     pub fn sign(&self, namespace: &str, message: &[u8]) -> Result<[u8; 64], SignError> {
         let envelope = sshsig::envelope(namespace, message).ok_or(SignError::Purpose)?;
-        let signature = match &self.how {
-            How::Held(signing) => signing.sign(&envelope).to_bytes(),
-            How::Agent(socket) => ssh_agent::sign(socket, &self.public, &envelope, PATIENCE)?,
-        };
-        // An agent that answers with anything else is found here, and not by the server's refusal.
-        if sshsig::verifies(&self.public, namespace, message, &signature) { Ok(signature) } else { Err(SignError::Other) }
+        match &self.how {
+            How::Held(signing) => Ok(signing.sign(&envelope).to_bytes()),
+            How::Agent(socket) => {
+                let signature = ssh_agent::sign(socket, &self.public, &envelope, PATIENCE)?;
+                // An agent that answers with anything else is found here, and not by the server's refusal.
+                if sshsig::verifies(&self.public, namespace, message, &signature) { Ok(signature) } else { Err(SignError::Other) }
+            }
+        }
     }
 }
 
