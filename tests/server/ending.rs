@@ -389,7 +389,7 @@ async fn a_long_page_is_not_told_to_its_end_when_a_right_is_narrowed_in_the_midd
     assert!(
         matches!(told.last(), Some(ToClient::Problem(problem)) if problem.words.contains("ask again")),
         "{:?}",
-        told.last().map(|last| text(&[last.clone()]).len())
+        told.last().map(|last| text(std::slice::from_ref(last)).len())
     );
     let events: usize = told.iter().map(|message| if let ToClient::Page(page) = message { page.events.len() } else { 0 }).sum();
     assert!(events < 700, "what is told then is what was on its way: {events} of 900");

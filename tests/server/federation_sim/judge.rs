@@ -200,7 +200,7 @@ impl Ear {
         };
         if name == "snapshot" && reader.role == "peer" && reader.origin != self.server {
             let bare = |name: &&str| !body.get("world").get(name).is_empty();
-            if sealed.is_empty() || ["alerts", "systems", "agents", "deeds"].iter().any(|name| bare(name)) || !body.get("events").is_empty() {
+            if sealed.is_empty() || ["alerts", "systems", "agents", "deeds"].iter().any(bare) || !body.get("events").is_empty() {
                 self.wrong(reader, "a world of another's log that is its own word");
             }
         }
