@@ -1,147 +1,30 @@
 //! Worlds of logs that are passed on: signed by the server whose log it is, for the one that begins with them, and
 //! nobody else's word; over lines of this process, on one of which somebody lies.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use midwatch::link::{Clock, Conversation, Io};
+use midwatch::link::{Clock, Conversation};
 use midwatch::model::grant::{Key, Rights, Scope};
 use midwatch::model::id::{Incarnation, Sequence};
 use midwatch::model::peer::{Line as PeerLine, PeerState};
 use midwatch::model::time::Span;
 use midwatch::model::world::World;
-use midwatch::server::line::Via;
 use midwatch::store::{Log, Page};
 use midwatch::trust::grant::lease;
 use midwatch::trust::world::{Said, holds};
 use midwatch::trust::{KnownServers, Proving};
 use midwatch::wire::{Hello, Lease, PROTOCOL, Raw, Role, SealAsk, Sealing, ToClient, ToServer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
 
+use crate::between::Between;
 use crate::federation::{Glass, Node, Sea, simulate};
-use crate::federation_sim::decode::{Frame, Frames, Value, framed, unpacked};
+use crate::federation_sim::decode::{Value, unpacked};
 use crate::leases::{grant, rest};
-use crate::sim::{BROKEN, Door, Line, OPEN};
+use crate::sim::{BROKEN, Line, OPEN};
 
 /// What somebody makes of a message on its way.
 type Lie = Box<dyn Fn(&mut Value) + Send>;
-
-/// Says what goes on in place of a message that a server sends.
-type Bend = Box<dyn FnMut(Value) -> Vec<Value> + Send>;
-
-/// Somebody between a server and those who come to it.
-#[derive(Clone, Default)]
-struct Between {
-    bend: Arc<Mutex<Option<Bend>>>,
-    /// Snapshots that were passed on, before anything was done to them.
-    seen: Arc<Mutex<Vec<Value>>>,
-    lies: Arc<AtomicUsize>,
-}
-
-impl Between {
-    /// From now on.
-    fn bends(&self, bend: impl FnMut(Value) -> Vec<Value> + Send + 'static) {
-        self.lies.store(0, Ordering::SeqCst);
-        *self.bend.lock().unwrap() = Some(Box::new(bend));
-    }
-
-    /// Changes what its snapshots hold.
-    fn lies(&self, lie: impl Fn(&mut Value) + Send + 'static) {
-        self.bends(move |mut message| {
-            if let Some(snapshot) = message.get_mut("snapshot") {
-                lie(snapshot);
-            }
-            vec![message]
-        });
-    }
-
-    fn is_honest(&self) {
-        *self.bend.lock().unwrap() = None;
-    }
-
-    fn told(&self) -> usize {
-        self.lies.load(Ordering::SeqCst)
-    }
-
-    /// A door that leads through here. `relayed`: only what is about another server's log is touched.
-    fn door(&self, to: &Door, relayed: bool) -> Door {
-        let (sender, mut connections) = mpsc::channel::<(Box<dyn Io>, Via)>(16);
-        let (between, to) = (self.clone(), to.clone());
-        tokio::spawn(async move {
-            while let Some((near, via)) = connections.recv().await {
-                let door = to.lock().unwrap().clone();
-                let (far, end) = tokio::io::duplex(64 << 10);
-                if let Some(door) = door
-                    && door.send((Box::new(end), via)).await.is_ok()
-                {
-                    tokio::spawn(between.clone().pump(near, far, relayed));
-                }
-            }
-        });
-        Arc::new(Mutex::new(Some(sender)))
-    }
-
-    async fn pump(self, near: Box<dyn Io>, far: tokio::io::DuplexStream, relayed: bool) {
-        let (mut near_in, mut near_out) = tokio::io::split(near);
-        let (mut far_in, mut far_out) = tokio::io::split(far);
-        let touches = std::sync::atomic::AtomicBool::new(!relayed);
-        let up = async {
-            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
-            while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    if let Frame::Binary(message) = frame
-                        && let Some(value) = Value::read(&unpacked(message))
-                        && let Some(("hello", hello)) = value.message()
-                        && hello.get("origin").bytes().is_some()
-                    {
-                        touches.store(true, Ordering::SeqCst);
-                    }
-                }
-                if far_out.write_all(&buffer[..read]).await.is_err() {
-                    return;
-                }
-            }
-        };
-        let down = async {
-            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
-            while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    let out = match frame {
-                        Frame::Head(raw) | Frame::Other(raw) => raw,
-                        Frame::Text => Vec::new(),
-                        Frame::Binary(message) if touches.load(Ordering::SeqCst) => self.passes(&unpacked(message)),
-                        Frame::Binary(message) => framed(&message),
-                    };
-                    if near_out.write_all(&out).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        };
-        tokio::select! { () = up => {}, () = down => {} }
-    }
-
-    fn passes(&self, message: &[u8]) -> Vec<u8> {
-        let Some(value) = Value::read(message) else { return framed(message) };
-        if let Some(("snapshot", snapshot)) = value.message() {
-            self.seen.lock().unwrap().push(snapshot.clone());
-        }
-        let mut bend = self.bend.lock().unwrap();
-        let Some(bend) = bend.as_mut() else { return framed(message) };
-        let told = bend(value.clone());
-        if told != [value] {
-            self.lies.fetch_add(1, Ordering::SeqCst);
-        }
-        let written = told.iter().flat_map(|value| {
-            let mut out = Vec::new();
-            value.write(&mut out);
-            framed(&out)
-        });
-        written.collect()
-    }
-}
 
 /// Takes the world out, changes it, and packs it anew.
 fn on_world(snapshot: &mut Value, change: impl FnOnce(&mut Value)) {
