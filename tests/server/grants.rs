@@ -256,7 +256,7 @@ async fn what_a_grant_does_not_reach_is_in_no_byte_that_is_told() {
     shop.uses = vec!["dc1/ceph".parse().unwrap()];
     yard.server.core.write(Input::Configure(vec![shop])).await.unwrap();
     yard.grant(20, "robin", "responder", "shop/**", None).await;
-    yard.grant(24, "ada", "administrator", "**", None).await;
+    yard.grant(24, "zoe", "administrator", "**", None).await;
     for input in [fired("shop/varnish", "varnish is slow"), fired("vault/db", "hush hush"), fired("dc1/ceph/osd-3", "osd 3 is down")] {
         yard.server.core.write(input).await.unwrap();
     }
@@ -285,7 +285,7 @@ async fn what_a_grant_does_not_reach_is_in_no_byte_that_is_told() {
     for known in ["varnish is slow", "db is slow", "osd 3 is down"] {
         assert!(text.contains(known), "{known} is told");
     }
-    for secret in ["hush", "vault", "text of osd", "ada", "prom-of-dc1", "prom-of-vault"] {
+    for secret in ["hush", "vault", "text of osd", "zoe", "prom-of-dc1", "prom-of-vault"] {
         assert!(!text.contains(secret), "{secret} is not");
     }
 }
