@@ -407,7 +407,7 @@ impl Follower {
                 Ok(())
             }
             ToClient::Vitals(vitals) => {
-                let leased = replica.lease().filter(|_| !self.route.through.is_empty());
+                let leased = replica.lease().filter(|_| self.passed_on());
                 match leased {
                     Some(leased) => house.hub.observed(&lossy::observations(&leased.held.scope, &vitals.observations)),
                     None => house.hub.observed(&vitals.observations),
@@ -416,7 +416,7 @@ impl Follower {
                 Ok(())
             }
             ToClient::Readings(readings) => {
-                let leased = replica.lease().filter(|_| !self.route.through.is_empty());
+                let leased = replica.lease().filter(|_| self.passed_on());
                 let readings = match leased {
                     Some(leased) => replica.look(|world| lossy::readings(&leased.held.scope, world, readings)),
                     None => readings,
@@ -481,7 +481,7 @@ impl Follower {
         let leased = self.may_take(replica, batch.claim.as_ref())?;
         let seals = Seals { whole: &batch.seals, outlines: &batch.outlines };
         let place = Place { origin: head.origin, incarnation: Some(batch.incarnation), after: batch.from, to: batch.to };
-        let direct = self.route.through.is_empty();
+        let direct = !self.passed_on();
         let key = batch.claim.as_ref().and_then(|claim| match direct {
             true => seal::claimant(claim, head.origin),
             false => seal::claimed(claim, head.origin, head.incarnation),
@@ -576,7 +576,7 @@ impl Follower {
         let mut rows: BTreeMap<Sequence, Row> = BTreeMap::new();
         let place = Place { origin: head.origin, incarnation: None, after: Sequence(0), to: snapshot.head };
         // History that is passed on bears no signatures: it is not taken.
-        for event in snapshot.events.iter().filter(|_| self.route.through.is_empty()) {
+        for event in snapshot.events.iter().filter(|_| !self.passed_on()) {
             // History comes in the order of a timeline.
             let taken = take(place, None, std::slice::from_ref(event), Sealed::Direct(None, NO_SEALS));
             self.malformed(house, &taken.refused);
@@ -588,7 +588,7 @@ impl Follower {
         let gone = house.log.rebase(anew).await.map_err(soon)?;
         replica.begins_anew((*world).clone());
         self.ask_what_is_held();
-        if self.route.through.is_empty() {
+        if !self.passed_on() {
             replica.hears(snapshot.lag);
         }
         house.hub.begin_anew(snapshot.head);
@@ -618,7 +618,7 @@ impl Follower {
             let title = format!("What {name} told after event {} and before {} was not received; how things stand is known", had.0, until.next().0);
             self.peers.say(PeerMissed { peer, name, after: had, until, filled: None }, Severity::Warning, title);
             self.missed(peer, Some(Gap::of(had, until, true)), None)?;
-        } else if had == Sequence(0) && !self.route.through.is_empty() {
+        } else if had == Sequence(0) && self.passed_on() {
             let after = Sequence(snapshot.head.0.saturating_sub(backfill::FIRST));
             self.missed(peer, Some(Gap::of(after, snapshot.head, false)), None)?;
         }

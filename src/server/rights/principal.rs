@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::handed::{self, Handed};
 use super::roll::Roll;
@@ -16,6 +17,7 @@ use crate::server::gate::Gate;
 use crate::server::greet::Shown;
 use crate::server::peer::Leased;
 use crate::server::session::Shared;
+use crate::server::steady::until;
 use crate::trust::{AuthorizedKeys, Holder, PublicKey, TokenKind};
 use crate::wire::{Holding, Role};
 
@@ -250,16 +252,10 @@ impl Principal {
                     None => std::future::pending().await,
                 }
             };
-            let end = async {
-                match left {
-                    Some(left) => tokio::time::sleep(left).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = given => {}
                 () = passed => {}
-                () = end => {}
+                () = until(left.map(|left| Instant::now() + left)) => {}
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// Bytes of a frame.
-pub(super) const FRAME: usize = 4 << 10;
+const FRAME: usize = 4 << 10;
 
 /// The frames of one message, in order.
 pub(super) struct Frames {

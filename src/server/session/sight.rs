@@ -4,7 +4,7 @@
 //!
 //! When a right is taken away, that is durable first, then known to every session, and then to whoever took it
 //! away. From there on nothing is handed to a socket that is made of more than what is left. What still reaches the
-//! other side is what its socket had been handed by then: one frame on each connection (half a megabyte of events
+//! other side is what its socket had been handed by then: one message on each connection (half a megabyte of events
 //! at most, or a world), and what the kernels at both ends and the line between them hold. What waits in a
 //! subscription's queue is rows of the log, and becomes frames when its turn comes: of what may be seen then.
 

@@ -249,8 +249,7 @@ impl Session {
     pub(super) async fn snapshot_of(&mut self, mut stream: Stream, durable: Arc<Durable>, why: SnapshotReason) -> Said {
         if let Some(words) = self.principal.over(self.wire.shared.clock.now()) {
             // It ended while the world was waited for.
-            self.wire.problem(ProblemCode::Unauthorized, None, words).await?;
-            return Err(Over);
+            return self.ended(words).await;
         }
         if stream.nonce.is_some() {
             return self.await_world(stream, why).await;
