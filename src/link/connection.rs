@@ -366,3 +366,95 @@ impl Link {
         Ok(Some(batch))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::dial::Dialling;
+    use crate::link::{MemoryOutbox, SeededRandom};
+    use crate::model::id::{Incarnation, Origin, Sequence};
+    use crate::model::time::Span;
+    use crate::store::rows::{event, origin};
+    use crate::wire::EventBytes;
+
+    struct Nowhere;
+
+    impl Dial for Nowhere {
+        fn dial(&self) -> Dialling<'_> {
+            Box::pin(std::future::pending())
+        }
+
+        fn host(&self) -> &str {
+            "nowhere"
+        }
+
+        fn distant(&self) -> bool {
+            false
+        }
+    }
+
+    fn hello() -> Hello {
+        let (protocol, role, name, version) = (1, Role::Console, "kim".into(), "test".into());
+        Hello { protocol, role, name, token: None, version, zstd: false, origin: None, redeem: None, key: None }
+    }
+
+    fn welcome(origin: Origin) -> Welcome {
+        Welcome {
+            protocol: 1,
+            origin,
+            incarnation: Incarnation(1),
+            name: "shop".into(),
+            version: "test".into(),
+            now: Time::from_secs(0),
+            env: None,
+            claim_every: Span::from_secs(1),
+            head: Sequence(20),
+            base: Sequence(1),
+            keeps_marks: false,
+            key: None,
+            addresses: Vec::new(),
+            onward: false,
+            presence: false,
+            seals: false,
+        }
+    }
+
+    fn batch(life: u64, from: u64, to: u64) -> Batch {
+        let events = (from + 1..=to).map(|sequence| EventBytes::of(&event(sequence)).unwrap()).collect();
+        let (incarnation, from, to) = (Incarnation(life), Sequence(from), Sequence(to));
+        Batch { incarnation, from, to, events, lag: Span::ZERO, seals: Vec::new(), outlines: Vec::new(), claim: None }
+    }
+
+    /// Whether a batch follows event 10 of the first life of this log, and which of its events are new.
+    fn follows(of: Origin, cursor: bool, batch: Batch) -> Result<Option<(u64, Vec<u64>)>, LinkError> {
+        let cursor = cursor.then(|| Cursor { origin: origin(), incarnation: Incarnation(1), sequence: Sequence(10), epoch: None });
+        let ((_, orders), (events, _heard)) = (mpsc::channel(1), mpsc::channel(1));
+        let (random, outbox) = (Arc::new(SeededRandom::new(1)), Box::new(MemoryOutbox::default()));
+        let (backoff, config) = (Backoff::new(Duration::ZERO, Duration::ZERO), LinkConfig::new(hello()));
+        let mut link = Link { config, dial: Arc::new(Nowhere), random, outbox, orders, events, cursor, backoff, pinged: None };
+        match link.in_order(batch, &welcome(of)) {
+            Ok(told) => {
+                let known = |batch: &Batch| batch.events.iter().map(|event| peek::peek(&event.0).unwrap().sequence.0).collect();
+                assert_eq!(link.cursor.unwrap().sequence.0, told.as_ref().map_or(10, |batch| batch.to.0));
+                Ok(told.map(|batch| (batch.from.0, known(&batch))))
+            }
+            Err(End::Failed(why)) => Err(why),
+            Err(End::Finished) => panic!("nobody ended it"),
+        }
+    }
+
+    #[test]
+    fn what_does_not_follow_what_is_known_is_not_told_on_and_the_line_begins_anew() {
+        assert_eq!(follows(origin(), true, batch(1, 10, 12)), Ok(Some((10, vec![11, 12]))));
+        assert_eq!(follows(origin(), true, batch(1, 10, 10)), Ok(Some((10, vec![]))));
+        // What is known already is not told twice.
+        assert_eq!(follows(origin(), true, batch(1, 8, 12)), Ok(Some((10, vec![11, 12]))));
+        assert_eq!(follows(origin(), true, batch(1, 2, 7)), Ok(None));
+        let broken = |of, cursor, batch, what: &str| assert!(matches!(follows(of, cursor, batch), Err(LinkError::Broken(_))), "{what}");
+        broken(origin(), false, batch(1, 10, 12), "before any world");
+        broken(Origin([8; 16]), true, batch(1, 10, 12), "of another server");
+        broken(origin(), true, batch(2, 10, 12), "of another life");
+        broken(origin(), true, batch(1, 11, 12), "behind a gap");
+        broken(origin(), true, Batch { to: Sequence(9), ..batch(1, 10, 10) }, "backwards");
+    }
+}

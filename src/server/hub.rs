@@ -321,3 +321,37 @@ impl Drop for Subscription {
         drop_one(&self.hub.metrics.subscribers);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::rows;
+
+    /// After the one before it, with so many rows.
+    fn publication(from: u64, to: u64) -> Publication {
+        Publication::new(Incarnation(1), Sequence(from), Sequence(to), rows(from + 1..=to), Span::ZERO)
+    }
+
+    #[tokio::test]
+    async fn n2_what_waits_for_a_slow_reader_is_bounded_in_number_and_in_bytes() {
+        let size = publication(0, 10).size;
+        for (limits, what) in
+            [(QueueLimits { publications: 3, bytes: usize::MAX }, "number"), (QueueLimits { publications: 100, bytes: size * 7 / 2 }, "bytes")]
+        {
+            let hub = Hub::new(limits, Arc::default());
+            let (mut slow, mut quick) = (hub.subscribe(), hub.subscribe());
+            for place in 0..3 {
+                hub.publish(publication(place * 10, place * 10 + 10));
+                assert_eq!(quick.next().await.map(|told| told.to.0), Some(place * 10 + 10), "{what}");
+            }
+            hub.publish(publication(30, 40));
+            assert!(slow.next().await.is_none(), "{what}: it is told everything anew");
+            assert_eq!(quick.next().await.map(|told| told.to.0), Some(40), "{what}");
+        }
+        // Who has read everything gets one of any size.
+        let hub = Hub::new(QueueLimits { publications: 3, bytes: 1 }, Arc::default());
+        let mut reader = hub.subscribe();
+        hub.publish(publication(0, 10));
+        assert!(reader.next().await.is_some());
+    }
+}

@@ -375,6 +375,11 @@ async fn a_token_lets_its_holder_do_less_and_its_heir_what_was_handed_on() {
     let theirs = holding(&mut heir).await;
     assert_eq!((&*theirs.name, &theirs.scope.systems), ("sam via robin", &less.systems));
     assert!(words(yard.come(22, with(&handed)).await).contains("not bound to your key"));
+    // Who comes as what it is not for is nobody.
+    for role in [Role::Peer, Role::Agent] {
+        let comes = Hello { role, ..with(&handed) };
+        assert!(words(yard.come(21, comes).await).contains("this token is a person's"), "as {}", role.word());
+    }
     // What it stands on is taken away: it falls, and with it all that was handed on.
     yard.ask(Intent::Revoke { grant: id, why: "".into() }).await.unwrap();
     for talk in [&mut talk, &mut heir] {

@@ -291,7 +291,7 @@ fn clocks_that_differ_by_less_than_is_tolerated_lose_nothing() {
 }
 
 /// Fires an alert there.
-async fn fire(node: &Node, system: &str, title: &str) {
+pub async fn fire(node: &Node, system: &str, title: &str) {
     let (at, labels) = (node.running.as_ref().unwrap().core.durable().await.unwrap().world.recorded, Labels::new([("alertname", "Hot"), ("system", system)]));
     let alert = Reported {
         system: system.parse().unwrap(),

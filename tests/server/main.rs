@@ -3,6 +3,7 @@
 
 mod backfill;
 mod between;
+mod beyond;
 mod ending;
 mod federation;
 mod federation_sim;

@@ -37,16 +37,16 @@ fn on_world(snapshot: &mut Value, change: impl FnOnce(&mut Value)) {
 }
 
 /// `a` grants `b` a part, which passes it on to others.
-struct Relayed {
-    sea: Sea,
-    a: Node,
-    b: Node,
+pub struct Relayed {
+    pub sea: Sea,
+    pub a: Node,
+    pub b: Node,
     /// Between `b` and `a`.
     line: Line,
 }
 
 impl Relayed {
-    async fn begin(seed: u64, bend: impl FnOnce(&mut Node)) -> Relayed {
+    pub async fn begin(seed: u64, bend: impl FnOnce(&mut Node)) -> Relayed {
         let sea = Sea::new(seed);
         let (mut a, mut b) = (Node::new(1, "a"), Node::new(2, "b"));
         grant(&a, &b, "read,federate", "web/**");
@@ -63,7 +63,7 @@ impl Relayed {
     }
 
     /// One who receives it through `b`, over a line on which somebody is.
-    async fn reader(&self, number: u8, name: &'static str, between: &Between) -> Node {
+    pub async fn reader(&self, number: u8, name: &'static str, between: &Between) -> Node {
         let mut reader = Node::new(number, name);
         reader.peers = vec![("b", Line { door: between.door(&self.b.door, true), ..self.sea.line(&self.b) })];
         reader.start(&self.sea).await;
@@ -71,18 +71,18 @@ impl Relayed {
     }
 
     /// How the log of `a` stands there.
-    async fn told(&self, at: &Node) -> PeerState {
+    pub async fn told(&self, at: &Node) -> PeerState {
         let mut glass = Glass::at(&self.sea, &[(at.name, self.sea.line(at))]);
         let states = |glass: &Glass| glass.replicas.values().flat_map(|replica| replica.peers.to_vec()).find(|peer| peer.origin == self.a.origin);
         glass.until("it said what it receives", |glass| states(glass).is_some()).await;
         states(&glass).unwrap()
     }
 
-    fn head(&self, at: &Node) -> (Incarnation, Sequence) {
+    pub fn head(&self, at: &Node) -> (Incarnation, Sequence) {
         at.shelf.log(self.a.origin).map_or((Incarnation(0), Sequence(0)), |log| (log.head().incarnation, log.head().sequence))
     }
 
-    async fn sees_all(&self, at: &Node) {
+    pub async fn sees_all(&self, at: &Node) {
         let mut glass = Glass::at(&self.sea, &[(at.name, self.sea.line(at))]);
         glass.until("the world behind came", |glass| glass.world(self.a.origin).is_some()).await;
         rest().await;

@@ -47,6 +47,12 @@ impl Gap {
     pub(super) fn of(after: Sequence, until: Sequence, said: bool) -> Gap {
         Gap { from: after, after, until, filled: 0, said }
     }
+
+    /// How far a slice fills it in. Nothing: it is not the one that comes next.
+    fn filled_to(&self, told: &Backfill) -> Option<Sequence> {
+        let to = told.to.min(self.until);
+        (told.id == self.after.0 && to > self.after).then_some(to)
+    }
 }
 
 /// One more. The newest first: that is what somebody looks for.
@@ -98,7 +104,7 @@ impl Follower {
 
     pub(super) fn fill_soon(&mut self) {
         let (least, most) = PACE;
-        let pace = self.asked.take().map_or(most, |(_, asked)| (asked.elapsed() * 2).clamp(least, most));
+        let pace = self.asked.take().map_or(most, |asked| (asked.elapsed() * 2).clamp(least, most));
         self.fill_at = Some(Instant::now() + pace);
     }
 
@@ -111,18 +117,15 @@ impl Follower {
             // While the line is down nobody is asked; an older server never answers.
             let _ = handle.send(ToServer::Backfill(ask));
         }
-        (self.asked, self.fill_at) = (Some((ask.id, Instant::now())), Some(Instant::now() + AGAIN));
+        (self.asked, self.fill_at) = (Some(Instant::now()), Some(Instant::now() + AGAIN));
     }
 
     /// A slice came: of a log that is passed on with its own server's signatures, or not at all.
     pub(super) async fn filled(&mut self, house: &House, replica: &Replica, mut told: Backfill) -> Result<(), Ended> {
         let head = house.log.head();
         let mut gaps = self.peers.gaps(head.origin);
-        let (Some(gap), true) = (gaps.first_mut(), self.asked.is_some_and(|(asked, _)| asked == told.id)) else { return Ok(()) };
-        let to = told.to.min(gap.until);
-        if gap.after.0 != told.id || to <= gap.after {
-            return Ok(());
-        }
+        let Some(gap) = gaps.first_mut() else { return Ok(()) };
+        let Some(to) = gap.filled_to(&told) else { return Ok(()) };
         let leased = self.may_take(replica, None)?;
         let key = replica.lease().and_then(|leased| leased.held.server());
         // What was passed on of an earlier life may be in its server's log no more.
@@ -165,6 +168,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_slice_fills_in_the_gap_that_it_was_asked_for_and_goes_no_further() {
+        let gap = Gap { after: Sequence(20), ..Gap::of(Sequence(10), Sequence(50), true) };
+        let told = |id, to| gap.filled_to(&Backfill { id, to: Sequence(to), events: Vec::new(), seals: Vec::new(), outlines: Vec::new() });
+        assert_eq!((told(20, 30), told(20, 50)), (Some(Sequence(30)), Some(Sequence(50))));
+        assert_eq!(told(20, 1_000), Some(Sequence(50)), "what came since comes by itself");
+        // The answer to what was asked before, and one that says nothing new.
+        assert_eq!((told(10, 30), told(20, 20), told(20, 7)), (None, None, None));
+    }
 
     proptest! {
         /// Law: however many gaps there are, all that is missed lies in one of them, and they are so many at most.

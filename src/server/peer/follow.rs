@@ -137,8 +137,8 @@ pub(super) struct Follower {
     unsaved: u64,
     /// How far the peer's clock is ahead of this server's, in microseconds.
     pub(super) ahead: i64,
-    /// The slice of what was missed that is waited for, and since when; and when the next one is asked for.
-    pub(super) asked: Option<(u64, Instant)>,
+    /// Since when a slice of what was missed is waited for; and when the next one is asked for.
+    pub(super) asked: Option<Instant>,
     pub(super) fill_at: Option<Instant>,
     /// What a world is asked with, of a log that is passed on, and whether whoever passes it on knows what that is.
     pub(super) nonce: Option<[u8; NONCE]>,
