@@ -308,7 +308,7 @@ impl Task {
         while let Some(flight) = self.flights.pop_front() {
             let Flight { landing, from, to, rows, recorded, replies } = flight;
             landing.await?;
-            self.landed(from, to, rows, recorded, replies);
+            self.landed(from, to, rows, recorded, replies).await;
         }
         if restored.is_some() {
             self.parts.log.restored_said().await?;
@@ -432,13 +432,13 @@ impl Task {
                     self.parts.metrics.set_trouble(None);
                     tracing::info!(after = ?trouble.since.elapsed(), "the log accepts events again");
                 }
-                self.landed(flight.from, flight.to, flight.rows, flight.recorded, flight.replies);
+                self.landed(flight.from, flight.to, flight.rows, flight.recorded, flight.replies).await;
             }
             Err(error) => self.crashed(flight, error).await,
         }
     }
 
-    fn landed(&mut self, from: Sequence, to: Sequence, rows: Vec<Row>, recorded: Time, replies: Vec<(Reply, Vec<EventId>)>) {
+    async fn landed(&mut self, from: Sequence, to: Sequence, rows: Vec<Row>, recorded: Time, replies: Vec<(Reply, Vec<EventId>)>) {
         // Before anybody is told: what was taken away is not there any more when whoever took it away hears of it.
         if rows.iter().any(|row| row.kind.starts_with("trust.")) {
             self.parts.roll.send_replace(Arc::new(Roll::of(&self.primary.world)));
@@ -451,7 +451,7 @@ impl Task {
         self.since_checkpoint = self.since_checkpoint.saturating_add(count);
         let lag = self.now.peek().since(recorded);
         metrics::set(&self.parts.metrics.lag_micros, lag.micros().unsigned_abs());
-        self.parts.hub.publish(Publication::new(self.primary.world.incarnation, from, to, rows, lag));
+        self.parts.hub.publish(Publication::new(self.primary.world.incarnation, from, to, rows, lag)).await;
     }
 
     /// Refuses all that was under way, and goes back to what the log holds.
@@ -488,7 +488,7 @@ impl Task {
         let (published, head) = (self.parts.hub.head(), world.head);
         if head > published {
             match self.parts.log.range(published.next(), head, usize::MAX, usize::MAX).await {
-                Ok(rows) => self.parts.hub.publish(Publication::new(world.incarnation, published, head, rows, Span::ZERO)),
+                Ok(rows) => self.parts.hub.publish(Publication::new(world.incarnation, published, head, rows, Span::ZERO)).await,
                 Err(error) => {
                     tracing::error!(%error, "the log cannot be read either");
                     return;
@@ -534,7 +534,7 @@ impl Task {
             let head = self.parts.hub.head();
             // What waits for the disk is not yet told: a reader should know how long.
             let refusing = self.trouble.as_ref().map_or(Span::ZERO, |trouble| at.duration_since(trouble.since).into());
-            self.parts.hub.publish(Publication::new(self.primary.world.incarnation, head, head, Vec::new(), waiting.max(refusing)));
+            self.parts.hub.publish(Publication::new(self.primary.world.incarnation, head, head, Vec::new(), waiting.max(refusing))).await;
             self.measure();
         }
         if at.duration_since(self.beaten) >= self.parts.pace.heartbeat {

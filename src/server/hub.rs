@@ -1,11 +1,13 @@
-//! Tells subscribers what became durable. Each publication is encoded once, whoever gets it; each
-//! subscriber has a bounded queue, and one that is too slow loses it and is told everything anew.
+//! Tells subscribers what became durable. Each publication is encoded once, whoever gets it. Who has heard everything
+//! and does nothing else hears the next one at once, in the turn of whoever publishes; each subscriber has a bounded
+//! queue for all else, and one that is too slow loses it and is told everything anew.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::metrics::{Metrics, count, drop_one};
@@ -134,8 +136,22 @@ pub struct QueueLimits {
     pub bytes: usize,
 }
 
+/// One who can be told in passing.
+pub trait Ear: Send + Sync {
+    /// Tells them, if nothing else is under way there, and this is what comes next. False: that is left to their queue.
+    fn hears(&self, publication: &Publication) -> bool;
+}
+
+/// So many, at most, are told at once, by so many in one turn, and for a part of the time alone: whoever publishes
+/// waits for that, and has other things to do.
+const AT_ONCE: usize = 1_024;
+const TURN: usize = 128;
+const REST: u32 = 4;
+
 pub struct Hub {
     state: Mutex<State>,
+    /// Until then nobody is told at once.
+    rests: Mutex<Option<Instant>>,
     vitals: Mutex<Latest>,
     vitals_sent: watch::Sender<Arc<VitalsFrame>>,
     readings_sent: watch::Sender<Arc<ReadingsFrame>>,
@@ -145,19 +161,44 @@ pub struct Hub {
 
 struct State {
     head: Sequence,
-    subscribers: HashMap<u64, Subscriber>,
+    subscribers: HashMap<u64, Arc<Subscriber>>,
     next: u64,
 }
 
 struct Subscriber {
     queue: mpsc::Sender<Arc<Publication>>,
     backlog: Arc<Backlog>,
+    ear: Option<Arc<dyn Ear>>,
+}
+
+impl Subscriber {
+    fn listens(&self) -> bool {
+        self.ear.is_some() && !self.backlog.waits()
+    }
+
+    /// Whether there is room for it in their queue.
+    fn queues(&self, publication: &Arc<Publication>, limits: QueueLimits) -> bool {
+        let before = self.backlog.bytes.fetch_add(publication.size, Ordering::AcqRel);
+        // One that has read everything may get a publication of any size.
+        let fits = before == 0 || before.saturating_add(publication.size) <= limits.bytes;
+        let queued = fits && self.queue.try_send(publication.clone()).is_ok();
+        if !queued {
+            self.backlog.lapsed.store(true, Ordering::Release);
+        }
+        queued
+    }
 }
 
 #[derive(Default)]
 struct Backlog {
     bytes: AtomicUsize,
     lapsed: AtomicBool,
+}
+
+impl Backlog {
+    fn waits(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) > 0
+    }
 }
 
 #[derive(Default)]
@@ -175,7 +216,7 @@ impl Hub {
         let state = State { head: Sequence(0), subscribers: HashMap::new(), next: 0 };
         let (vitals_sent, _) = watch::channel(Arc::new(VitalsFrame::new(0, 0, Vec::new())));
         let (readings_sent, _) = watch::channel(Arc::new(ReadingsFrame::new(0, 0, Readings::default())));
-        Arc::new(Hub { state: Mutex::new(state), vitals: Mutex::default(), vitals_sent, readings_sent, limits, metrics })
+        Arc::new(Hub { state: Mutex::new(state), rests: Mutex::default(), vitals: Mutex::default(), vitals_sent, readings_sent, limits, metrics })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -201,32 +242,55 @@ impl Hub {
         }
     }
 
-    /// To all subscribers, at once. Never waits.
-    pub fn publish(&self, publication: Publication) {
+    /// To all subscribers: one publication after the other, each as soon as this one returned. Waits for no reader.
+    pub async fn publish(&self, publication: Publication) {
         let publication = Arc::new(publication);
-        let mut state = self.state();
-        state.head = state.head.max(publication.to);
-        let limits = self.limits;
-        state.subscribers.retain(|_, subscriber| {
-            let before = subscriber.backlog.bytes.fetch_add(publication.size, Ordering::AcqRel);
-            // One that has read everything may get a publication of any size.
-            let fits = before == 0 || before.saturating_add(publication.size) <= limits.bytes;
-            if fits && subscriber.queue.try_send(publication.clone()).is_ok() {
-                return true;
+        let begun = Instant::now();
+        let rests = self.rests().is_some_and(|until| begun < until);
+        let (mut listening, mut lapsed) = (Vec::new(), Vec::new());
+        {
+            let mut state = self.state();
+            state.head = state.head.max(publication.to);
+            for (id, subscriber) in &state.subscribers {
+                if !rests && listening.len() < AT_ONCE && subscriber.listens() {
+                    listening.push((*id, subscriber.clone()));
+                } else if !subscriber.queues(&publication, self.limits) {
+                    lapsed.push(*id);
+                }
             }
-            subscriber.backlog.lapsed.store(true, Ordering::Release);
+        }
+        if listening.len() <= TURN {
+            lapsed.extend(tell(&listening, &publication, self.limits));
+        } else {
+            // On all cores, and others have their turn between them.
+            let turns = listening.chunks(TURN).map(|some| {
+                let (some, publication, limits) = (some.to_vec(), publication.clone(), self.limits);
+                tokio::spawn(async move { tell(&some, &publication, limits) })
+            });
+            for told in turns.collect::<Vec<_>>() {
+                lapsed.extend(told.await.unwrap_or_default());
+            }
+        }
+        *self.rests() = Some(Instant::now() + begun.elapsed() / REST);
+        let mut state = self.state();
+        for id in lapsed {
             count(&self.metrics.lapses);
-            false
-        });
+            state.subscribers.remove(&id);
+        }
     }
 
-    pub fn subscribe(self: &Arc<Hub>) -> Subscription {
+    fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `ear`: one who need not have their turn to be told, for as long as nothing waits in their queue.
+    pub fn subscribe(self: &Arc<Hub>, ear: Option<Arc<dyn Ear>>) -> Subscription {
         let (queue, publications) = mpsc::channel(self.limits.publications.max(1));
         let backlog = Arc::<Backlog>::default();
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
-        state.subscribers.insert(id, Subscriber { queue, backlog: backlog.clone() });
+        state.subscribers.insert(id, Arc::new(Subscriber { queue, backlog: backlog.clone(), ear }));
         count(&self.metrics.subscribers);
         Subscription { head: state.head, id, publications, backlog, hub: self.clone() }
     }
@@ -292,6 +356,15 @@ impl Hub {
     }
 }
 
+/// Tells these, and says for whom there is no room.
+fn tell(listening: &[(u64, Arc<Subscriber>)], publication: &Arc<Publication>, limits: QueueLimits) -> Vec<u64> {
+    let lapsed = listening.iter().filter(|(_, subscriber)| {
+        let heard = subscriber.ear.as_ref().is_some_and(|ear| ear.hears(publication));
+        !heard && !subscriber.queues(publication, limits)
+    });
+    lapsed.map(|(id, _)| *id).collect()
+}
+
 /// One reader's queue.
 pub struct Subscription {
     /// Everything after this comes through the queue.
@@ -312,6 +385,11 @@ impl Subscription {
         self.backlog.bytes.fetch_sub(publication.size, Ordering::AcqRel);
         // Since it began to wait the log may have begun anew: what is left is of another life of it.
         (!self.backlog.lapsed.load(Ordering::Acquire)).then_some(publication)
+    }
+
+    /// Whether anything waits to be read.
+    pub fn waits(&self) -> bool {
+        self.backlog.waits()
     }
 }
 

@@ -495,7 +495,7 @@ impl Follower {
                 return Err(later("what is passed on goes further than its own server says"));
             }
             // The relay has not heard from it yet: that makes what is known no younger.
-            _ if batch.from == batch.to && batch.claim.is_none() => return self.not_heard(house, replica, &batch),
+            _ if batch.from == batch.to && batch.claim.is_none() => return self.not_heard(house, replica, &batch).await,
             _ => {
                 self.malformed(house, &["a part of a log without its own server's word".to_owned()]);
                 return Err(later("what is passed on does not bear its own server's word"));
@@ -521,7 +521,7 @@ impl Follower {
         replica.hears(lag);
         let now = self.now();
         self.stands(|state| (state.lag, state.heard, state.head) = (lag, Some(now), batch.to));
-        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, taken.rows, lag));
+        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, taken.rows, lag)).await;
         if self.unsaved >= CHECKPOINT_EVENTS {
             self.unsaved = 0;
             keep_checkpoint(&*house.log, replica).await;
@@ -542,11 +542,11 @@ impl Follower {
     }
 
     /// Whoever passes it on holds so much, which is so old.
-    fn not_heard(&self, house: &House, replica: &Replica, batch: &Batch) -> Result<(), Ended> {
+    async fn not_heard(&self, house: &House, replica: &Replica, batch: &Batch) -> Result<(), Ended> {
         let lag = batch.lag.max(replica.lag());
         replica.hears(lag);
         self.stands(|state| state.lag = lag);
-        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, Vec::new(), lag));
+        house.hub.publish(Publication::new(batch.incarnation, batch.from, batch.to, Vec::new(), lag)).await;
         Ok(())
     }
 

@@ -15,5 +15,5 @@ pub(super) mod shown;
 
 pub use audit::{Audit, Culprit};
 pub use need::{Need, need};
-pub use principal::{Principal, Standing};
+pub use principal::{Entitlement, Principal, Standing};
 pub use roll::Roll;

@@ -31,8 +31,7 @@ pub struct Principal {
     pub name: Arc<str>,
     /// The key that they proved, if that is how they came in.
     pub key: Option<PublicKey>,
-    via: Via,
-    scope: Arc<Scope>,
+    held: Entitlement,
     /// Of another server's log, to a peer: within what that server lets this one pass on.
     passed: Option<Passed>,
 }
@@ -76,7 +75,28 @@ impl View {
     }
 }
 
+/// What somebody may, as it was looked at last. Whether that is so can be asked by others than who is there, too.
+#[derive(Clone)]
+pub struct Entitlement {
+    via: Via,
+    scope: Arc<Scope>,
+}
+
+impl Entitlement {
+    /// Whether it is what is known of it now.
+    pub fn holds(&self, now: Time) -> bool {
+        let given = match &self.via {
+            Via::Fixed => true,
+            Via::Line(holder, keys) => keys.borrow().holder(&holder.key) == Some(holder),
+            Via::Granted(key, grant, roll) => roll.borrow().of_key(key).is_some_and(|held| (held.id, &held.scope) == (grant.id, &grant.scope)),
+            Via::Handed(handed, roll) => handed.seen(&roll.borrow()).as_ref() == Some(&*self.scope),
+        };
+        given && over(&self.scope, now).is_none()
+    }
+}
+
 /// By what it came in: that decides what it may, for as long as it is there.
+#[derive(Clone)]
 enum Via {
     /// The owner's socket, or a token: it stays.
     Fixed,
@@ -107,28 +127,28 @@ impl Principal {
             Shown::Handed(handed) => (handed.scope(&handed.grant), Some(handed.key), Via::Handed(handed.clone(), roll.clone())),
             Shown::Key(holder) => (holder.scope.clone(), Some(holder.key), Via::Line(holder.clone(), gate.follow())),
         };
-        Principal { role, name, key, via, scope: Arc::new(scope), passed: None }
+        Principal { role, name, key, held: Entitlement { via, scope: Arc::new(scope) }, passed: None }
     }
 
     /// What they may do, until [`Principal::changed`] says otherwise.
     pub fn scope(&self) -> &Arc<Scope> {
-        &self.scope
+        &self.held.scope
     }
 
     /// It is another server's log, and they are a peer.
     #[must_use]
     pub fn passed_on(self, follow: watch::Receiver<Option<Arc<Leased>>>) -> Principal {
-        Principal { passed: Some(Passed::of(follow, &self.scope)), ..self }
+        Principal { passed: Some(Passed::of(follow, &self.held.scope)), ..self }
     }
 
     /// What they may see of this log: of what is passed on no more than this server may pass on.
     pub fn sight(&self) -> &Arc<Scope> {
-        self.passed.as_ref().map_or(&self.scope, |passed| &passed.sight)
+        self.passed.as_ref().map_or(&self.held.scope, |passed| &passed.sight)
     }
 
     /// What marks the worlds that they see: what is passed on is marked already by what this server sees of it.
     pub fn mark(&self) -> Option<Epoch> {
-        self.scope.epoch()
+        self.held.scope.epoch()
     }
 
     /// What is shown to them of a world; nothing: all of it.
@@ -153,7 +173,7 @@ impl Principal {
 
     /// The key that their grant is for, where they came by all of it: less than that vouches for no other key.
     pub fn granted_key(&self) -> Option<Key> {
-        match &self.via {
+        match &self.held.via {
             Via::Granted(key, ..) => Some(key.clone()),
             Via::Line(..) => self.own_key(),
             Via::Fixed | Via::Handed(..) => None,
@@ -162,7 +182,7 @@ impl Principal {
 
     /// What is written down of what they do, where they came by a key.
     pub fn used(&self, from: &str) -> Option<TrustUsed> {
-        let (grant, handed) = match &self.via {
+        let (grant, handed) = match &self.held.via {
             Via::Granted(_, grant, _) => (Some(grant.id), None),
             Via::Handed(handed, _) if handed.holder != Key::of(handed.key.bytes()) => (Some(handed.grant.id), Some(handed.grant.name.clone())),
             Via::Handed(handed, _) => (Some(handed.grant.id), None),
@@ -183,7 +203,7 @@ impl Principal {
 
     /// As whom they are here, and what they may do.
     pub fn holding(&self, id: u64, shared: &Shared) -> Holding {
-        let held = if let Via::Granted(key, grant, _) = &self.via { Some((key, grant)) } else { None };
+        let held = if let Via::Granted(key, grant, _) = &self.held.via { Some((key, grant)) } else { None };
         let grant = held.map(|(_, grant)| grant);
         Holding {
             id,
@@ -197,19 +217,21 @@ impl Principal {
 
     /// Why they may do nothing any more, if their time is over.
     pub fn over(&self, now: Time) -> Option<String> {
-        over(&self.scope, now).or_else(|| self.passed.as_ref()?.over(now))
+        over(&self.held.scope, now).or_else(|| self.passed.as_ref()?.over(now))
+    }
+
+    /// What they may do, for who asks in their stead whether that holds.
+    pub fn held(&self) -> Entitlement {
+        self.held.clone()
     }
 
     /// Whether what they may do is still what is known of it here. Asked before each thing that is said.
     pub fn holds(&self, now: Time) -> bool {
-        let given = match &self.via {
-            Via::Fixed => true,
-            Via::Line(holder, keys) => keys.borrow().holder(&holder.key) == Some(holder),
-            Via::Granted(key, grant, roll) => roll.borrow().of_key(key).is_some_and(|held| (held.id, &held.scope) == (grant.id, &grant.scope)),
-            Via::Handed(handed, roll) => handed.seen(&roll.borrow()).as_ref() == Some(&*self.scope),
+        let passed = |passed: &Passed| {
+            let same = *passed.follow.borrow() == passed.leased || passed.shows(&Passed::of(passed.follow.clone(), self.scope()));
+            same && passed.over(now).is_none()
         };
-        let passed = |passed: &Passed| *passed.follow.borrow() == passed.leased || passed.shows(&Passed::of(passed.follow.clone(), &self.scope));
-        given && self.over(now).is_none() && self.passed.as_ref().is_none_or(passed)
+        self.held.holds(now) && self.passed.as_ref().is_none_or(passed)
     }
 
     /// What has become of it since it was asked last. Nothing: they may what they might.
@@ -219,7 +241,7 @@ impl Principal {
         if matches!(given, Some(Standing::Ended(_))) || (given.is_none() && *passed.follow.borrow() == passed.leased) {
             return given;
         }
-        let new = Passed::of(passed.follow.clone(), &self.scope);
+        let new = Passed::of(passed.follow.clone(), &self.held.scope);
         let same = passed.shows(&new);
         self.passed = Some(new);
         match self.over(now) {
@@ -238,9 +260,9 @@ impl Principal {
                 return standing;
             }
             let leased = self.passed.as_ref().and_then(|passed| passed.leased.as_ref()).map(|leased| leased.until);
-            let left = [self.scope.expires, leased].into_iter().flatten().min().map(|ends| ends.since(now).duration().min(LOOK));
+            let left = [self.held.scope.expires, leased].into_iter().flatten().min().map(|ends| ends.since(now).duration().min(LOOK));
             let given = async {
-                match &mut self.via {
+                match &mut self.held.via {
                     Via::Fixed => std::future::pending().await,
                     Via::Line(_, keys) => turned(keys).await,
                     Via::Granted(_, _, roll) | Via::Handed(_, roll) => turned(roll).await,
@@ -264,14 +286,14 @@ impl Principal {
         if let Some(words) = self.over(now) {
             return Some(Standing::Ended(words));
         }
-        match &mut self.via {
+        match &mut self.held.via {
             Via::Fixed => None,
             Via::Line(holder, keys) => {
                 let held = keys.borrow_and_update().holder(&holder.key).cloned();
                 match held {
                     Some(new) if new == *holder => None,
                     Some(new) if (new.role, &new.name) == (holder.role, &holder.name) => {
-                        self.scope = Arc::new(new.scope.clone());
+                        self.held.scope = Arc::new(new.scope.clone());
                         *holder = new;
                         Some(Standing::Changed)
                     }
@@ -295,7 +317,7 @@ impl Principal {
                         None
                     }
                     Some(new) if (new.who, &new.name) == (grant.who, &grant.name) => {
-                        self.scope = Arc::new(new.scope.clone());
+                        self.held.scope = Arc::new(new.scope.clone());
                         *grant = new;
                         Some(Standing::Changed)
                     }
@@ -305,9 +327,9 @@ impl Principal {
                 }
             }
             Via::Handed(handed, roll) => match handed.seen(&roll.borrow_and_update()) {
-                Some(new) if new == *self.scope => None,
+                Some(new) if new == *self.held.scope => None,
                 Some(new) => {
-                    self.scope = Arc::new(new);
+                    self.held.scope = Arc::new(new);
                     Some(Standing::Changed)
                 }
                 None => Some(Standing::Ended("the grant that your token stands for was revoked, or is over".to_owned())),

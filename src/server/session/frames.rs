@@ -10,6 +10,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 /// Bytes of a frame.
 const FRAME: usize = 4 << 10;
 
+/// Whether a message goes out in one frame.
+pub(super) fn is_short(message: &Message) -> bool {
+    message.len() <= FRAME
+}
+
 /// The frames of one message, in order.
 pub(super) struct Frames {
     whole: Option<Message>,

@@ -8,6 +8,7 @@ mod backfill;
 mod frames;
 mod leasing;
 mod lossy;
+mod outlet;
 mod presence;
 pub(super) mod sealing;
 mod sight;
@@ -34,22 +35,23 @@ use crate::server::gate::Gate;
 use crate::server::greet::greet;
 use crate::server::health::HealthFrame;
 use crate::server::house::House;
-use crate::server::hub::{ReadingsFrame, VitalsFrame};
+use crate::server::hub::{Publication, ReadingsFrame, VitalsFrame};
 use crate::server::line::{Arrival, Front, KeyUse, Slot, Socket};
 use crate::server::marks::ReadMarks;
 use crate::server::metrics::{Metrics, count, drop_one};
 use crate::server::peer::{Peers, PeersFrame};
-use crate::server::presence::Present;
+use crate::server::presence::{Due, Present};
 use crate::server::refusals::Refusals;
 use crate::server::rights::audit::address;
 use crate::server::rights::need::{ask_of, word_of};
-use crate::server::rights::{Audit, Need, Principal, Roll, need};
+use crate::server::rights::{Audit, Need, Principal, Roll, Standing, need};
 use crate::server::sifting::{Come, Sifts};
 use crate::store::{Row, StoreError};
 use crate::trust::Tokens;
 use crate::wire::codec::{Frame, decode_to_server};
-use crate::wire::{Answer, Encoding, Hello, MarksKept, Outcome, Ping, Pong, ProblemCode, Role, ToClient, ToServer, WireError};
+use crate::wire::{Answer, Encoding, Hello, MarksKept, Outcome, Ping, Pong, ProblemCode, Role, SealedWorld, ToClient, ToServer, WireError};
 use leasing::Told;
+use outlet::Outlet;
 use sealing::Sealings;
 use stream::Stream;
 use wire::Said;
@@ -105,7 +107,8 @@ pub(super) async fn run(socket: Socket, arrival: Arrival, shared: Arc<Shared>) {
     let stopping = shared.stopping.clone();
     let alive = shared.alive.clone();
     let Arrival { shown, keys, via, binding, from, slot, stranger } = arrival;
-    let mut wire = Wire { socket, encoding: Encoding::MessagePack, via, binding, shared: shared.clone(), house: shared.own.clone() };
+    let outlet = Outlet::new(socket, shared.clock.clone(), shared.metrics.clone());
+    let mut wire = Wire { outlet, encoding: Encoding::MessagePack, via, binding, shared: shared.clone(), house: shared.own.clone() };
     if let Some((hello, shown)) = Box::pin(greet(&mut wire, shown, keys, &from)).await
         && let Some(using) = wire.known(&shown).await
     {
@@ -185,13 +188,36 @@ struct Session {
     using: KeyUse,
 }
 
+/// What a session has its turn for.
+enum Woken {
+    Publication(Option<Arc<Publication>>),
+    /// Something that was written to it while it rested is not taken yet.
+    Left,
+    Standing(Standing),
+    World(Result<SealedWorld, String>),
+    Sealed(sealing::Found),
+    Pages(Result<Vec<Row>, StoreError>),
+    Sifted(Come),
+    Reply(Box<Reply>),
+    Vitals(Arc<VitalsFrame>),
+    Health(Arc<HealthFrame>),
+    Peers(Arc<PeersFrame>),
+    Marks(Arc<Marks>),
+    Readings(Arc<ReadingsFrame>),
+    Presence(Due),
+    Stopping,
+    Frame(Frame),
+    /// So much was told of the log that everything else is looked at, too.
+    Others,
+}
+
 /// So many publications are told before anything else has its turn.
 const IN_A_ROW: u8 = 8;
 
 impl Session {
     /// What is seldom under way lies in a room of its own then, so that those who are silent hold little.
     async fn talk(&mut self, mut stopping: watch::Receiver<bool>) -> Said {
-        let clock = self.wire.shared.clock.clone();
+        let (clock, outlet) = (self.wire.shared.clock.clone(), self.wire.outlet.clone());
         // What was told of the log without looking whether there is anything else.
         let mut told = 0_u8;
         loop {
@@ -200,25 +226,48 @@ impl Session {
             let room = self.replies.len() < limits.replies;
             // To thousands at once, so that little else is looked at before: but a log without end holds nothing up.
             let first = told < IN_A_ROW;
-            tokio::select! {
+            self.rests();
+            let woken = tokio::select! {
                 biased;
-                publication = stream::next(&mut self.stream), if first => {
+                publication = stream::next(&mut self.stream), if first => Woken::Publication(publication),
+                () = outlet.left() => Woken::Left,
+                standing = self.principal.changed(&*clock) => Woken::Standing(standing),
+                come = world::next(&mut self.awaited) => Woken::World(come),
+                found = sealing::next(&mut self.sealings) => Woken::Sealed(found),
+                rows = self.asks.next() => Woken::Pages(rows),
+                come = self.sifts.next() => Woken::Sifted(come),
+                Some(reply) = self.replies.next(), if !self.replies.is_empty() => Woken::Reply(Box::new(reply)),
+                frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => Woken::Vitals(frame),
+                frame = next_told(self.health.as_mut()) => Woken::Health(frame),
+                frame = next_told(self.peers.as_mut()) => Woken::Peers(frame),
+                marks = next_told(self.marks.as_mut()) => Woken::Marks(marks),
+                frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => Woken::Readings(frame),
+                due = self.present.due() => Woken::Presence(due),
+                () = until_stopping(&mut stopping) => Woken::Stopping,
+                frame = self.wire.next(), if room => Woken::Frame(frame?),
+                () = std::future::ready(()), if !first => Woken::Others,
+            };
+            self.wakes();
+            match woken {
+                Woken::Publication(publication) => {
                     told += 1;
                     self.publish(publication).await?;
                 }
-                standing = self.principal.changed(&*clock) => Box::pin(self.stands(standing)).await?,
-                come = world::next(&mut self.awaited) => Box::pin(self.world_comes(come)).await?,
-                found = sealing::next(&mut self.sealings) => Box::pin(self.sealed(found)).await?,
-                rows = self.asks.next() => Box::pin(self.pages(rows)).await?,
-                come = self.sifts.next() => Box::pin(self.sifted(come)).await?,
-                Some(reply) = self.replies.next(), if !self.replies.is_empty() => self.reply(reply).await?,
-                frame = next_told(self.vitals.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_vitals(frame)).await?,
-                frame = next_told(self.health.as_mut()) => Box::pin(self.tell_health(&frame)).await?,
-                frame = next_told(self.peers.as_mut()) => Box::pin(self.tell_peers(&frame)).await?,
-                marks = next_told(self.marks.as_mut()) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
-                frame = next_told(self.readings.as_mut().map(|(changes, _)| changes)) => Box::pin(self.tell_readings(frame)).await?,
-                due = self.present.due() => Box::pin(self.presence_is(due)).await?,
-                () = until_stopping(&mut stopping) => {
+                Woken::Others => told = 0,
+                Woken::Left => self.wire.flush().await?,
+                Woken::Standing(standing) => Box::pin(self.stands(standing)).await?,
+                Woken::World(come) => Box::pin(self.world_comes(come)).await?,
+                Woken::Sealed(found) => Box::pin(self.sealed(found)).await?,
+                Woken::Pages(rows) => Box::pin(self.pages(rows)).await?,
+                Woken::Sifted(come) => Box::pin(self.sifted(come)).await?,
+                Woken::Reply(reply) => self.reply(*reply).await?,
+                Woken::Vitals(frame) => Box::pin(self.tell_vitals(frame)).await?,
+                Woken::Health(frame) => Box::pin(self.tell_health(&frame)).await?,
+                Woken::Peers(frame) => Box::pin(self.tell_peers(&frame)).await?,
+                Woken::Marks(marks) => self.wire.say(&ToClient::MarksKept(MarksKept { marks, remark: None })).await?,
+                Woken::Readings(frame) => Box::pin(self.tell_readings(frame)).await?,
+                Woken::Presence(due) => Box::pin(self.presence_is(due)).await?,
+                Woken::Stopping => {
                     // The last words of the core are told before ours.
                     while let Some(publication) = stream::next(&mut self.stream).now_or_never().flatten() {
                         self.publish(Some(publication)).await?;
@@ -226,8 +275,7 @@ impl Session {
                     self.wire.problem(ProblemCode::Stopping, None, "the server stops").await?;
                     return self.wire.send(Message::Close(None)).await;
                 }
-                frame = self.wire.next(), if room => Box::pin(self.take(frame?)).await?,
-                () = std::future::ready(()), if !first => told = 0,
+                Woken::Frame(frame) => Box::pin(self.take(frame)).await?,
             }
         }
     }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Session;
+use super::outlet::AtRest;
 use super::wire::{Over, Said};
 use crate::model::filter::Filter;
 use crate::model::grant::{Epoch, Lens, Right};
 use crate::model::id::{Incarnation, Sequence};
 use crate::model::time::Span;
 use crate::server::core::Durable;
-use crate::server::hub::{Publication, Subscription};
+use crate::server::hub::{Ear, Publication, Subscription};
 use crate::server::metrics::count;
 use crate::server::resume;
 use crate::server::rights::{Standing, shown};
@@ -148,7 +149,7 @@ impl Session {
         self.catch_up_readings().await?;
         self.follow_presence(ask.presence).await?;
         (self.stream, self.awaited) = (None, None);
-        let subscription = self.wire.house.hub.subscribe();
+        let subscription = self.subscription();
         let history = ask.history.min(self.wire.shared.limits.history);
         let lens = self.lens().await?.map(|lens| (*lens).clone());
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
@@ -158,6 +159,32 @@ impl Session {
         match resume::from_cursor(ask.cursor, head, stream.subscription.head, epoch, self.wire.shared.limits.catch_up) {
             Ok(from) => self.catch_up(stream, from).await,
             Err(why) => self.snapshot(stream, why).await,
+        }
+    }
+
+    /// Of a peer each word is signed, or leased: none is told in passing.
+    fn subscription(&self) -> Subscription {
+        let alone = self.hello.role != Role::Peer;
+        self.wire.house.hub.subscribe(alone.then(|| self.wire.outlet.clone() as Arc<dyn Ear>))
+    }
+
+    /// All was told, for now. Who is told everything as it is can be told by whoever publishes.
+    pub(super) fn rests(&self) {
+        if let Some(stream) = &self.stream
+            && stream.filter.is_none()
+            && stream.lens.is_none()
+            && self.hello.role != Role::Peer
+            && !stream.subscription.waits()
+        {
+            let (sent, life, encoding, held) = (stream.sent, stream.life, self.wire.encoding, self.principal.held());
+            self.wire.outlet.rests(AtRest { sent, life, encoding, held });
+        }
+    }
+
+    /// It has its turn: how far it was told while it rested.
+    pub(super) fn wakes(&mut self) {
+        if let (Some(sent), Some(stream)) = (self.wire.outlet.wakes(), &mut self.stream) {
+            stream.sent = sent;
         }
     }
 
@@ -323,7 +350,7 @@ impl Session {
     /// and what is told.
     pub(super) async fn lapsed(&mut self) -> Said {
         let Some(old) = self.stream.take() else { return Ok(()) };
-        let subscription = self.wire.house.hub.subscribe();
+        let subscription = self.subscription();
         let (head, epoch) = (self.wire.house.log.head(), self.epoch());
         // What this server itself sees of that log may be another part of it since.
         let cursor = Cursor { origin: head.origin, incarnation: old.life, sequence: old.sent, epoch: old.epoch };

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt, poll};
+use futures_util::poll;
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Shared;
 use super::frames::Frames;
+use super::outlet::Outlet;
 use crate::link::short::TooMuch;
 use crate::server::greet::Shown;
 use crate::server::house::House;
 use crate::server::hub::message;
-use crate::server::line::{KeyUse, Socket, Via};
+use crate::server::line::{KeyUse, Via};
 use crate::server::metrics::{add, count};
 use crate::trust::handshake::Binding;
 use crate::wire::codec::{Frame, encode};
@@ -28,7 +29,7 @@ pub(super) type Said = Result<(), Over>;
 
 /// The socket, and how to write to it.
 pub(in crate::server) struct Wire {
-    pub(super) socket: Socket,
+    pub(super) outlet: Arc<Outlet>,
     pub(super) encoding: Encoding,
     /// From where it came; nobody knows in a test.
     pub(in crate::server) via: Option<Via>,
@@ -53,7 +54,7 @@ impl Wire {
             let words = format!("this key has {} connections already, which is what one may have", self.shared.front.keys.most());
             let _ = self.problem(ProblemCode::Limit, None, words).await;
         }
-        self.socket.get_mut().lift();
+        self.outlet.lift();
         using
     }
 
@@ -78,14 +79,18 @@ impl Wire {
             Message::Text(text) => text.len(),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => 0,
         };
-        let patience = self.shared.limits.patience;
         for frame in Frames::of(message) {
-            in_time(patience, self.socket.feed(frame)).await?;
+            in_time(self.shared.limits.patience, self.outlet.feed(frame)).await?;
         }
-        in_time(patience, self.socket.flush()).await?;
+        self.flush().await?;
         count(&self.shared.metrics.frames_out);
         add(&self.shared.metrics.bytes_out, u64::try_from(bytes).unwrap_or(0));
         Ok(())
+    }
+
+    /// What was written is taken by the other side.
+    pub(super) async fn flush(&mut self) -> Said {
+        in_time(self.shared.limits.patience, self.outlet.flush()).await
     }
 
     /// What was encoded for many; what could not be is left out.
@@ -113,7 +118,7 @@ impl Wire {
     /// The next frame, of a size that the upgrade capped. May be dropped while it waits.
     pub(in crate::server) async fn next(&mut self) -> Result<Frame, Over> {
         loop {
-            match self.socket.next().await {
+            match self.outlet.next().await {
                 Some(Ok(Message::Binary(bytes))) => return Ok(Frame::Binary(bytes)),
                 Some(Ok(Message::Text(text))) => return Ok(Frame::Text(text.as_str().to_owned())),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}

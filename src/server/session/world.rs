@@ -64,7 +64,7 @@ async fn ask(house: Arc<House>, lease: Option<Lease>, nonce: Raw, wait: Duration
 /// Until the log has come as far as this world, or is of a later life: then another one is needed.
 async fn reaches(house: &House, sealed: &SealedWorld) {
     loop {
-        let mut subscription = house.hub.subscribe();
+        let mut subscription = house.hub.subscribe(None);
         let head = house.log.head();
         let mut known = (head.incarnation, subscription.head);
         while known < (sealed.incarnation, sealed.head) {
@@ -112,7 +112,7 @@ impl Session {
             Ok(sealed) if same => {
                 // A subscription first, so that nothing falls between it and what is told.
                 let house = self.wire.house.clone();
-                let subscription = house.hub.subscribe();
+                let subscription = house.hub.subscribe(None);
                 let (lens, head, epoch) = (self.lens().await?.map(|lens| (*lens).clone()), house.log.head(), self.epoch());
                 if self.holds() && head.incarnation == sealed.incarnation && subscription.head >= sealed.head {
                     let from = sealed.head;
