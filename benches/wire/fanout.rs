@@ -23,7 +23,7 @@ const WARM: usize = 20;
 const SHORTEST: usize = 120;
 
 pub async fn fanout(line: Line) {
-    for name in ["bare", "nats"] {
+    for name in ["bare", "nats", "nats-tls"] {
         peer(name).await;
     }
     midwatch(line).await;
@@ -60,11 +60,16 @@ async fn midwatch(line: Line) {
 
 /// The same of a peer, and clients that read as little.
 async fn peer(name: &str) {
-    let peer = if name == "nats" { Peer::nats() } else { Peer::bare() };
-    let (message, length) = if name == "nats" { nats_message() } else { (vec![b'x'; LENGTH], LENGTH) };
+    let bare = name == "bare";
+    let peer = match name {
+        "bare" => Peer::bare(),
+        "nats" => Peer::nats(),
+        _ => Peer::nats_tls(),
+    };
+    let (message, length) = if bare { (vec![b'x'; LENGTH], LENGTH) } else { nats_message() };
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     for _ in 0..CONSOLES {
-        let mut client = if name == "nats" { peer.nats_client(true).await } else { peer.bare_client(true).await };
+        let mut client = if bare { peer.bare_client(true).await } else { peer.nats_client(true).await };
         let tell = tell.clone();
         tokio::spawn(async move {
             let mut buffer = vec![0; length];
@@ -73,7 +78,7 @@ async fn peer(name: &str) {
             }
         });
     }
-    let mut publisher = if name == "nats" { peer.nats_client(false).await } else { peer.bare_client(false).await };
+    let mut publisher = if bare { peer.bare_client(false).await } else { peer.nats_client(false).await };
     tokio::time::sleep(Duration::from_millis(500)).await;
     let mut rounds = Rounds::default();
     for round in 0..WARM + ROUNDS {
@@ -82,6 +87,7 @@ async fn peer(name: &str) {
         }
         let begun = Instant::now();
         publisher.write_all(&message).await.unwrap();
+        publisher.flush().await.unwrap();
         rounds.all_have_it(begun, &mut told).await;
     }
     rounds.say(&format!("peer={name} "), cpu_us(peer.process()), rss_kib(&peer.process().to_string()));

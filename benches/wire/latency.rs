@@ -19,7 +19,8 @@ const ROUNDS: usize = 10_000;
 const WARM: usize = 1_000;
 
 pub async fn latency(line: Line) {
-    nats().await;
+    nats("latency_nats", Peer::nats()).await;
+    nats("latency_nats_tls", Peer::nats_tls()).await;
     let first = Other::start(line, FIRST, None);
     hops("one", line, &first, Way::to(&first.address, line)).await;
     // Servers always prove themselves to each other; the line between these two is the same.
@@ -64,20 +65,20 @@ async fn hops(word: &str, line: Line, first: &Other, glass: Way) {
 }
 
 /// The same of nats-server: published by one client, whole at another.
-async fn nats() {
-    let peer = Peer::nats();
+async fn nats(what: &str, peer: Peer) {
     let (mut publisher, mut subscriber) = (peer.nats_client(false).await, peer.nats_client(true).await);
     let (message, length) = nats_message();
     let (mut took, mut buffer) = (Vec::with_capacity(ROUNDS), vec![0; length]);
     for round in 0..WARM + ROUNDS {
         let begun = Instant::now();
         publisher.write_all(&message).await.unwrap();
+        publisher.flush().await.unwrap();
         subscriber.read_exact(&mut buffer).await.unwrap();
         if round >= WARM {
             took.push(begun.elapsed());
         }
     }
-    told("latency_nats", took);
+    told(what, took);
 }
 
 fn told(what: &str, mut took: Vec<Duration>) {

@@ -4,8 +4,8 @@
 //! TLS). Servers run in processes of their own, from memory:
 //!
 //! - `bulk`: a million events of history into a console, from memory and from SQLite (G3, G13)
-//! - `latency [LINE]`: from an event's request to its batch at a console; of the server itself, and of one behind it (G5); beside nats-server
-//! - `fanout [LINE]`: one event to a thousand consoles (G6); beside a bare loop and nats-server
+//! - `latency [LINE]`: from an event's request to its batch at a console; of the server itself, and of one behind it (G5); beside nats-server without and with TLS
+//! - `fanout [LINE]`: one event to a thousand consoles (G6); beside a bare loop and nats-server without and with TLS
 //! - `idle COUNT [LINE]`: what a connection costs that says nothing (G7)
 //! - `handshakes`: connections, handshakes and signatures a second
 //! - `federated [LINE]`: a million events as they happen, by way of a second server that may pass them on

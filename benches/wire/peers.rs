@@ -5,8 +5,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use midwatch::link::Io;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 
 /// The size of a message, about that of an event.
 pub const LENGTH: usize = 200;
@@ -15,6 +19,8 @@ pub const LENGTH: usize = 200;
 pub struct Peer {
     child: Child,
     pub address: String,
+    /// Its certificate, where it speaks TLS.
+    tls: Option<(TlsConnector, tempfile::TempDir)>,
 }
 
 impl Drop for Peer {
@@ -31,20 +37,38 @@ impl Peer {
 
     /// Needs the Debian package nats-server.
     pub fn nats() -> Peer {
+        Peer::nats_with(&[], None)
+    }
+
+    /// The same over TLS, with a certificate of its own that the clients know.
+    pub fn nats_tls() -> Peer {
+        let folder = tempfile::tempdir().unwrap();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+        std::fs::write(&certificate, certified.cert.pem()).unwrap();
+        std::fs::write(&key, certified.signing_key.serialize_pem()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certified.cert.der().clone()).unwrap();
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let options = ["--tls".as_ref(), "--tlscert".as_ref(), certificate.as_os_str(), "--tlskey".as_ref(), key.as_os_str()];
+        Peer::nats_with(&options, Some((TlsConnector::from(Arc::new(config)), folder)))
+    }
+
+    fn nats_with(options: &[&std::ffi::OsStr], tls: Option<(TlsConnector, tempfile::TempDir)>) -> Peer {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut command = Command::new("nats-server");
-        command.args(["-a", "127.0.0.1", "-p", &address.port().to_string()]).stderr(Stdio::null());
-        Peer::of(command, address.to_string(), "nats-server (Debian: nats-server)")
+        command.args(["-a", "127.0.0.1", "-p", &address.port().to_string()]).args(options).stderr(Stdio::null());
+        Peer::of(command, address.to_string(), tls, "nats-server (Debian: nats-server)")
     }
 
     pub fn bare() -> Peer {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["bare", &address]);
-        Peer::of(command, address, "this program")
+        Peer::of(command, address, None, "this program")
     }
 
-    fn of(mut command: Command, address: String, name: &str) -> Peer {
+    fn of(mut command: Command, address: String, tls: Option<(TlsConnector, tempfile::TempDir)>, name: &str) -> Peer {
         let child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         for _ in 0..250 {
             if std::net::TcpStream::connect(&address).is_ok() {
@@ -53,32 +77,45 @@ impl Peer {
             std::thread::sleep(Duration::from_millis(20));
         }
         std::thread::sleep(Duration::from_millis(200));
-        Peer { child, address }
+        Peer { child, address, tls }
     }
 
-    async fn connect(&self, first: &[u8]) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+    async fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.write_all(first).await.unwrap();
         stream
     }
 
     /// A client of nats-server, subscribed to the one subject if it listens.
-    pub async fn nats_client(&self, listens: bool) -> TcpStream {
-        let subscription = if listens { "SUB event 1\r\n" } else { "" };
-        let mut stream = self.connect(format!("CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\n{subscription}PING\r\n").as_bytes()).await;
-        let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
-        while !held.windows(6).any(|bytes| bytes == b"PONG\r\n") {
-            let count = stream.read(&mut buffer).await.unwrap();
-            assert!(count > 0, "nats-server closed the connection");
-            held.extend_from_slice(&buffer[..count]);
+    pub async fn nats_client(&self, listens: bool) -> Box<dyn Io> {
+        let mut stream: Box<dyn Io> = Box::new(self.connect().await);
+        // It speaks first, and in plain words.
+        until(&mut stream, b"\r\n").await;
+        if let Some((connector, _)) = &self.tls {
+            stream = Box::new(connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap());
         }
+        let subscription = if listens { "SUB event 1\r\n" } else { "" };
+        let first = format!("CONNECT {{\"verbose\":false,\"pedantic\":false}}\r\n{subscription}PING\r\n");
+        stream.write_all(first.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        until(&mut stream, b"PONG\r\n").await;
         stream
     }
 
     /// A client of the bare loop.
-    pub async fn bare_client(&self, listens: bool) -> TcpStream {
-        self.connect(if listens { b"S" } else { b"P" }).await
+    pub async fn bare_client(&self, listens: bool) -> Box<dyn Io> {
+        let mut stream = self.connect().await;
+        stream.write_all(if listens { b"S" } else { b"P" }).await.unwrap();
+        Box::new(stream)
+    }
+}
+
+/// Reads up to these bytes, which end what was said.
+async fn until(stream: &mut Box<dyn Io>, end: &[u8]) {
+    let mut held = Vec::new();
+    while !held.ends_with(end) {
+        let byte = stream.read_u8().await.expect("nats-server closed the connection");
+        held.push(byte);
     }
 }
 

@@ -417,19 +417,46 @@ mod tests {
             [(QueueLimits { publications: 3, bytes: usize::MAX }, "number"), (QueueLimits { publications: 100, bytes: size * 7 / 2 }, "bytes")]
         {
             let hub = Hub::new(limits, Arc::default());
-            let (mut slow, mut quick) = (hub.subscribe(), hub.subscribe());
+            let (mut slow, mut quick) = (hub.subscribe(None), hub.subscribe(None));
             for place in 0..3 {
-                hub.publish(publication(place * 10, place * 10 + 10));
+                hub.publish(publication(place * 10, place * 10 + 10)).await;
                 assert_eq!(quick.next().await.map(|told| told.to.0), Some(place * 10 + 10), "{what}");
             }
-            hub.publish(publication(30, 40));
+            hub.publish(publication(30, 40)).await;
             assert!(slow.next().await.is_none(), "{what}: it is told everything anew");
             assert_eq!(quick.next().await.map(|told| told.to.0), Some(40), "{what}");
         }
         // Who has read everything gets one of any size.
         let hub = Hub::new(QueueLimits { publications: 3, bytes: 1 }, Arc::default());
-        let mut reader = hub.subscribe();
-        hub.publish(publication(0, 10));
+        let mut reader = hub.subscribe(None);
+        hub.publish(publication(0, 10)).await;
         assert!(reader.next().await.is_some());
+    }
+
+    /// Hears everything, or nothing.
+    struct Counts(bool, AtomicUsize);
+
+    impl Ear for Counts {
+        fn hears(&self, _: &Publication) -> bool {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn of_many_who_listen_each_hears_it_once_and_who_does_not_finds_it_in_the_queue() {
+        let hub = Hub::new(QueueLimits { publications: 4, bytes: 1 << 20 }, Arc::default());
+        let many: Vec<_> = (0..AT_ONCE + TURN).map(|number| Arc::new(Counts(number % 3 > 0, AtomicUsize::new(0)))).collect();
+        let waiting: Vec<_> = many.iter().map(|ear| hub.subscribe(Some(ear.clone()))).collect();
+        let alone = hub.subscribe(None);
+        hub.publish(Publication::new(Incarnation(1), Sequence(0), Sequence(0), Vec::new(), Span::ZERO)).await;
+        let mut asked = 0;
+        for (ear, subscription) in many.iter().zip(&waiting) {
+            let times = ear.1.load(Ordering::Relaxed);
+            asked += times;
+            assert_eq!(subscription.waits(), !ear.0 || times == 0);
+        }
+        assert_eq!(asked, AT_ONCE);
+        assert!(alone.waits());
     }
 }

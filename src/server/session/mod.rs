@@ -1,7 +1,8 @@
 //! One WebSocket: who is there, what they want to hear, what they ask for.
 //!
-//! A single task, so that thousands of idle ones cost little. It writes and reads in turn; while a slow
-//! reader holds up a write, its queue in the hub fills and is dropped, and nobody else notices.
+//! A single task, so that thousands of idle ones cost little. It writes and reads in turn, and while it rests whoever
+//! publishes writes in its place ([`outlet`]); while a slow reader holds up a write, its queue in the hub fills and is
+//! dropped, and nobody else notices.
 
 mod asking;
 mod backfill;
