@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -262,13 +263,18 @@ impl Hub {
         if listening.len() <= TURN {
             lapsed.extend(tell(&listening, &publication, self.limits));
         } else {
-            // On all cores, and others have their turn between them.
-            let turns = listening.chunks(TURN).map(|some| {
-                let (some, publication, limits) = (some.to_vec(), publication.clone(), self.limits);
-                tokio::spawn(async move { tell(&some, &publication, limits) })
-            });
-            for told in turns.collect::<Vec<_>>() {
-                lapsed.extend(told.await.unwrap_or_default());
+            // On all cores but one, which is for what there is besides; and others have their turn between them.
+            let cores = tokio::runtime::Handle::current().metrics().num_workers();
+            let mut turns = JoinSet::new();
+            for some in listening.chunks(TURN).map(<[_]>::to_vec) {
+                if turns.len() >= cores.saturating_sub(1).max(1) {
+                    lapsed.extend(turns.join_next().await.and_then(Result::ok).unwrap_or_default());
+                }
+                let (publication, limits) = (publication.clone(), self.limits);
+                turns.spawn(async move { tell(&some, &publication, limits) });
+            }
+            while let Some(told) = turns.join_next().await {
+                lapsed.extend(told.unwrap_or_default());
             }
         }
         *self.rests() = Some(Instant::now() + begun.elapsed() / REST);

@@ -86,7 +86,7 @@ impl Entitlement {
     /// Whether it is what is known of it now.
     pub fn holds(&self, now: Time) -> bool {
         let given = match &self.via {
-            Via::Fixed => true,
+            Via::Fixed => return true,
             Via::Line(holder, keys) => keys.borrow().holder(&holder.key) == Some(holder),
             Via::Granted(key, grant, roll) => roll.borrow().of_key(key).is_some_and(|held| (held.id, &held.scope) == (grant.id, &grant.scope)),
             Via::Handed(handed, roll) => handed.seen(&roll.borrow()).as_ref() == Some(&*self.scope),
