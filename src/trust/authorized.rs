@@ -204,6 +204,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_others_may_write_lets_nobody_in() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("authorized_keys");
+        std::fs::write(&path, line(1) + " kim\n").unwrap();
+        for (mode, fine) in [(0o644, true), (0o664, false), (0o646, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(AuthorizedKeys::load(&path, &Roles::default()).map(|keys| keys.len()).ok(), fine.then_some(1), "{mode:o}");
+        }
+    }
+
+    #[test]
     fn each_key_has_its_name_and_role() {
         let text = format!("# the team\n\n{} kim\nname=\"Kim Lee\" {} laptop of 2026\nagent=\"web-1\" {}\n", line(1), line(2), line(3));
         let keys = AuthorizedKeys::parse(&text);

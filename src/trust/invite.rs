@@ -223,6 +223,24 @@ mod tests {
         }
     }
 
+    /// Made of other bytes than a code is made of, with the sum that goes with them; and of other letters for the same.
+    #[test]
+    fn a4_what_no_server_would_write_is_no_code() {
+        let by_hand = |addresses: Vec<String>| InviteCode { addresses, ..code(&[]) }.to_string().parse::<InviteCode>();
+        assert!(by_hand(vec!["a:1".into(); ADDRESSES]).is_ok());
+        for addresses in [vec!["a:1".into(); ADDRESSES + 1], vec![String::new()], vec!["a".repeat(LONGEST + 1)]] {
+            assert_eq!(by_hand(addresses.clone()), Err(NoCode::Damaged), "{addresses:?}");
+        }
+        for length in 1..=5 {
+            let text = code(&[&"a".repeat(length)]).to_string();
+            let (start, last) = text.split_at(text.len() - 1);
+            for letter in LETTERS.iter().map(|letter| char::from(*letter)).filter(|letter| !last.starts_with(*letter)) {
+                assert_eq!(format!("{start}{letter}").parse::<InviteCode>(), Err(NoCode::Damaged), "{length} {letter}");
+            }
+        }
+        assert_eq!(format!("mw1{}", "a".repeat(MOST)).parse::<InviteCode>(), Err(NoCode::Other), "nobody typed that");
+    }
+
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "(mw1)?[a-z2-7A-Z \n]{0,300}") {

@@ -87,3 +87,19 @@ pub(super) fn private_folder(folder: &Path) -> Result<(), KeyError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_written_over_and_what_is_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        assert_eq!(write_private(&path, "first").unwrap(), "first");
+        assert_eq!(write_private(&path, "second").unwrap(), "first\n", "whoever comes second has what the first one wrote");
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), fs::metadata(&path).unwrap().mode() & 0o777), ("first\n", 0o600));
+        let why = read_own(folder.path()).unwrap_err().why;
+        assert!(why.contains("this is no file"), "{why}");
+    }
+}

@@ -113,4 +113,21 @@ mod tests {
         assert_eq!(tokens.kind_of(agent.get(..47).unwrap()), None);
         assert!(!format!("{tokens:?}").contains(&agent));
     }
+
+    #[test]
+    fn a_token_that_others_may_read_or_guess_is_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("console.token");
+        for (text, mode, words) in
+            [("", 0o600, "shorter than 16"), ("opensesame\n", 0o600, "shorter than 16"), ("0123456789abcdef\n", 0o644, "others on this machine")]
+        {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let why = Token::load_or_create(&path).unwrap_err().why;
+            assert!(why.contains(words), "{text}: {why}");
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(Token::load_or_create(&path).unwrap().matches("0123456789abcdef"));
+    }
 }

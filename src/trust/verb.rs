@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(signed(&Signed { asked: other.asked, ..asked.clone() }, HERE, MADE), Err("its signature does not hold"));
         let foreign = sign(&Signer::from_seed([5; 32]), HERE, &request("looked at it")).unwrap();
         assert_eq!(signed(&Signed { key: foreign.key, ..asked.clone() }, HERE, MADE), Err("its signature does not hold"));
-        assert!(signed(&Signed { key: "AAAA".into(), ..asked }, HERE, MADE).is_err());
+        assert!(signed(&Signed { key: "AAAA".into(), ..asked.clone() }, HERE, MADE).is_err());
+        assert_eq!(signed(&Signed { asked: "x".repeat(LONGEST + 1).into(), ..asked }, HERE, MADE), Err("it is too long"));
     }
 }

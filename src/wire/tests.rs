@@ -121,3 +121,23 @@ fn no_message_begins_like_a_compressed_frame() {
     let Frame::Binary(bytes) = frame else { panic!("text") };
     assert_eq!(bytes.first(), Some(&0x81), "a map of one entry");
 }
+
+#[test]
+fn b1_b2_frames_for_clients_are_bounded_as_those_for_servers_are() {
+    let nested = Frame::Binary([vec![0x91; 40], vec![0xc0]].concat().into());
+    assert_eq!(decode_to_client(&nested), Err(WireError::TooDeep(depth::MESSAGE)));
+    let Frame::Binary(ping) = encode(&ToServer::Ping(Ping { id: 1 }), Encoding::MessagePack).unwrap() else { panic!() };
+    assert!(decode_to_server(&Frame::Binary(ping.clone())).is_ok());
+    let more = [&ping[..], &[0xc0]].concat();
+    assert!(matches!(decode_to_server(&Frame::Binary(more.into())), Err(WireError::Malformed(_))), "something stands behind it");
+    // Packed or not, so much and no more.
+    for bytes in [vec![7; 1_001], zstd::bulk::compress(&[7; 1_001], 1).unwrap()] {
+        assert_eq!(codec::unpack(bytes.clone().into(), 1_000), Err(WireError::TooLarge(1_000)));
+        assert_eq!(codec::unpack(bytes.into(), 1_001).map(|unpacked| unpacked.len()), Ok(1_001));
+    }
+    // What wants more memory to be unpacked than it will ever fill.
+    let mut wide = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    wide.window_log(26).unwrap();
+    std::io::Write::write_all(&mut wide, &[7; 1_000]).unwrap();
+    assert!(matches!(codec::unpack(wide.finish().unwrap().into(), 1_000), Err(WireError::Malformed(_))));
+}

@@ -84,7 +84,7 @@ fn what_was_said_in_time_and_comes_after_the_lease_is_not_taken() {
         let (sea, reader) = leased(62, 3, &between).await;
         let until = reader.shelf.known().into_iter().find(|known| known.origin == sea.a.origin).unwrap().lease.unwrap().until;
         let (clock, mut kept) = (sea.sea.clock.clone(), Vec::new());
-        let late = until.plus(SKEW).plus(Span::from_secs(10));
+        let late = until.plus(SKEW).plus(Span::from_secs(60));
         between.bends(move |message| match message.message() {
             Some(("lease", _)) => Vec::new(),
             Some(("batch", _)) if clock.now() < until => {
@@ -97,6 +97,11 @@ fn what_was_said_in_time_and_comes_after_the_lease_is_not_taken() {
         });
         let known = sea.head(&reader);
         sea.a.note_on("web/front", "in time").await;
+        while sea.sea.clock.now() <= until.plus(SKEW).plus(Span::from_secs(20)) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        // Somebody is there, and says nothing.
+        assert_eq!(sea.told(&reader).await.line, PeerLine::Lapsed);
         while sea.sea.clock.now() <= late {
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
@@ -372,5 +377,154 @@ fn a_log_comes_from_its_own_server_as_soon_as_that_can_be_reached() {
         rest().await;
         let rows = received(&c, sea.a.origin).await;
         assert!(rows.iter().any(|row| row.bytes.windows(11).any(|bytes| bytes == b"from itself")));
+    });
+}
+
+#[test]
+fn how_far_a_log_goes_and_how_old_that_is_is_not_taken_from_who_passes_it_on() {
+    simulate(async {
+        let sea = Relayed::begin(70, |_| {}).await;
+        let more = |claim: &mut Value, name: &str| {
+            let number = claim.get(name).int().unwrap();
+            *claim.get_mut(name).unwrap() = Value::Int(i128::from(number) + 1_000_000);
+        };
+        for (number, what) in (3..).zip(["at", "to", "without"]) {
+            let between = Between::default();
+            let reader = sea.reader(number, "reader", &between).await;
+            rest().await;
+            let known = sea.head(&reader);
+            between.bends(move |mut message| {
+                if let Some(batch) = message.get_mut("batch").filter(|batch| !batch.get("events").list().is_empty()) {
+                    match (what, batch.get_mut("claim").unwrap()) {
+                        ("without", claim) => *claim = Value::Nil,
+                        (name, claim) => more(claim, name),
+                    }
+                }
+                vec![message]
+            });
+            sea.a.note_on("web/front", "since").await;
+            rest().await;
+            let told = sea.told(&reader).await;
+            assert_eq!((between.told(), sea.head(&reader)), (1, known), "{what}: {told:?}");
+            assert!(told.why.as_ref().is_some_and(|why| why.contains("does not bear its own server's word")), "{what}: {told:?}");
+            between.is_honest();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            sea.sees_all(&reader).await;
+        }
+    });
+}
+
+#[test]
+fn nobody_is_told_that_what_is_passed_on_is_younger_than_its_servers_last_word() {
+    simulate(async {
+        let sea = Relayed::begin(71, |_| {}).await;
+        for (number, silent) in [(3, false), (4, true)] {
+            let between = Between::default();
+            let reader = sea.reader(number, "reader", &between).await;
+            rest().await;
+            // What it said once it says again and again, and that it is of now.
+            let mut last = None;
+            between.bends(move |message| {
+                let mut told = message.clone();
+                let Some(batch) = told.get_mut("batch") else { return std::iter::once(message).chain(last.clone()).collect() };
+                if batch.get("from") == batch.get("to") {
+                    *batch.get_mut("lag").unwrap() = Value::Int(0);
+                    if let Some(claim) = batch.get_mut("claim").filter(|_| silent) {
+                        *claim = Value::Nil;
+                    }
+                    last = Some(told);
+                }
+                vec![message]
+            });
+            rest().await;
+            sea.line.state.store(BROKEN, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            let told = sea.told(&reader).await;
+            assert!(between.told() > 1 && told.lag >= Span::from_secs(90), "{silent}: {told:?}");
+            sea.line.state.store(OPEN, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(100)).await;
+        }
+    });
+}
+
+#[test]
+fn what_was_altered_on_the_way_is_asked_for_again_each_part_by_itself_and_said_once() {
+    simulate(async {
+        let sea = Relayed::begin(72, |_| {}).await;
+        let between = Between::default();
+        let reader = sea.reader(3, "reader", &between).await;
+        rest().await;
+        // The first one each time that it comes, until it is given up; the second one once.
+        for (text, times) in [("first.", 3), ("second.", 1)] {
+            let mut left = times;
+            between.bends(move |mut message| {
+                if let Some(Value::List(events)) = message.get_mut("batch").and_then(|batch| batch.get_mut("events"))
+                    && left > 0
+                    && let Some(Value::Bytes(event)) = events.last_mut()
+                {
+                    left -= 1;
+                    let last = event.len() - 1;
+                    event[last] ^= 1;
+                }
+                vec![message]
+            });
+            sea.a.note_on("web/front", text).await;
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            assert_eq!(between.told(), times, "{text}");
+            let rows = received(&reader, sea.a.origin).await;
+            let knows = rows.iter().any(|row| row.bytes.windows(text.len()).any(|bytes| bytes == text.as_bytes()));
+            assert_eq!(knows, times == 1, "{text}");
+            assert_eq!(sea.told(&reader).await.line, PeerLine::Up, "{text}");
+        }
+        assert_eq!(reader.said("peer.malformed").await.len(), 1);
+    });
+}
+
+#[test]
+fn of_the_history_beside_a_world_that_is_passed_on_nothing_is_taken() {
+    simulate(async {
+        let sea = Relayed::begin(73, |_| {}).await;
+        let id = EventId { origin: sea.a.origin, incarnation: sea.a.log.head().incarnation, sequence: Sequence(2) };
+        let draft = Draft::new(sea.sea.clock.now(), Actor::Server, LogLine {}, "all was well").on("web/front".parse().unwrap());
+        let forged = EventBytes::of(&draft.stamp(id, sea.sea.clock.now())).unwrap().0.to_vec();
+        let between = Between::default();
+        let lie = forged.clone();
+        between.lies(move |snapshot| *snapshot.get_mut("events").unwrap() = Value::List(vec![Value::Bytes(lie.clone())]));
+        let reader = sea.reader(3, "reader", &between).await;
+        rest().await;
+        assert_eq!(between.told(), 1);
+        assert!(received(&reader, sea.a.origin).await.iter().all(|row| row.bytes[..] != forged));
+        sea.sees_all(&reader).await;
+    });
+}
+
+#[test]
+fn the_lease_by_which_a_log_came_through_one_is_none_for_another() {
+    simulate(async {
+        let sea = Relayed::begin(74, |_| {}).await;
+        let mut reader = sea.reader(3, "c", &Between::default()).await;
+        rest().await;
+        let known = sea.head(&reader);
+        assert!(known.1 > Sequence(0));
+        reader.stop().await;
+        // Another one passes it on, and keeps back by what right.
+        let mut other = Node::new(4, "other");
+        let lines = [(&sea.b, "b"), (&other, "other")].map(|(to, name)| format!("peer=\"{name}\",rights=\"read,federate\" {}\n", to.signer.public().line()));
+        std::fs::write(sea.a.yard.path().join("authorized_keys"), lines.concat()).unwrap();
+        other.peers = vec![("a", Line { stranger: true, ..sea.sea.line(&sea.a) })];
+        other.start(&sea.sea).await;
+        rest().await;
+        let between = Between::default();
+        between.bends(|message| if matches!(message.message(), Some(("lease", _))) { Vec::new() } else { vec![message] });
+        let line = sea.sea.line(&other);
+        reader.peers = vec![("other", Line { door: between.door(&line.door, true), ..line })];
+        reader.start(&sea.sea).await;
+        sea.a.note_on("web/front", "since").await;
+        rest().await;
+        let told = sea.told(&reader).await;
+        assert_eq!((sea.head(&reader), told.line != PeerLine::Up), (known, true), "{told:?}");
+        between.is_honest();
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        assert!(sea.head(&reader) > known, "{:?}", sea.told(&reader).await);
     });
 }

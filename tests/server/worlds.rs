@@ -42,7 +42,7 @@ pub struct Relayed {
     pub a: Node,
     pub b: Node,
     /// Between `b` and `a`.
-    line: Line,
+    pub line: Line,
 }
 
 impl Relayed {
@@ -135,6 +135,14 @@ fn a_world_that_a_relay_made_changed_or_kept_is_not_taken_and_is_said() {
                         *of.get_mut("head").unwrap() = Value::Int(i128::from(head + 1));
                     }
                     *told.get_mut("world").unwrap().get_mut("head").unwrap() = told.get("head").clone();
+                }),
+                false,
+            ),
+            (
+                "not as of what it promises",
+                Box::new(|told| {
+                    let head = told.get("head").int().unwrap();
+                    *told.get_mut("head").unwrap() = Value::Int(i128::from(head + 1));
                 }),
                 false,
             ),

@@ -136,6 +136,11 @@ impl Lens {
         self.own.as_ref().is_some_and(|own| own.grants.contains(&grant))
     }
 
+    /// Whether its reader is told what is done by a grant's keys: by those of a grant from which their own was taken, no more.
+    pub(super) fn is_told_of_use(&self, grant: &Grant) -> bool {
+        self.own.as_ref().is_some_and(|own| grant.keys().any(|key| own.keys.contains(key)))
+    }
+
     /// A part of what it leaves out is not in the world that it is of: what that was restricted to marks it already.
     #[must_use]
     pub fn marked(self, mark: Option<Epoch>) -> Lens {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::lens::{Lens, OUTLINE, plain};
-use super::{Epoch, Scope};
+use super::{Epoch, Grant, Scope};
 use crate::model::event::{Actor, Condition};
 use crate::model::id::SystemId;
 use crate::model::labels::Labels;
@@ -62,7 +62,7 @@ impl Lens {
                 .map(|(a, b)| (*a, b.clone()))
                 .collect(),
             glossary: whole.glossary.clone(),
-            grants: whole.grants.iter().filter(|(id, _)| self.owns(**id)).map(|(id, grant)| (*id, grant.clone())).collect(),
+            grants: whole.grants.iter().filter(|(id, _)| self.owns(**id)).map(|(id, grant)| (*id, self.grant(grant))).collect(),
             invites: Default::default(),
             lives: whole.lives.clone(),
             kept: alerts.values().map(|alert| u32::try_from(alert.past.len()).unwrap_or(u32::MAX)).fold(0, u32::saturating_add),
@@ -82,6 +82,14 @@ impl Lens {
             }
             Some(_) | None => alert.clone(),
         }
+    }
+
+    /// When it was used last tells those alone who are told of each use.
+    fn grant(&self, grant: &Arc<Grant>) -> Arc<Grant> {
+        if grant.used.is_none() || self.is_told_of_use(grant) {
+            return grant.clone();
+        }
+        Arc::new(Grant { used: None, ..(**grant).clone() })
     }
 
     fn agent(&self, agent: &Arc<Agent>) -> Arc<Agent> {

@@ -493,3 +493,17 @@ fn an_epoch_is_that_of_what_is_seen() {
     assert_eq!(scope(&["shop/**", "lab"], "read").epoch(), scope(&["lab", "shop/**", "shop/db"], "read,respond").epoch());
     assert_ne!(scope(&["shop/**"], "read").epoch(), scope(&["shop/*"], "read").epoch());
 }
+
+#[test]
+fn whose_key_was_taken_is_not_told_when_the_one_in_its_place_was_used() {
+    let mut p = Primary::new(World::new(Origin([1; 16]), Incarnation(1)), Rules::default(), T0);
+    let mut at = |what, a, b, secs| trust(&mut p, what, &named(a), &named(b), T0.plus(Span::from_secs(secs))).len();
+    // Granted; replaced by another; which comes in.
+    assert_eq!((at(0, 0, 0, 1), at(3, 0, 3, 2), at(5, 3, 1, 3)), (1, 2, 1));
+    let scope = Scope::new(["shop/**".parse().unwrap()], Rights::of([Right::Read]), None);
+    let used = |key| {
+        let seen = Lens::of(&p.world, &scope).owned(&p.world, Some(named(key))).world(&p.world);
+        seen.grants.values().map(|grant| (grant.lost(&named(0)).is_some(), grant.used.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!((used(0), used(3), used(4)), (vec![(true, false)], vec![(true, true)], vec![]));
+}

@@ -84,3 +84,34 @@ pub(super) fn read(before: &str, holder: &Key, statement: &str, signature: &str)
     let expires: Time = expires.parse().map_err(|_| refuse())?;
     Ok(Said { to: to.parse().map_err(|_| refuse())?, name: name.into(), scope: Scope::new(systems, rights, Some(expires)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: &str = "mwt1.token";
+
+    /// What comes of a statement that its holder signed.
+    fn said(bend: impl Fn(&str) -> String) -> Result<(), NoToken> {
+        let (holder, to) = (Signer::from_seed([2; 32]), Key::of(Signer::from_seed([3; 32]).public().bytes()));
+        let token = digest(BEFORE);
+        let text = bend(&format!("{FIRST}\ntoken {token}\nto {to}\nname robin\nsystems lab\nrights read\nexpires 2026-11-21T10:39:00Z\n"));
+        let signature = holder.sign(NAMESPACE, text.as_bytes()).unwrap();
+        read(BEFORE, &Key::of(holder.public().bytes()), &URL_SAFE_NO_PAD.encode(text), &URL_SAFE_NO_PAD.encode(signature)).map(|_| ())
+    }
+
+    #[test]
+    fn a_statement_is_understood_whole_or_is_none_although_its_holder_signed_it() {
+        assert_eq!(said(str::to_owned), Ok(()));
+        let bent: [(&str, &dyn Fn(&str) -> String); 5] = [
+            ("of a later version", &|text| text.replace(FIRST, "midwatch grant handed on 2")),
+            ("with a line more", &|text| format!("{text}unless it rains\n")),
+            ("of a name that divides", &|text| text.replace("robin", "robin,kim")),
+            ("in another order", &|text| text.replace("name robin\nsystems lab", "systems lab\nname robin")),
+            ("cut short", &|text| text.trim_end().to_owned()),
+        ];
+        for (what, bend) in bent {
+            assert!(matches!(said(bend), Err(NoToken::NotUnderstood(_))), "{what}: {:?}", said(bend));
+        }
+    }
+}

@@ -167,6 +167,49 @@ fn a7_of_several_ends_the_first_counts_wherever_it_stands() {
     }
 }
 
+/// More of them than a token may have are refused for that, and not since the token has grown too long.
+#[test]
+fn a_token_is_narrowed_and_handed_on_so_often_and_is_so_long_at_most() {
+    let (all, less) = (scope(&["**"], "read", None), scope(&["lab"], "read", Some(10)));
+    let narrowed = (0..16).fold(minted(), |token, _| narrow(&token, &all).unwrap());
+    assert!(shown(&narrowed).is_ok());
+    assert_eq!(narrow(&narrowed, &all), Err(NoToken::TooLong));
+    let by_hand = with_block(&narrowed, "system(\"**\");\nright(\"read\");");
+    assert!(by_hand.len() < LONGEST);
+    assert_eq!(shown(&by_hand), Err(NoToken::TooLong));
+    let hands = u8::try_from(HANDS).unwrap();
+    let on = |token: &str, seed| hand(token, &signer(seed), &key(seed + 1), "robin", &less);
+    let handed = (0..hands).fold(minted(), |token, number| on(&token, 2 + number).unwrap());
+    assert_eq!(shown(&handed).unwrap().hands.len(), HANDS);
+    assert_eq!(on(&handed, 2 + hands), Err(NoToken::TooLong));
+    let by_hand = format!("{handed}.{}", handed::hand(&handed, &signer(2 + hands), &key(99), "robin", &less).unwrap());
+    assert!(by_hand.len() < LONGEST);
+    assert_eq!(shown(&by_hand), Err(NoToken::TooLong));
+    // A lease names as many systems as a grant may, and what stands in a `hello` does not.
+    let many: Vec<String> = (0..50).map(|number| format!("shop/{}{number}", "x".repeat(100))).collect();
+    let many = scope(&many.iter().map(String::as_str).collect::<Vec<_>>(), "read", Some(10));
+    let long = hand(&minted(), &signer(2), &key(3), "robin", &many).unwrap();
+    assert!(long.len() > LONGEST && read_of(&long, &signer(1).public(), NOW, lease::LONGEST).is_ok());
+    assert_eq!(shown(&long), Err(NoToken::TooLong));
+}
+
+#[test]
+fn a_statement_ends_by_itself_and_what_was_handed_on_is_narrowed_by_handing_it_on() {
+    let handed = hand(&minted(), &signer(2), &key(3), "robin", &scope(&["lab"], "read", Some(10))).unwrap();
+    assert_eq!(read(&handed, &signer(1).public(), NOW.plus(Span::from_mins(11))), Err(NoToken::Over(NOW.plus(Span::from_mins(10)))));
+    assert!(matches!(narrow(&handed, &scope(&["lab"], "read", None)), Err(NoToken::NotUnderstood(_))));
+    // Of a later version, and one whose first part says a thing twice.
+    assert_eq!(shown(&minted().replacen("mwt1", "mwt2", 1)), Err(NoToken::Other));
+    let facts = format!("grant(\"{GRANT}\");\nkey(\"{}\");\nsystem(\"lab\");\nright(\"read\");\n", key(2));
+    for more in [format!("grant(\"{}\");\n", GrantId([6; 16])), format!("key(\"{}\");\n", key(9))] {
+        assert!(matches!(shown(&signed(&format!("{facts}{more}"))), Err(NoToken::NotUnderstood(_))), "{more}");
+    }
+    // Ends are told in whole seconds, and never later ones.
+    let ends = NOW.plus(Span::from_millis(600_900));
+    let token = mint(&signer(1), GRANT, &key(2), &Scope { expires: Some(ends), ..scope(&["lab"], "read", None) }).unwrap();
+    assert_eq!(shown(&token).unwrap().scope.expires, Some(NOW.plus(Span::from_secs(600))));
+}
+
 #[test]
 fn what_is_not_understood_makes_a_token_worthless() {
     for source in

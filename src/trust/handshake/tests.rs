@@ -283,3 +283,33 @@ fn what_is_slow_is_refused() {
     assert_eq!(Course { server_late: late, ..Course::new() }.run(|_, _| {}), Err(Refused::Late));
     assert!(Course { client_late: LIMIT, server_late: LIMIT, ..Course::new() }.run(|_, _| {}).is_ok());
 }
+
+/// A reply that its signer signed whole, whatever it says.
+fn replied(opening: &[u8], by: &Signer, binding: Binding) -> Vec<u8> {
+    let mut reply = [[2, HIGHEST].as_slice(), &[5; 32], by.public().bytes(), &binding.bytes()].concat();
+    let signature = by.sign(BY_SERVER, &transcript(&[opening, &reply])).unwrap();
+    reply.extend(signature);
+    reply
+}
+
+#[test]
+fn each_end_looks_for_itself_at_the_line_the_time_and_whose_key_it_is() {
+    let (start, line) = (Instant::now(), Binding::TlsExporter([9; 32]));
+    let (deadline, late) = (start + LIMIT, start + LIMIT + Duration::from_millis(1));
+    let open = || Client::open(kim().public(), Role::Console, None, [4; 32], Binding::None, deadline);
+    // The other end may be anybody's program, and sign what it likes.
+    let says = |by: &Signer, binding, now| {
+        let (client, opening) = open();
+        client.reply(now, &replied(&opening, by, binding)).map(|proved| proved.server)
+    };
+    assert_eq!(says(&shop(), Binding::None, start), Ok(shop().public()));
+    assert_eq!(says(&shop(), line, start), Err(Refused::Binding));
+    assert_eq!(says(&kim(), Binding::None, start), Err(Refused::Itself));
+    assert_eq!(says(&shop(), Binding::None, late), Err(Refused::Late));
+    let (client, opening) = open();
+    let Ok(proved) = client.reply(start, &replied(&opening, &shop(), Binding::None)) else { panic!("it is a good reply") };
+    assert_eq!(proved.proof(late, &proved.sign(&kim()).unwrap()), Err(Refused::Late));
+    let answers = |binding, now| Server::answer(&shop(), [5; 32], binding, now, deadline, &open().1).map(|_| ());
+    assert_eq!((answers(Binding::None, start), answers(line, start)), (Ok(()), Err(Refused::Binding)));
+    assert_eq!(answers(Binding::None, late), Err(Refused::Late));
+}
