@@ -356,13 +356,18 @@ kinds! {
         what: Arc<str>,
         times: u64,
     }
-    /// One who did something came by a key: by which, from where, on whose behalf. What was done are the events
-    /// of the same request.
+    /// Somebody did something: by which key, or how else they came in, from where, on whose behalf. What was done are
+    /// the events of the same request.
     "trust.used" TrustUsed {
         /// What the right was needed for: the kind of the event that came of it.
         what: Arc<str>,
-        /// The key that was proved, or whose signature held, and who has it here.
-        key: Key,
+        /// The key that was proved, or whose signature held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Key>,
+        /// How one came in who showed none: `owner's socket`, `console token`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<Arc<str>>,
+        /// Who has that key here; without one, as they call themselves.
         name: Arc<str>,
         who: Who,
         /// The address where it came from, of the peer that brought it where one did.
@@ -533,12 +538,12 @@ impl Event {
         match &self.kind {
             Kind::TrustGranted(TrustGranted { key, .. })
             | Kind::TrustAdmitted(TrustAdmitted { key, .. })
-            | Kind::TrustUsed(TrustUsed { key, .. })
             | Kind::TrustKeyAdded(TrustKeyAdded { key, .. })
             | Kind::TrustKeyRemoved(TrustKeyRemoved { key, .. }) => Some(key),
-            Kind::TrustRevoked(TrustRevoked { key, .. }) | Kind::TrustExpired(TrustExpired { key, .. }) | Kind::TrustRefused(TrustRefused { key, .. }) => {
-                key.as_ref()
-            }
+            Kind::TrustRevoked(TrustRevoked { key, .. })
+            | Kind::TrustExpired(TrustExpired { key, .. })
+            | Kind::TrustRefused(TrustRefused { key, .. })
+            | Kind::TrustUsed(TrustUsed { key, .. }) => key.as_ref(),
             _ => None,
         }
     }

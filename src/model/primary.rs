@@ -39,13 +39,13 @@ impl Primary {
         Ok(self.take(drafts, now))
     }
 
-    /// The same, of one who may do no more than this. By which key it was asked is written down beside what came
-    /// of it.
+    /// The same, of one who may do no more than this. By which key it was asked, or how else they came in, is written
+    /// down beside what came of it.
     pub fn request_within(&mut self, request: &Request, asker: &Asker, now: Time) -> Result<Vec<Event>, Refusal> {
         let asker = &decide::permit::by_what_they_hold(&self.world, asker, now)?;
         decide::permit::permit(&self.world, &self.rules.roles, &request.intent, asker, now)?;
         let mut drafts = decide::request::request(&self.world, &self.rules.roles, request, now)?;
-        let used = drafts.first().and_then(|draft| asker.told(draft.kind.name(), &draft.actor, request.id, now));
+        let used = drafts.first().map(|draft| asker.told(draft.kind.name(), &draft.actor, request.id, now));
         drafts.extend(used);
         Ok(self.take(drafts, now))
     }

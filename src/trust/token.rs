@@ -32,6 +32,15 @@ impl TokenKind {
             TokenKind::Intake => "intake.token",
         }
     }
+
+    /// As it is called where somebody came in by it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            TokenKind::Console => "console token",
+            TokenKind::Agent => "agent token",
+            TokenKind::Intake => "intake token",
+        }
+    }
 }
 
 /// A secret word. Held as its hash: neither printed nor compared in a time that tells anything.

@@ -161,7 +161,15 @@ fn a_person_adds_a_key_loses_one_and_stays_who_they_are() {
     assert!(taken.code == 1 && taken.err.contains("--for"), "{taken:?}");
     operator.ok(&["invite", "--role", "reader", "--systems", "**", "--for", "robin"]);
     let told = operator.ok(&["events", "--kind", "trust.*"]);
-    for words in ["trust.used", "trust.key-added", "trust.key-removed", "robin: note, by the key", "from 127.0.0.1", "robin has a further key"] {
+    for words in [
+        "trust.used",
+        "trust.key-added",
+        "trust.key-removed",
+        "robin: note, by the key",
+        "from 127.0.0.1",
+        "robin has a further key",
+        "trust.invited, by the console token",
+    ] {
         assert!(told.contains(words), "{words}: {told}");
     }
     let shown: serde_json::Value = serde_json::from_str(&operator.ok(&["grants", "show", "robin", "--json"])).unwrap();

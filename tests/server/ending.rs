@@ -306,7 +306,8 @@ async fn nothing_is_decided_by_a_grant_that_is_over_by_then_or_beyond_what_is_le
     let held = yard.held(20).await.unwrap();
     let used = TrustUsed {
         what: "".into(),
-        key: held.key.clone(),
+        key: Some(held.key.clone()),
+        way: None,
         name: held.name.clone(),
         who: held.who,
         from: "127.0.0.1".into(),
@@ -315,7 +316,7 @@ async fn nothing_is_decided_by_a_grant_that_is_over_by_then_or_beyond_what_is_le
         through: None,
         on_behalf_of: None,
     };
-    let asker = Asker { key: Some(held.key.clone()), used: Some(used), ..Asker::with(Arc::new(held.scope.clone())) };
+    let asker = Asker { key: Some(held.key.clone()), used, scope: Arc::new(held.scope.clone()), listed: [].into() };
     let note = || Input::Asked(scene::note("a word"), Box::new(asker.clone()));
     yard.server.core.write(note()).await.unwrap();
     // As if it had been let ask just before.

@@ -517,7 +517,8 @@ fn by_which_key_something_was_done_is_an_event_beside_it() {
     let (name, grant, who): (Arc<str>, _, _) = ("kim".into(), GrantId([0x55; 16]), Who::Person);
     let used = TrustUsed {
         what: "note".into(),
-        key: key(0x61),
+        key: Some(key(0x61)),
+        way: None,
         name: name.clone(),
         who,
         from: "10.0.0.7".into(),
@@ -526,17 +527,21 @@ fn by_which_key_something_was_done_is_an_event_beside_it() {
         through: Some("branch".into()),
         on_behalf_of: None,
     };
+    let without = TrustUsed { key: None, way: Some("console token".into()), grant: None, through: None, ..used.clone() };
     let kinds: [Kind; 4] = [
         used.into(),
         TrustKeyAdded { grant, key: key(0x62), name: name.clone(), vouched: Some(vouched()) }.into(),
         TrustKeyRemoved { grant, key: key(0x61), name: name.clone() }.into(),
         TrustRefused { key: Some(key(0x61)), name: Some(name), from: "10.0.0.7".into(), what: "acknowledge".into(), times: 29 }.into(),
     ];
-    let told = kinds.into_iter().zip(43..).map(|(kind, sequence)| Draft::new(at(), Actor::User("kim".into()), kind, "said").stamp(id(sequence), at()));
-    let events = told.map(|event| EventBytes::of(&event).unwrap()).collect();
-    let batch =
-        Batch { incarnation: LIFE, from: Sequence(42), to: Sequence(46), events, lag: Span::ZERO, seals: Vec::new(), outlines: Vec::new(), claim: None };
-    holds("batch-trust", &ToClient::Batch(batch), |frame| decode_to_client(frame).unwrap());
+    let of = |kinds: Vec<Kind>, until| {
+        let told = kinds.into_iter().zip(43..).map(|(kind, sequence)| Draft::new(at(), Actor::User("kim".into()), kind, "said").stamp(id(sequence), at()));
+        let events = told.map(|event| EventBytes::of(&event).unwrap()).collect();
+        let (from, to) = (Sequence(42), Sequence(until));
+        ToClient::Batch(Batch { incarnation: LIFE, from, to, events, lag: Span::ZERO, seals: Vec::new(), outlines: Vec::new(), claim: None })
+    };
+    holds("batch-trust", &of(kinds.into(), 46), |frame| decode_to_client(frame).unwrap());
+    holds("batch-trust-without-key", &of(vec![without.into()], 43), |frame| decode_to_client(frame).unwrap());
 }
 
 /// Those to whom new fields or messages mean nothing go on.

@@ -7,6 +7,8 @@ use midwatch::model::grant::{Rights, Scope};
 use midwatch::model::id::{Incarnation, Person, Sequence};
 use midwatch::model::intent::{Intent, RefusalCode, Request};
 use midwatch::model::mark::{Mark, Marks, Stamp};
+use midwatch::model::observation::Observation;
+use midwatch::model::severity::Status;
 use midwatch::model::time::Span;
 use midwatch::trust::{grant, verb, vouch};
 use midwatch::wire::{Hello, HistoryAsk, Outcome, Paging, ReadMarks, Renew, Role, ToClient, ToServer};
@@ -230,7 +232,7 @@ async fn what_was_done_says_by_which_key_from_where_and_on_whose_behalf() {
     };
     let all: Vec<_> = told.iter().map(|(_, used)| parts(used)).collect();
     let expected = |name: &str, seed: u8, handed: &str, through: &str, behalf: &str| {
-        (name.to_owned(), named(seed), handed.to_owned(), through.to_owned(), behalf.to_owned(), "127.0.0.1".to_owned())
+        (name.to_owned(), Some(named(seed)), handed.to_owned(), through.to_owned(), behalf.to_owned(), "127.0.0.1".to_owned())
     };
     assert_eq!(
         all,
@@ -259,6 +261,52 @@ async fn what_was_done_says_by_which_key_from_where_and_on_whose_behalf() {
     for (reads, should) in read {
         assert_eq!(reads, should);
     }
+}
+
+#[tokio::test]
+async fn what_was_done_without_a_key_says_how_one_came_in_and_nothing_is_said_of_what_was_observed() {
+    let yard = Yard::new(&[]).await;
+    yard.grant(20, "robin", "responder", "**", None).await;
+    let with = |token: &str, role: Role, name: &str| Hello { token: Some(token.into()), ..hello(role, name) };
+    let open = async |hello: Hello| Conversation::open(&yard.dial(), &hello, None, std::time::Duration::from_secs(20)).await.unwrap();
+    // What agents and sources say is observed, and done by nobody.
+    let mut agent = open(with(scene::AGENT, Role::Agent, "web-1")).await;
+    let observed = Observation {
+        agent: "web-1".into(),
+        check: "disk".into(),
+        system: "shop/web".parse().unwrap(),
+        at: SystemClock.now(),
+        status: Status::Ok,
+        text: "fine".into(),
+        details: "".into(),
+        metrics: Vec::new(),
+        every: Span::from_secs(60),
+        attempts: 1,
+        runbook: None,
+    };
+    agent.send(&ToServer::Observe(midwatch::wire::Observe { id: 1, observations: vec![observed] })).await.unwrap();
+    let told = heard(&mut agent, |message| matches!(message, ToClient::Ack(_))).await;
+    assert!(matches!(told.last(), Some(ToClient::Ack(ack)) if ack.refused.is_none()), "{told:?}");
+    let alerts = r#"[{"labels":{"alertname":"slow","system":"shop/web"}},{"labels":{"alertname":"full","system":"shop/web"}}]"#;
+    let url = format!("http://{}/api/v2/alerts", scene::port(&yard.server));
+    let answer = reqwest::Client::new().post(url).bearer_auth(scene::INTAKE).header("content-type", "application/json").body(alerts).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let log = yard.events().await;
+    assert_eq!((log.iter().filter(|event| event.kind.name() == "alert.opened").count(), used(&log).len()), (2, 0));
+    let mut kim = open(with(scene::CONSOLE, Role::Console, "kim")).await;
+    done(&mut kim, note("by a token")).await;
+    let log = eventually(&yard, "it is told", |log| used(log).len() == 1).await;
+    let (title, said) = used(&log)[0];
+    assert_eq!((title, &said.key, said.way.as_deref()), ("kim: note, by the console token, from 127.0.0.1", &None, Some("console token")));
+    let event = log.iter().find(|event| &*event.title == title).unwrap();
+    assert!(event.actor == Actor::User("whoever".into()) && event.request.is_some(), "the request says in whose name: {event:?}");
+    let bytes = serde_json::to_string(&log).unwrap();
+    assert!(!bytes.contains(scene::CONSOLE) && !bytes.contains(scene::AGENT) && !bytes.contains(scene::INTAKE));
+    // Who may do the same and does not administer reads the note, and not by what it was written.
+    let mut robin = console(&yard, 20).await;
+    robin.send(&ToServer::History(HistoryAsk { id: 1, page: Paging::Before(None), limit: 1_000, filter: None })).await.unwrap();
+    let text = serde_json::to_string(&heard(&mut robin, |message| matches!(message, ToClient::Page(page) if page.id == 1 && page.last)).await).unwrap();
+    assert!(text.contains("by a token") && !text.contains("console token"), "{text}");
 }
 
 #[tokio::test]

@@ -185,12 +185,19 @@ mod tests {
         }
     }
 
+    fn used(key: Option<u8>, name: &str, from: &str) -> TrustUsed {
+        let way = key.is_none().then(|| "owner's socket".into());
+        let (key, name, from) = (key.map(named), name.into(), from.into());
+        TrustUsed { what: "".into(), key, way, name, who: Who::Person, from, grant: None, handed: None, through: None, on_behalf_of: None }
+    }
+
     fn owner() -> Asker {
-        Asker::with(Arc::new(Scope::all()))
+        Asker { scope: Arc::new(Scope::all()), key: None, used: used(None, "op", "the socket"), listed: [].into() }
     }
 
     fn by(key: u8) -> Asker {
-        Asker { key: Some(named(key)), ..Asker::with(Arc::new(Scope::everywhere(Rights::parse("read,respond").unwrap()))) }
+        let scope = Arc::new(Scope::everywhere(Rights::parse("read,respond").unwrap()));
+        Asker { scope, key: Some(named(key)), used: used(Some(key), "robin", "10.0.0.1"), listed: [].into() }
     }
 
     fn add(key: u8, by: u8) -> Intent {
@@ -210,7 +217,7 @@ mod tests {
         let mut yard = Yard::new();
         yard.grant(1, "robin", "responder");
         let told = yard.asks(&by(1), "robin", add(2, 1)).unwrap();
-        let [event] = &told[..] else { panic!("{told:?}") };
+        let [event, _] = &told[..] else { panic!("{told:?}") };
         assert!(event.title.starts_with("robin has a further key, SHA256:") && event.title.contains("vouches for it"), "{}", event.title);
         let grant = yard.held(2).unwrap();
         assert_eq!((grant.id, &*grant.name, grant.scope.expires), (yard.held(1).unwrap().id, "robin", Some(NOW.plus(Span::from_hours(8)))));
@@ -324,28 +331,23 @@ mod tests {
         yard.grant(1, "robin", "responder");
         yard.grant(2, "sam", "responder");
         yard.asks(&by(1), "robin", add(3, 1)).unwrap();
-        let used = |key: u8, name: &str, from: &str| TrustUsed {
-            what: "".into(),
-            key: named(key),
-            name: name.into(),
-            who: Who::Person,
-            from: from.into(),
-            grant: None,
-            handed: None,
-            through: None,
-            on_behalf_of: None,
-        };
         let note = || Intent::NoteSystem { system: "shop".parse().unwrap(), text: "four bells".into() };
         let mut log = Vec::new();
         for (key, name, from) in [(1, "robin", "10.0.0.1"), (3, "robin", "10.0.0.3"), (2, "sam", "10.0.0.2")] {
-            let asker = Asker { used: Some(used(key, name, from)), ..by(key) };
+            let asker = Asker { used: used(Some(key), name, from), ..by(key) };
             let told = yard.asks(&asker, name, note()).unwrap();
             assert_eq!((told.len(), told[0].request, told[0].kind.name()), (2, told[1].request, "note"));
             assert!(told[1].title.starts_with(&format!("{name}: note, by the key SHA256:")) && told[1].title.ends_with(from), "{}", told[1].title);
-            assert!(matches!(&told[1].kind, Kind::TrustUsed(said) if &*said.what == "note" && said.key == named(key)));
+            assert!(matches!(&told[1].kind, Kind::TrustUsed(said) if &*said.what == "note" && said.key == Some(named(key)) && said.way.is_none()));
             assert!(!serde_json::to_string(&told[0]).unwrap().contains("10.0.0"), "what everybody sees says nothing of it");
             log.extend(told);
         }
+        // Nobody proved whose that is: who administers all reads it, and nobody else.
+        let asker = Asker { used: used(None, "robin", "10.0.0.4"), ..owner() };
+        let told = yard.asks(&asker, "robin", note()).unwrap();
+        assert_eq!(&*told[1].title, "robin: note, by the owner's socket, from 10.0.0.4");
+        assert_eq!((told[1].key(), &*told[1].text), (None, "no key: the name is what they call themselves"));
+        log.extend(told);
         let world = &yard.primary.world;
         let scope = Scope::everywhere(Rights::parse("read").unwrap());
         let text = |key: Option<u8>| {
@@ -353,11 +355,14 @@ mod tests {
             let shown: Vec<_> = log.iter().filter_map(|event| lens.project(event)).collect();
             serde_json::to_string(&shown).unwrap()
         };
-        let sees = |key: Option<u8>| ["10.0.0.1", "10.0.0.3", "10.0.0.2"].map(|from| text(key).contains(from));
-        assert_eq!((sees(Some(1)), sees(Some(3)), sees(Some(2)), sees(None)), ([true, true, false], [true, true, false], [false, false, true], [false; 3]));
+        let sees = |key: Option<u8>| ["10.0.0.1", "10.0.0.3", "10.0.0.2", "10.0.0.4"].map(|from| text(key).contains(from));
+        let theirs = [true, true, false, false];
+        assert_eq!((sees(Some(1)), sees(Some(3)), sees(Some(2)), sees(None)), (theirs, theirs, [false, false, true, false], [false; 4]));
+        let all = Lens::of(world, &Scope::all());
+        assert!(log.iter().all(|event| all.project(event).is_some()), "who administers all");
         // Asked once more it is done already, and leaves nothing.
         let request = Request { id: RequestId([4; 16]), by: "robin".into(), made: NOW, intent: note(), signed: None };
-        let asker = Asker { used: Some(used(1, "robin", "10.0.0.1")), ..by(1) };
+        let asker = by(1);
         assert!(yard.primary.request_within(&request, &asker, NOW).unwrap().is_empty());
     }
 }

@@ -12,7 +12,7 @@ use crate::model::world::World;
 
 /// One who comes by a grant, as that grant is now: it may have ended, or been narrowed, since they were let ask.
 pub fn by_what_they_hold(world: &World, asker: &Asker, now: Time) -> Result<Asker, Refusal> {
-    let Some(id) = asker.used.as_ref().and_then(|used| used.grant) else { return Ok(asker.clone()) };
+    let Some(id) = asker.used.grant else { return Ok(asker.clone()) };
     let held = world.grants.get(&id).filter(|grant| grant.ended.is_none() && !grant.scope.is_over(now));
     match held.filter(|grant| asker.key.as_ref().is_none_or(|key| grant.has(key))) {
         Some(grant) if grant.scope == *asker.scope => Ok(asker.clone()),

@@ -292,7 +292,7 @@ fn trust(p: &mut Primary, what: u8, a: &Key, b: &Key, t: Time) -> Vec<Event> {
             let (from, what) = ("10.0.0.7".into(), "note".into());
             let (grant, who) = (held.map(|grant| grant.id), Who::Person);
             let kind: crate::model::event::Kind = if what_is_used(b) {
-                TrustUsed { what, key: a.clone(), name, who, from, grant, handed: None, through: None, on_behalf_of: None }.into()
+                TrustUsed { what, key: Some(a.clone()), way: None, name, who, from, grant, handed: None, through: None, on_behalf_of: None }.into()
             } else {
                 TrustAdmitted { key: a.clone(), name, who, from, grant, handed: None }.into()
             };

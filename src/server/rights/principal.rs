@@ -86,7 +86,7 @@ impl Entitlement {
     /// Whether it is what is known of it now.
     pub fn holds(&self, now: Time) -> bool {
         let given = match &self.via {
-            Via::Fixed => return true,
+            Via::Fixed(_) => return true,
             Via::Line(holder, keys) => keys.borrow().holder(&holder.key) == Some(holder),
             Via::Granted(key, grant, roll) => roll.borrow().of_key(key).is_some_and(|held| (held.id, &held.scope) == (grant.id, &grant.scope)),
             Via::Handed(handed, roll) => handed.seen(&roll.borrow()).as_ref() == Some(&*self.scope),
@@ -98,8 +98,8 @@ impl Entitlement {
 /// By what it came in: that decides what it may, for as long as it is there.
 #[derive(Clone)]
 enum Via {
-    /// The owner's socket, or a token: it stays.
-    Fixed,
+    /// The owner's socket, or a token: it stays. Which, in words.
+    Fixed(&'static str),
     /// A line of `authorized_keys`.
     Line(Arc<Holder>, watch::Receiver<Arc<AuthorizedKeys>>),
     /// A grant in the log, by one of the keys that it is for.
@@ -120,9 +120,9 @@ pub enum Standing {
 impl Principal {
     pub fn new(shown: &Shown, role: Role, name: Arc<str>, gate: &Gate, roll: &watch::Receiver<Arc<Roll>>) -> Principal {
         let (scope, key, via) = match shown {
-            Shown::Owner | Shown::Token(TokenKind::Console) => (Scope::all(), None, Via::Fixed),
-            Shown::Token(TokenKind::Agent) => (Scope::everywhere(Rights::of([Right::Observe])), None, Via::Fixed),
-            Shown::Token(TokenKind::Intake) | Shown::Nothing => (Scope::none(), None, Via::Fixed),
+            Shown::Owner => (Scope::all(), None, Via::Fixed("owner's socket")),
+            Shown::Token(kind) => (of_token(*kind), None, Via::Fixed(kind.words())),
+            Shown::Nothing => (Scope::none(), None, Via::Fixed("nothing")),
             Shown::Granted(key, grant) => (grant.scope.clone(), Some(*key), Via::Granted(Key::of(key.bytes()), grant.clone(), roll.clone())),
             Shown::Handed(handed) => (handed.scope(&handed.grant), Some(handed.key), Via::Handed(handed.clone(), roll.clone())),
             Shown::Key(holder) => (holder.scope.clone(), Some(holder.key), Via::Line(holder.clone(), gate.follow())),
@@ -176,21 +176,23 @@ impl Principal {
         match &self.held.via {
             Via::Granted(key, ..) => Some(key.clone()),
             Via::Line(..) => self.own_key(),
-            Via::Fixed | Via::Handed(..) => None,
+            Via::Fixed(_) | Via::Handed(..) => None,
         }
     }
 
-    /// What is written down of what they do, where they came by a key.
-    pub fn used(&self, from: &str) -> Option<TrustUsed> {
-        let (grant, handed) = match &self.held.via {
-            Via::Granted(_, grant, _) => (Some(grant.id), None),
-            Via::Handed(handed, _) if handed.holder != Key::of(handed.key.bytes()) => (Some(handed.grant.id), Some(handed.grant.name.clone())),
-            Via::Handed(handed, _) => (Some(handed.grant.id), None),
-            Via::Line(..) | Via::Fixed => (None, None),
+    /// What is written down of what they do.
+    pub fn used(&self, from: &str) -> TrustUsed {
+        let (grant, handed, way) = match &self.held.via {
+            Via::Granted(_, grant, _) => (Some(grant.id), None, None),
+            Via::Handed(handed, _) if handed.holder != Key::of(handed.key.bytes()) => (Some(handed.grant.id), Some(handed.grant.name.clone()), None),
+            Via::Handed(handed, _) => (Some(handed.grant.id), None, None),
+            Via::Line(..) => (None, None, None),
+            Via::Fixed(way) => (None, None, Some((*way).into())),
         };
-        Some(TrustUsed {
+        TrustUsed {
             what: "".into(),
-            key: self.own_key()?,
+            key: self.own_key(),
+            way,
             name: self.name.clone(),
             who: self.role.who(),
             from: from.into(),
@@ -198,7 +200,7 @@ impl Principal {
             handed,
             through: None,
             on_behalf_of: None,
-        })
+        }
     }
 
     /// As whom they are here, and what they may do.
@@ -263,7 +265,7 @@ impl Principal {
             let left = [self.held.scope.expires, leased].into_iter().flatten().min().map(|ends| ends.since(now).duration().min(LOOK));
             let given = async {
                 match &mut self.held.via {
-                    Via::Fixed => std::future::pending().await,
+                    Via::Fixed(_) => std::future::pending().await,
                     Via::Line(_, keys) => turned(keys).await,
                     Via::Granted(_, _, roll) | Via::Handed(_, roll) => turned(roll).await,
                 }
@@ -287,7 +289,7 @@ impl Principal {
             return Some(Standing::Ended(words));
         }
         match &mut self.held.via {
-            Via::Fixed => None,
+            Via::Fixed(_) => None,
             Via::Line(holder, keys) => {
                 let held = keys.borrow_and_update().holder(&holder.key).cloned();
                 match held {
@@ -335,6 +337,15 @@ impl Principal {
                 None => Some(Standing::Ended("the grant that your token stands for was revoked, or is over".to_owned())),
             },
         }
+    }
+}
+
+/// What a token opens, to whoever has it.
+fn of_token(kind: TokenKind) -> Scope {
+    match kind {
+        TokenKind::Console => Scope::all(),
+        TokenKind::Agent => Scope::everywhere(Rights::of([Right::Observe])),
+        TokenKind::Intake => Scope::none(),
     }
 }
 

@@ -74,7 +74,8 @@ impl Session {
                     *request = Request { by: Person::new(&name), signed: None, ..asked };
                     let used = TrustUsed {
                         what: "".into(),
-                        key: named,
+                        key: Some(named),
+                        way: None,
                         name,
                         who: Who::Person,
                         from: self.from.clone(),
@@ -83,7 +84,7 @@ impl Session {
                         through: Some(self.principal.name.clone()),
                         on_behalf_of: None,
                     };
-                    return Ok(Asker { scope: Arc::new(scope), key: None, used: Some(used), listed });
+                    return Ok(Asker { scope: Arc::new(scope), key: None, used, listed });
                 }
                 // Whoever brings it does not make good what the key itself may not do any more.
                 Some(_) => return Err(refuse("what its key was granted here is over")),
@@ -93,8 +94,8 @@ impl Session {
         }
         let said = request.by.clone();
         request.by = self.speaks_for(said.clone())?;
-        let used =
-            self.principal.used(&self.from).map(|used| TrustUsed { on_behalf_of: (self.hello.role == Role::Peer).then(|| said.as_str().into()), ..used });
+        let on_behalf_of = (self.hello.role == Role::Peer).then(|| said.as_str().into());
+        let used = TrustUsed { on_behalf_of, ..self.principal.used(&self.from) };
         self.vouched(&request.intent)?;
         Ok(Asker { scope: self.principal.scope().clone(), key: self.principal.granted_key(), used, listed })
     }
@@ -111,11 +112,11 @@ impl Session {
     }
 
     /// What is written down here of what is done on another server, whose own log says what that was: by which of
-    /// our users' keys it was asked for.
+    /// our users it was asked for, and by what key.
     pub(super) fn passed_on(&self, request: &Request, asker: &Asker) -> Option<impl Future<Output = ()> + Send + use<>> {
         self.wire.house.replica()?;
         let what = format!("{} at {}", request.intent.word(), self.wire.house.name);
-        let told = asker.told(&what, &Actor::User(request.by.clone()), request.id, self.wire.shared.clock.now())?;
+        let told = asker.told(&what, &Actor::User(request.by.clone()), request.id, self.wire.shared.clock.now());
         let core = self.wire.shared.core.clone();
         Some(async move {
             if let Err(refusal) = core.write(Input::Record(vec![told])).await {
