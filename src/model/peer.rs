@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::Scope;
 use super::id::{Incarnation, Origin, Sequence};
 use super::time::{Span, Time};
 
@@ -58,6 +59,9 @@ pub struct PeerState {
     /// Afterwards nothing of it is passed on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Time>,
+    /// To a peer: what of it that one may receive through this server, and whether it may pass that on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offers: Option<Scope>,
 }
 
 /// A server that passes on another's log.

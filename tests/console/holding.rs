@@ -156,6 +156,7 @@ fn peer(left: i64) -> PeerState {
         grant: Some("see and pass on what happens on web/**".into()),
         until: Some(NOW.plus(Span::from_mins(left))),
         lease: None,
+        offers: None,
         granted_by: Some("jo".into()),
         granted: Some(ago(30 * 24 * 60)),
     }

@@ -131,6 +131,7 @@ fn peer() -> PeerState {
         granted_by: None,
         granted: None,
         lease: None,
+        offers: None,
     }
 }
 
@@ -385,6 +386,13 @@ fn a_peer_is_told_whether_it_may_pass_on_what_it_hears() {
     let (_, welcome) = to_client().swap_remove(0);
     let ToClient::Welcome(welcome) = welcome else { panic!("{welcome:?}") };
     holds("welcome-onward", &ToClient::Welcome(Welcome { onward: true, ..welcome }), |frame| decode_to_client(frame).unwrap());
+}
+
+#[test]
+fn a_peer_is_told_what_it_may_have_of_a_log_that_is_passed_on() {
+    let offers = Scope::new(["shop/**".parse().unwrap()], Rights::parse("read,federate").unwrap(), None);
+    let told = ToClient::Peers(Peers { peers: vec![PeerState { offers: Some(offers), ..peer() }] });
+    holds("peers-offered", &told, |frame| decode_to_client(frame).unwrap());
 }
 
 #[test]

@@ -31,4 +31,5 @@ mod sim;
 mod strangers;
 mod tls;
 mod troubles;
+mod ways;
 mod worlds;

@@ -27,7 +27,7 @@ pub use asker::{Asker, Listed};
 pub use held::{Bundle, End, Further, Grant, Invite, Lost, Offer, Roles, Vouched, Who, is_name};
 pub use key::Key;
 pub use lens::{Glance, Lens, has_outline, outline, project};
-pub use pattern::{Pattern, joined};
+pub use pattern::{Pattern, Width, joined};
 pub use right::{Right, Rights};
 
 use super::event::Kind;
@@ -156,6 +156,17 @@ impl Scope {
         };
         let empty = other.rights.is_empty() || other.systems.is_empty();
         empty || (in_time && self.rights.covers(other.rights) && other.systems.iter().all(|b| self.systems.iter().any(|a| a.covers(b))))
+    }
+
+    /// How much it lets one see, the widest first, so that any two can be compared: what covers another is more.
+    pub fn breadth(&self) -> Vec<Width> {
+        if !self.rights.has(Right::Read) {
+            return Vec::new();
+        }
+        // As one writes them who knows none twice.
+        let mut widths: Vec<Width> = Scope::new(self.systems.iter().cloned(), self.rights, None).systems.iter().map(Pattern::width).collect();
+        widths.sort_by(|one, other| other.cmp(one));
+        widths
     }
 
     /// Of what is seen alone, since that is what a world is restricted to; `None`: all is seen.

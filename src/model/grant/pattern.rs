@@ -1,5 +1,6 @@
 //! Which systems: by whole segments of their names, and nothing cleverer.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,10 +55,36 @@ impl Pattern {
         }
     }
 
+    pub(super) fn width(&self) -> Width {
+        let (name, reach) = match self {
+            Pattern::All => (None, Reach::Beneath),
+            Pattern::Top => (None, Reach::Children),
+            Pattern::One(one) => (Some(one), Reach::One),
+            Pattern::Children(above) => (Some(above), Reach::Children),
+            Pattern::Beneath(above) => (Some(above), Reach::Beneath),
+        };
+        Width { depth: Reverse(name.map_or(0, |name| name.as_str().split('/').count())), reach }
+    }
+
     /// Whether this names every system that `other` names.
     pub fn covers(&self, other: &Pattern) -> bool {
         self.meet(other).as_ref() == Some(other)
     }
+}
+
+/// How wide a pattern is: of two of which one covers the other that one is the wider.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Width {
+    /// Segments that it names.
+    depth: Reverse<usize>,
+    reach: Reach,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Reach {
+    One,
+    Children,
+    Beneath,
 }
 
 fn rest<'a>(system: &'a str, above: &SystemId) -> Option<&'a str> {

@@ -82,6 +82,20 @@ proptest! {
         prop_assert_eq!(&a.narrow(&a), &a);
     }
 
+    /// Any two can be compared, and what covers another is never the less.
+    #[test]
+    fn what_covers_more_is_broader(a in scope(), b in scope()) {
+        let [a, b] = [a, b].map(|scope| Scope { rights: Rights::of([Right::Read]), expires: None, ..scope });
+        match (a.covers(&b), b.covers(&a)) {
+            (true, true) => prop_assert_eq!(a.breadth(), b.breadth(), "{} and {}", a, b),
+            (true, false) => prop_assert!(a.breadth() > b.breadth(), "{a} covers {b}"),
+            (false, true) => prop_assert!(a.breadth() < b.breadth(), "{b} covers {a}"),
+            (false, false) => {}
+        }
+        let blind = Scope { rights: Rights::of([Right::Respond]), ..a };
+        prop_assert!(blind.breadth().is_empty());
+    }
+
     #[test]
     fn a_scope_survives_json_and_messagepack(a in scope()) {
         prop_assert_eq!(&serde_json::from_str::<Scope>(&serde_json::to_string(&a).unwrap()).unwrap(), &a);

@@ -46,6 +46,11 @@ impl Leased {
         self.held.onward() && now < self.until
     }
 
+    /// What of it one may have who is granted this by the server that holds it.
+    pub fn offers(&self, granted: &Scope) -> Scope {
+        Scope { expires: None, ..self.held.scope.narrow(granted) }
+    }
+
     /// What it covers, until it is over here.
     pub fn scope(&self) -> Scope {
         Scope { expires: Some(self.until), ..self.held.scope.clone() }
@@ -80,10 +85,9 @@ pub(super) async fn take_within(leased: Option<&Leased>, replica: &Replica, plac
 }
 
 impl Peers {
-    /// Whether what is received of it may be passed on to other servers.
-    pub fn may_pass_on(&self, origin: Origin) -> bool {
-        let leased = self.house(origin).and_then(|house| house.replica()?.lease());
-        leased.is_some_and(|leased| leased.passes(self.around.clock.now()))
+    /// By what it may be passed on to other servers; nothing: it may not.
+    pub fn passes(&self, origin: Origin) -> Option<Arc<Leased>> {
+        self.house(origin)?.replica()?.lease().filter(|leased| leased.passes(self.around.clock.now()))
     }
 
     /// As an earlier life of this server kept it.

@@ -3,7 +3,7 @@
 //! it goes to the server whose log it is.
 //!
 //! A log comes through one link at a time: from the server itself, or, where that is no peer of ours, from
-//! the nearest of those that pass it on. A path that leads through this server is none, so that loops and
+//! the one of those that pass it on by whom most of it comes. A path that leads through this server is none, so that loops and
 //! servers that are each other's peers are harmless.
 
 mod backfill;
@@ -392,6 +392,7 @@ fn state(known: &Known, line: Line, since: Time, incarnation: Incarnation, head:
         granted_by: None,
         granted: None,
         lease: None,
+        offers: None,
     }
 }
 

@@ -44,8 +44,8 @@ impl Session {
             None => lease::lease(signer, &key, &scope, now.plus(shared.lease)),
         };
         let again = held.is_none().then(|| now.plus(Span::from_micros(shared.lease.micros().div_euclid(2))));
-        let covered = held.as_ref().map_or_else(|| (*scope).clone(), |leased| leased.held.scope.narrow(&scope));
-        let told = made.as_ref().ok().map(|lease| (lease.clone(), Scope { expires: None, ..covered }));
+        let covered = held.as_ref().map_or_else(|| Scope { expires: None, ..(*scope).clone() }, |leased| leased.offers(&scope));
+        let told = made.as_ref().ok().map(|lease| (lease.clone(), covered));
         self.leased = Some(Told { scope, held, at: now, again, lease: told });
         match made {
             Ok(lease) => self.wire.say(&ToClient::Lease(lease)).await,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::wire::Said;
+use crate::model::peer::PeerState;
 use crate::model::world::World;
 use crate::server::health::HealthFrame;
 use crate::server::hub::{ReadingsFrame, VitalsFrame};
@@ -19,7 +20,9 @@ impl Session {
             return self.wire.tell(frame.message(self.wire.encoding)).await;
         }
         let Some(known) = self.wire.shared.peers.clone() else { return Ok(()) };
-        let peers = frame.peers.iter().filter(|peer| known.may_pass_on(peer.origin)).cloned().collect();
+        let granted = self.principal.scope();
+        let offered = |peer: &PeerState| Some(PeerState { offers: Some(known.passes(peer.origin)?.offers(granted)), ..peer.clone() });
+        let peers = frame.peers.iter().filter_map(offered).collect();
         self.wire.say(&ToClient::Peers(wire::Peers { peers })).await
     }
 

@@ -98,7 +98,7 @@ impl Shared {
     /// The log of a server behind this one. `None`: nothing of it is known here, or nothing that may be passed
     /// on to who asks.
     pub fn house(&self, origin: Origin, role: Role) -> Option<Arc<House>> {
-        let peers = self.peers.as_ref().filter(|peers| role != Role::Peer || peers.may_pass_on(origin))?;
+        let peers = self.peers.as_ref().filter(|peers| role != Role::Peer || peers.passes(origin).is_some())?;
         peers.house(origin)
     }
 }

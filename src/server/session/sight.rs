@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::Session;
 use super::wire::{Over, Said};
 use crate::model::grant::{Lens, Scope};
@@ -92,13 +94,19 @@ impl Session {
     pub(super) async fn stands(&mut self, standing: Standing) -> Said {
         match standing {
             Standing::Changed => {
-                self.presence_anew();
+                self.told_anew();
                 // Beside the log, too, nothing is told that no lease covers.
                 self.tell_lease().await?;
                 self.see_anew().await
             }
             Standing::Ended(words) => self.ended(words).await,
         }
+    }
+
+    /// Who looks at what, and what a peer may have of others' logs, is told as it may be known now.
+    pub(super) fn told_anew(&mut self) {
+        self.presence_anew();
+        self.peers.iter_mut().for_each(watch::Receiver::mark_changed);
     }
 
     /// They may nothing any more.

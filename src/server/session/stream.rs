@@ -372,7 +372,7 @@ impl Session {
                 return self.ended(words).await.map(|()| false);
             }
             changed = true;
-            self.presence_anew();
+            self.told_anew();
             let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
             let lens = self.principal.view().lens(&durable.world);
             if let Some(stream) = &mut self.stream {

@@ -1,5 +1,6 @@
 //! What every console must see once all is whole again, and what still differs.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use midwatch::model::grant::{Lens, Right, Scope};
@@ -7,7 +8,7 @@ use midwatch::model::time::Time;
 use midwatch::model::view::graph;
 use midwatch::model::world::World;
 
-use super::super::fleet::{Post, named};
+use super::super::fleet::{NAMES, Post, named};
 use super::Night;
 
 /// A world as it is seen by one who has this scope and key.
@@ -42,45 +43,60 @@ pub fn plainly(world: &World, scopes: &[Scope], passed_on: bool) -> World {
     world
 }
 
-impl Night {
-    /// What a server can have of a log, each with the scopes on its way: from the server itself, or by way of others.
-    fn received(&self, place: usize, origin: usize, whole: &World, on_the_way: &[usize]) -> Vec<(World, Vec<Scope>)> {
-        if place == origin {
-            return vec![(whole.clone(), Vec::new())];
-        }
-        let ship = &self.ships()[place];
-        let direct = ship.peers.iter().any(|(peer, _)| *peer == origin);
-        let mut found = Vec::new();
-        for (peer, _) in ship.peers.iter().filter(|(peer, _)| !on_the_way.contains(peer) && (!direct || *peer == origin)) {
-            let Some(scope) = self.scope(*peer, ship.name) else { continue };
-            if !on_the_way.is_empty() && !scope.rights.has(Right::Federate) {
-                continue;
-            }
-            let further = [on_the_way, &[place]].concat();
-            for (world, mut scopes) in self.received(*peer, origin, whole, &further) {
-                let world = view(&world, &scope, &named(&ship.signer));
-                scopes.push(scope.clone());
-                found.push((world, scopes));
-            }
-        }
-        found
+/// From whom a log comes, the nearest first and its own server last, and what is granted on the way, from there on.
+#[derive(Clone, PartialEq, Default, Debug)]
+struct Way {
+    servers: Vec<usize>,
+    scopes: Vec<Scope>,
+}
+
+impl Way {
+    fn onward(&self) -> bool {
+        self.scopes.iter().all(|scope| scope.rights.has(Right::Federate))
     }
 
-    /// Whether a log comes to a server whichever way each on the way takes: of several that are as short it is the first by
-    /// name, and that one may be such that nothing is passed on any further.
-    fn surely(&self, place: usize, origin: usize, whole: &World, on_the_way: &[usize]) -> bool {
-        let ship = &self.ships()[place];
-        let may = |peer: usize| self.scope(peer, ship.name).is_some_and(|scope| on_the_way.is_empty() || scope.rights.has(Right::Federate));
-        if place == origin || ship.peers.iter().any(|(peer, _)| *peer == origin) {
-            return place == origin || may(origin);
+    fn comes(&self) -> Scope {
+        self.scopes.iter().fold(Scope::all(), |all, scope| all.narrow(scope))
+    }
+}
+
+impl Night {
+    /// By which way a log comes to each server once all that is offered is known: from its own server, or by the best of
+    /// those that others offer in their turn. By nobody's state but the grants: whatever the night was, this is where it ends.
+    fn ways(&self, origin: usize) -> Vec<Option<Way>> {
+        let ships = self.ships();
+        let mut all: Vec<Option<Way>> = ships.iter().map(|_| None).collect();
+        all[origin] = Some(Way::default());
+        for _ in 0..=ships.len() * ships.len() {
+            let next = (0..ships.len()).map(|place| if place == origin { Some(Way::default()) } else { self.best(place, origin, &all) }).collect();
+            let rests = next == all;
+            all = next;
+            if rests {
+                return all;
+            }
         }
-        let further = [on_the_way, &[place]].concat();
-        let offers = |peer: &usize| {
-            let granted = !on_the_way.contains(peer) && self.scope(*peer, ship.name).is_some();
-            granted && !self.received(*peer, origin, whole, &further).is_empty()
+        panic!("who receives {} from whom has no end: {all:?}", ships[origin].name)
+    }
+
+    fn best(&self, place: usize, origin: usize, all: &[Option<Way>]) -> Option<Way> {
+        let ship = &self.ships()[place];
+        let direct = ship.peers.iter().any(|(peer, _)| *peer == origin);
+        let by = |(peer, _): &(usize, String)| {
+            let way = all[*peer].as_ref().filter(|way| way.onward() && !way.servers.contains(&place))?;
+            let scopes = [&way.scopes[..], &[self.scope(*peer, ship.name)?]].concat();
+            Some((Way { servers: [&[*peer], &way.servers[..]].concat(), scopes }, NAMES[*peer]))
         };
-        let mut offering = ship.peers.iter().map(|(peer, _)| *peer).filter(offers).peekable();
-        offering.peek().is_some() && offering.all(|peer| may(peer) && self.surely(peer, origin, whole, &further))
+        let offered = ship.peers.iter().filter(|(peer, _)| !direct || *peer == origin).filter_map(by);
+        let best = offered.min_by_key(|(way, name)| (Reverse(way.comes().breadth()), Reverse(way.onward()), way.servers.len(), *name));
+        best.map(|(way, _)| way)
+    }
+
+    /// What a server has of a log that comes to it, and the scopes on its way.
+    fn received(&self, place: usize, origin: usize, whole: &World) -> Option<(World, Vec<Scope>)> {
+        let way = self.ways(origin).swap_remove(place)?;
+        let readers = way.servers.iter().rev().skip(1).chain([&place]);
+        let world = readers.zip(&way.scopes).fold(whole.clone(), |world, (reader, scope)| view(&world, scope, &named(&self.ships()[*reader].signer)));
+        Some((world, way.scopes))
     }
 
     /// Whether a log comes to a server, or may, through somebody who left out of it what nobody can miss.
@@ -95,7 +111,7 @@ impl Night {
     /// What a server still misses of the logs that it receives: parts that it knows of.
     fn gaps(&self, place: usize, origin: usize, whole: &World) -> Option<String> {
         let (ship, other) = (&self.ships()[place], &self.ships()[origin]);
-        if place == origin || !self.surely(place, origin, whole, &[]) {
+        if place == origin || self.received(place, origin, whole).is_none() {
             return None;
         }
         let known = midwatch::server::peer::Shelf::known(&ship.shelf).into_iter().find(|known| known.origin == other.origin)?;
@@ -146,19 +162,11 @@ impl Night {
 
     fn differs(&self, post: &Post, origin: usize, whole: &World) -> Option<String> {
         let own = self.scope(post.home, post.name)?;
-        let received = self.received(post.home, origin, whole, &[]);
-        if received.is_empty() || !self.surely(post.home, origin, whole, &[]) {
-            return None;
-        }
-        let hops = |scopes: &[Scope]| scopes.len() > 1;
-        let expected: Vec<(World, Vec<Scope>)> = received
-            .into_iter()
-            .map(|(world, mut scopes)| {
-                let world = view(&world, &own, &named(&post.signer));
-                scopes.push(own.clone());
-                (plainly(&world, &scopes, hops(&scopes[1..])), scopes)
-            })
-            .collect();
+        let (world, mut scopes) = self.received(post.home, origin, whole)?;
+        let world = view(&world, &own, &named(&post.signer));
+        scopes.push(own);
+        let plainly = |world: &World| plainly(world, &scopes, scopes.len() > 2);
+        let expected = plainly(&world);
         let (name, server) = (post.name, self.ships()[origin].name);
         for (console, glass) in post.glasses.lock().unwrap().iter().enumerate() {
             let Some(seen) = glass.world(self.ships()[origin].origin) else {
@@ -169,11 +177,9 @@ impl Night {
             if self.is_left_to_the_liar(post.home, origin, &[]) {
                 continue;
             }
-            let same = |(world, scopes): &(World, Vec<Scope>)| plainly(seen, scopes, hops(&scopes[1..])) == *world;
-            if !expected.iter().any(same) {
-                let (world, scopes) = &expected[0];
-                let seen = plainly(seen, scopes, hops(&scopes[1..]));
-                return Some(format!("{name} {console} sees {server} otherwise: {}", difference(&seen, world)));
+            let seen = plainly(seen);
+            if seen != expected {
+                return Some(format!("{name} {console} sees {server} otherwise: {}", difference(&seen, &expected)));
             }
         }
         None
