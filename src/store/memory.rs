@@ -5,7 +5,7 @@
 //! of power would; [`MemoryLog::fail_next`] makes the next commit fail. Clones share one log, so that a
 //! server that is started anew finds what the last one left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +31,8 @@ struct State {
     waiting: Vec<Waiting>,
     held: bool,
     fail: Option<StoreError>,
+    /// The next reads fail.
+    unreadable: VecDeque<StoreError>,
     shut: Option<StoreError>,
     restored: Option<(Incarnation, Sequence)>,
     /// It is another server's: rows may be missing.
@@ -53,6 +55,7 @@ impl MemoryLog {
             waiting: Vec::new(),
             held: false,
             fail: None,
+            unreadable: VecDeque::new(),
             shut: None,
             restored: None,
             holes: false,
@@ -119,6 +122,11 @@ impl MemoryLog {
     /// [`MemoryLog::crash`].
     pub fn fail_next(&self, error: StoreError) {
         self.state().fail = Some(error);
+    }
+
+    /// The next time that a part of it is read, that fails, too.
+    pub fn fail_next_read(&self, error: StoreError) {
+        self.state().unreadable.push_back(error);
     }
 
     /// The server's process dies: what was not durable is forgotten, and who waits for it is not answered
@@ -263,6 +271,9 @@ impl Log for MemoryLog {
     }
 
     fn held(&self, from: Sequence, to: Sequence, most: usize, bytes: usize) -> Answer<Vec<Row>> {
+        if let Some(error) = self.state().unreadable.pop_front() {
+            return ready(Err(error));
+        }
         let mut size = 0_usize;
         let mut out = Vec::new();
         if from <= to {
@@ -278,7 +289,10 @@ impl Log for MemoryLog {
     }
 
     fn page(&self, page: Page, most: usize) -> Answer<Vec<Row>> {
-        let state = self.state();
+        let mut state = self.state();
+        if let Some(error) = state.unreadable.pop_front() {
+            return ready(Err(error));
+        }
         let row = |(key, ()): (&(Time, u64), &())| state.rows.get(&key.1).cloned();
         let rows = match page {
             Page::Before(None) => state.timeline.iter().rev().filter_map(row).take(most).collect(),

@@ -8,7 +8,7 @@ use midwatch::link::{OsRandom, Random};
 use midwatch::model::id::{Incarnation, Sequence};
 use midwatch::model::time::Span;
 use midwatch::server::{Input, Listen};
-use midwatch::store::{Log, SqliteLog};
+use midwatch::store::{Log, SqliteLog, StoreError};
 use midwatch::wire::{CountAsk, Cursor, HistoryAsk, Outcome, Paging, SearchAsk, SnapshotReason};
 
 use crate::proxy::Proxy;
@@ -114,6 +114,33 @@ async fn a_cursor_that_cannot_be_followed_gets_a_snapshot_and_the_reason() {
                 console.until("the rest came", |console| console.streamed.last() == Some(&head)).await;
                 assert_eq!(console.streamed, (4..=head).collect::<Vec<u64>>());
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_could_not_be_read_is_followed_once_it_can() {
+    let log = scene::memory();
+    let server = serve(Arc::new(log.clone()), |_| {}).await;
+    for n in 0..5 {
+        server.core.write(Input::Request(note(&format!("{n}")))).await.unwrap();
+    }
+    let head = log.head();
+    let cursor = Cursor { origin: head.origin, incarnation: head.incarnation, sequence: Sequence(3), epoch: None };
+    // What was missed, and a world with what came before it.
+    for cursor in [Some(cursor), None] {
+        for _ in 0..2 {
+            log.fail_next_read(StoreError::Damaged { path: "/var".into(), why: "input/output error".into(), hint: "Look at the disk".into() });
+        }
+        let config = ServerConfig { token: Some(scene::CONSOLE.into()), cursor, ..ServerConfig::new("shop", Address::Tcp(port(&server))) };
+        let random: Arc<dyn Random> = Arc::new(OsRandom);
+        let wishes = Wishes { name: "kim".into(), history: 2, filter: None, vitals: false, presence: false, peers: false };
+        let mut console = Console::over(Servers::connect(&[config], &wishes, &random).unwrap());
+        console.until("it was told", |console| console.streamed.last() == Some(&head.sequence.0) || !console.snapshots.is_empty()).await;
+        assert_eq!(console.disconnects, 2, "each time it comes again");
+        match cursor {
+            Some(_) => assert_eq!((console.streamed, console.snapshots.len()), ((4..=head.sequence.0).collect::<Vec<u64>>(), 0)),
+            None => assert_eq!(console.snapshots, [SnapshotReason::First]),
         }
     }
 }

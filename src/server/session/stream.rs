@@ -196,7 +196,7 @@ impl Session {
             let rows = match resume::following(&house, from, to, stream.relays).await {
                 Ok(rows) => rows,
                 Err(None) => return self.snapshot(stream, SnapshotReason::TooOld).await,
-                Err(Some(error)) => return self.wire.problem(ProblemCode::Unavailable, None, error.to_string()).await,
+                Err(Some(error)) => return self.breaks_off(error.to_string()).await,
             };
             Box::pin(self.tell_lease()).await?;
             if !self.holds() {
@@ -306,8 +306,14 @@ impl Session {
                 // The signed word on how far the log goes, at once.
                 if self.passes_on() { self.batch(life, head, head, Vec::new(), self.wire.house.lag()).await } else { Ok(()) }
             }
-            Err(words) => self.wire.problem(ProblemCode::Unavailable, None, words).await,
+            Err(words) => self.breaks_off(words).await,
         }
+    }
+
+    /// The log cannot be read now: whoever is to be told of it comes again after a while, and waits longer each time.
+    async fn breaks_off(&mut self, words: String) -> Said {
+        self.wire.problem(ProblemCode::Unavailable, None, words).await?;
+        Err(Over)
     }
 
     pub(super) async fn publish(&mut self, publication: Option<Arc<Publication>>) -> Said {
