@@ -5,6 +5,7 @@
 
 pub mod app;
 mod asks;
+mod beside;
 mod bridge;
 pub mod config;
 pub mod core;

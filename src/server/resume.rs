@@ -2,11 +2,12 @@
 //! snapshot, and the reason why.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::beside::beside;
 use super::core::Durable;
 use super::house::House;
 use super::hub::message;
@@ -92,13 +93,18 @@ pub struct EncodedSnapshot {
     message: Message,
 }
 
+pub(super) fn encoded(snapshot: Snapshot, encoding: Encoding) -> Result<Message, String> {
+    encode(&ToClient::Snapshot(snapshot), encoding).map(message).map_err(|error| error.to_string())
+}
+
 /// The world, with the newest `history` events.
-pub(super) async fn snapshot(durable: &Durable, house: &House, history: u32, why: SnapshotReason, encoding: Encoding) -> Result<Message, String> {
+pub(super) async fn snapshot(durable: &Arc<Durable>, house: &House, history: u32, why: SnapshotReason, encoding: Encoding) -> Result<Message, String> {
     // To the second: those that come together get the same.
     let lag = Span::from_secs((house.lag().micros().saturating_add(999_999)).div_euclid(1_000_000));
-    let same = |known: &&EncodedSnapshot| (known.history, known.encoding, known.why, known.lag) == (history, encoding, why, lag);
-    if let Some(known) = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner).iter().find(same) {
-        return Ok(known.message.clone());
+    let same = move |known: &&EncodedSnapshot| (known.history, known.encoding, known.why, known.lag) == (history, encoding, why, lag);
+    let known = || lock(durable).iter().find(same).map(|known| known.message.clone());
+    if let Some(known) = known() {
+        return Ok(known);
     }
     let mut events = Vec::new();
     if history > 0 {
@@ -109,10 +115,19 @@ pub(super) async fn snapshot(durable: &Durable, house: &House, history: u32, why
     }
     let world = durable.world.clone();
     let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag, sealed: None };
-    let message = message(encode(&ToClient::Snapshot(snapshot), encoding).map_err(|error| error.to_string())?);
-    let mut encoded = durable.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-    if encoded.len() < 4 {
-        encoded.push(EncodedSnapshot { history, encoding, why, lag, message: message.clone() });
-    }
-    Ok(message)
+    let of = durable.clone();
+    let make = move || {
+        let message = encoded(snapshot, encoding)?;
+        let mut kept = lock(&of);
+        if kept.len() < 4 {
+            kept.push(EncodedSnapshot { history, encoding, why, lag, message: message.clone() });
+        }
+        drop(kept);
+        Ok(message)
+    };
+    beside(&durable.world, known, make).await
+}
+
+fn lock(durable: &Durable) -> MutexGuard<'_, Vec<EncodedSnapshot>> {
+    durable.encoded.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use midwatch::link::{Clock, Conversation};
+use midwatch::model::event::Kind;
 use midwatch::model::grant::{Key, Rights, Scope};
 use midwatch::model::id::{Incarnation, Sequence};
 use midwatch::model::peer::{Line as PeerLine, PeerState};
@@ -433,6 +434,14 @@ fn a_server_signs_for_those_alone_to_whom_a_lease_was_handed_and_as_far_as_who_a
         tokio::time::sleep(Duration::from_secs(31 * 60)).await;
         let told = asked(&mut talk, 5, &narrower, &nonce).await;
         assert!(matches!(&told, Sealing::Refused(refusal) if refusal.why.contains("over")), "{told:?}");
+        // Each time it was told to whom and why, or counted.
+        rest().await;
+        let refused: Vec<_> = a.said("trust.refused").await.into_iter().map(|event| event.kind).collect();
+        let times = refused.iter().map(|kind| match kind {
+            Kind::TrustRefused(said) if (&*said.what, said.key.as_ref(), said.name.as_deref()) == ("seal-world", Some(&of_b), Some("b")) => said.times,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(times.collect::<Vec<_>>(), [1, 4, 1]);
     });
 }
 

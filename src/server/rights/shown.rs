@@ -10,12 +10,12 @@ use crate::model::grant::{Glance, Lens};
 use crate::model::id::Sequence;
 use crate::model::severity::Severity;
 use crate::model::time::Time;
+use crate::server::beside::beside;
 use crate::server::core::Durable;
 use crate::server::house::House;
-use crate::server::hub::message;
+use crate::server::resume::encoded;
 use crate::store::{Answer, Log, Page, Row, Sift, StoreError, Test};
-use crate::wire::codec::encode;
-use crate::wire::{Encoding, EventBytes, Snapshot, SnapshotReason, ToClient, decode_event, glimpse, peek};
+use crate::wire::{Encoding, EventBytes, Snapshot, SnapshotReason, decode_event, glimpse, peek};
 
 /// Rows that are looked at in one go.
 const LOOK: usize = 200_000;
@@ -127,7 +127,10 @@ pub async fn snapshot(durable: &Durable, house: &House, lens: &Lens, history: u3
     let newest = newest.map_err(|error: StoreError| error.to_string())?;
     // What became durable since comes through the stream.
     let events = newest.into_iter().rev().filter(|row| row.sequence <= durable.world.head).map(|row| EventBytes(row.bytes)).collect();
-    let world = Arc::new(lens.world(&durable.world));
-    let snapshot = Snapshot { incarnation: world.incarnation, head: world.head, base: durable.base, why, world, events, lag: house.lag(), sealed: None };
-    encode(&ToClient::Snapshot(snapshot), encoding).map(message).map_err(|error| error.to_string())
+    let (whole, lens, base, lag) = (durable.world.clone(), lens.clone(), durable.base, house.lag());
+    let made = move || {
+        let world = Arc::new(lens.world(&whole));
+        encoded(Snapshot { incarnation: world.incarnation, head: world.head, base, why, world, events, lag, sealed: None }, encoding)
+    };
+    beside(&durable.world, || None, made).await
 }

@@ -4,7 +4,8 @@
 //! One at a time on a connection; and between two that had to be made a connection rests, so that no more than a
 //! part of a server's time goes into what somebody may ask for as often as they like.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -13,11 +14,14 @@ use super::Session;
 use super::wire::{Over, Said};
 use crate::model::grant::{Key, Scope};
 use crate::model::intent::{Refusal, RefusalCode};
+use crate::server::beside::beside;
 use crate::server::core::Durable;
 use crate::trust::grant::lease::{self, SKEW};
 use crate::trust::world::{self, NONCE};
 use crate::wire::{Packed, SealAsk, SealedWorld, Sealing, ToClient, WorldSealed};
 
+/// What is refused, as the log names it.
+const WORD: &str = "seal-world";
 /// A connection rests for so many times as long as making its last world took.
 const RESTS: u32 = 4;
 /// Parts of one world that are kept while it is the newest.
@@ -43,9 +47,41 @@ struct Asked {
 
 /// What an answer is made of.
 pub(super) enum Found {
-    /// The world of this server. Nothing: it stops.
-    Own(Option<Arc<Durable>>),
+    /// The world of this server, and what was asked for of it. Nothing: it stops.
+    Own(Option<Box<Own>>),
     Passed(Result<SealedWorld, String>),
+}
+
+pub(super) struct Own {
+    durable: Arc<Durable>,
+    packed: Result<Packed, String>,
+    /// How long that took, where it had to be made.
+    took: Option<Duration>,
+}
+
+impl Own {
+    /// A large world is packed beside everything else. What may be told of it is looked at afterwards.
+    async fn of(durable: Arc<Durable>, scope: &Scope) -> Own {
+        let known = || kept(&durable).iter().find(|kept| kept.scope == *scope).map(|kept| (kept.packed.clone(), None));
+        let (of, scope) = (durable.clone(), scope.clone());
+        let make = move || {
+            let begun = Instant::now();
+            let packed = Packed::of(&of.world.seen_by(&scope)).map_err(|error| error.to_string())?;
+            let mut kept = kept(&of);
+            if kept.len() < KEPT {
+                kept.push(PackedWorld { scope, packed: packed.clone() });
+            }
+            drop(kept);
+            Ok((packed, Some(begun.elapsed())))
+        };
+        let made = beside(&durable.world, known, make).await;
+        let took = made.as_ref().ok().and_then(|(_, took)| *took);
+        Own { packed: made.map(|(packed, _)| packed), durable, took }
+    }
+}
+
+fn kept(durable: &Durable) -> MutexGuard<'_, Vec<PackedWorld>> {
+    durable.packed.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was found for the ask that is under way; never, where none is.
@@ -86,14 +122,18 @@ impl Session {
     }
 
     pub(super) async fn seal_world(&mut self, ask: SealAsk) -> Said {
-        let refused = match self.may_begin(&ask) {
-            Err(why) => Some(Refusal::new(RefusalCode::Forbidden, why)),
-            Ok(_) if self.sealings.under_way.is_some() => Some(Refusal::new(RefusalCode::Unavailable, "one world at a time is signed on a connection")),
-            Ok(_) => None,
+        let may = match self.may_begin(&ask) {
+            Err(why) => Err(Refusal::new(RefusalCode::Forbidden, why)),
+            Ok(_) if self.sealings.under_way.is_some() => Err(Refusal::new(RefusalCode::Unavailable, "one world at a time is signed on a connection")),
+            Ok((_, scope)) => Ok(plain(&scope)),
         };
-        if let Some(refusal) = refused {
-            return self.wire.say(&ToClient::WorldSealed(WorldSealed { id: ask.id, result: Sealing::Refused(refusal) })).await;
-        }
+        let scope = match may {
+            Ok(scope) => scope,
+            Err(refusal) => {
+                self.denied().if_forbidden(WORD, &refusal);
+                return self.wire.say(&ToClient::WorldSealed(WorldSealed { id: ask.id, result: Sealing::Refused(refusal) })).await;
+            }
+        };
         let (house, rests, asked) = (self.wire.house.clone(), self.sealings.rests, ask.clone());
         let found = Box::pin(async move {
             if let Some(replica) = house.replica() {
@@ -102,7 +142,10 @@ impl Session {
             if let Some(rests) = rests {
                 tokio::time::sleep_until(rests).await;
             }
-            Found::Own(house.durable().await)
+            match house.durable().await {
+                Some(durable) => Found::Own(Some(Box::new(Own::of(durable, &scope).await))),
+                None => Found::Own(None),
+            }
         });
         self.sealings.under_way = Some(Box::new(Asked { ask, found }));
         Ok(())
@@ -111,6 +154,11 @@ impl Session {
     /// What was granted when it was asked for may have been taken back since.
     pub(super) async fn sealed(&mut self, found: Found) -> Said {
         let Some(asked) = self.sealings.under_way.take() else { return Ok(()) };
+        if let Found::Own(Some(own)) = &found
+            && let Some(took) = own.took
+        {
+            self.sealings.rests = Some(Instant::now() + took * RESTS);
+        }
         self.settle().await?;
         let may = self.may_begin(&asked.ask).map_err(|why| Refusal::new(RefusalCode::Forbidden, why));
         let unavailable = |why: &str| Refusal::new(RefusalCode::Unavailable, why);
@@ -118,31 +166,19 @@ impl Session {
             (Err(refusal), _) => Err(refusal),
             (Ok(_), Found::Passed(passed)) => passed.map_err(|why| unavailable(&why)),
             (Ok(_), Found::Own(None)) => return Err(Over),
-            (Ok((bearer, scope)), Found::Own(Some(durable))) => self.own_sealed(&durable, &bearer, &scope, &asked.ask).map_err(|why| unavailable(&why)),
+            (Ok((bearer, scope)), Found::Own(Some(own))) => self.own_sealed(*own, &bearer, &scope, &asked.ask).map_err(|why| unavailable(&why)),
         };
+        if let Err(refusal) = &result {
+            self.denied().if_forbidden(WORD, refusal);
+        }
         let result = result.map_or_else(Sealing::Refused, Sealing::Sealed);
         self.wire.say(&ToClient::WorldSealed(WorldSealed { id: asked.ask.id, result })).await
     }
 
-    fn own_sealed(&mut self, durable: &Durable, bearer: &Key, scope: &Scope, ask: &SealAsk) -> Result<SealedWorld, String> {
+    fn own_sealed(&mut self, own: Own, bearer: &Key, scope: &Scope, ask: &SealAsk) -> Result<SealedWorld, String> {
         let signer = self.wire.shared.gate.signer().ok_or("this server has no key to sign with")?;
         let nonce: &[u8; NONCE] = ask.nonce.0.as_slice().try_into().map_err(|_| "a nonce of another length")?;
-        let scope = plain(scope);
-        let kept = || durable.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept().iter().find(|kept| kept.scope == scope).map(|kept| kept.packed.clone());
-        let packed = match known {
-            Some(packed) => packed,
-            None => {
-                let begun = Instant::now();
-                let packed = Packed::of(&durable.world.seen_by(&scope)).map_err(|error| error.to_string())?;
-                self.sealings.rests = Some(Instant::now() + begun.elapsed() * RESTS);
-                let mut kept = kept();
-                if kept.len() < KEPT {
-                    kept.push(PackedWorld { scope: scope.clone(), packed: packed.clone() });
-                }
-                packed
-            }
-        };
+        let (durable, packed, scope) = (own.durable, own.packed?, plain(scope));
         let (world, at) = (&durable.world, self.wire.shared.clock.now());
         let (origin, incarnation, head) = (world.origin, world.incarnation, world.head);
         let said = world::Said { origin, incarnation, head, at, bearer, scope: &scope, nonce, bytes: &packed.0 };
