@@ -17,5 +17,6 @@ mod links;
 mod mouse;
 mod notices;
 mod open;
+mod presence;
 mod seat;
 mod tmux;
