@@ -51,11 +51,8 @@ pub fn fold(world: &mut World, event: &Event) {
         world.known_since = Some(since);
     }
     // What keeps things from being done twice is its own server's affair: no reader's.
-    if let Some(request) = event.request
-        && world.epoch.is_none()
-        && world.requests.back() != Some(&request)
-    {
-        push_bounded(&mut world.requests, request, World::REQUESTS);
+    if let Some(request) = event.request.filter(|_| world.epoch.is_none()) {
+        Arc::make_mut(&mut world.requests).insert(request);
     }
     // That a source failed is told by an alert too, which not everybody is shown the source of.
     if let Some(system) = &event.system

@@ -23,6 +23,7 @@ pub mod presence;
 pub mod primary;
 pub mod reading;
 pub mod report;
+pub mod requests;
 pub mod severity;
 pub mod skew;
 pub mod system;

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, ClearReason, Condition, Event, Link, Silence, SilenceMatcher};
 use super::grant::{Epoch, Grant, Invite};
-use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, GrantId, Incarnation, Origin, Person, RequestId, Sequence, SourceId, SystemId};
+use super::id::{AgentId, AlertRef, CheckId, EventId, Fingerprint, GrantId, Incarnation, Origin, Person, Sequence, SourceId, SystemId};
 use super::labels::Labels;
 use super::observation::Facts;
+use super::requests::Requests;
 use super::severity::{Severity, Status};
 use super::system::SystemSpec;
 use super::time::{Span, Time};
@@ -43,8 +44,8 @@ pub struct World {
     /// The alerts with an acknowledgement, assignment or snooze, open or not.
     pub cared: BTreeSet<Fingerprint>,
     pub sources: BTreeMap<SourceId, Source>,
-    /// Requests that were done, newest last: asking again does nothing.
-    pub requests: VecDeque<RequestId>,
+    /// Requests that were done: asking again does nothing.
+    pub requests: Arc<Requests>,
     /// Changes and what people did and said, newest last.
     pub deeds: VecDeque<Arc<Deed>>,
     /// What changed without anybody saying so here (commits, inventory, configuration, silences that
@@ -82,8 +83,7 @@ pub struct World {
 }
 
 impl World {
-    /// Requests, deeds, spans that are kept; closed episodes and days with one, of each alert.
-    pub const REQUESTS: usize = 4_096;
+    /// Deeds, spans that are kept; closed episodes and days with one, of each alert.
     pub const DEEDS: usize = 1_000;
     pub const CHANGES: usize = 2_000;
     /// Commits that are known by repository, and repositories.

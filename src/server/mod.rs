@@ -35,6 +35,7 @@ mod sifting;
 pub mod source;
 mod stamp;
 mod steady;
+mod turns;
 
 pub use app::{Parts, Running, Server, ServerError};
 pub use config::{Config, ConfigError};

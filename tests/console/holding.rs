@@ -70,7 +70,7 @@ fn what_one_holds_is_counted_down_by_the_minute_and_warned_of_in_time() {
     desk.hides("access ends in");
     later(&mut desk, Span::from_mins(140));
     desk.shows("soon: ends in 51m, Sat 06:09");
-    desk.shows("ask kim for another in time: midwatch invite --role responder --systems 'shop/**' --name 'robin'");
+    desk.shows("ask kim for another in time: midwatch invite --role responder --systems 'shop/**' --name robin");
     let mark = desk.screen().lines().next().unwrap().to_owned();
     assert!(mark.contains("access ends in 51m"), "{mark}");
     later(&mut desk, Span::from_mins(10));

@@ -1,14 +1,13 @@
 //! Somebody on a line between a server and those who come to it, who reads what it says and says something else.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use midwatch::link::Io;
 use midwatch::server::line::Via;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::federation_sim::decode::{Frame, Frames, Value, framed, unpacked};
+use crate::federation_sim::decode::{Value, carry, framed, unpacked};
 use crate::sim::Door;
 
 /// Says what goes on in place of a message that a server sends.
@@ -67,43 +66,14 @@ impl Between {
     }
 
     async fn pump(self, near: Box<dyn Io>, far: tokio::io::DuplexStream, relayed: bool) {
-        let (mut near_in, mut near_out) = tokio::io::split(near);
-        let (mut far_in, mut far_out) = tokio::io::split(far);
-        let touches = std::sync::atomic::AtomicBool::new(!relayed);
-        let up = async {
-            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
-            while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    if let Frame::Binary(message) = frame
-                        && let Some(value) = Value::read(&unpacked(message))
-                        && let Some(("hello", hello)) = value.message()
-                        && hello.get("origin").bytes().is_some()
-                    {
-                        touches.store(true, Ordering::SeqCst);
-                    }
-                }
-                if far_out.write_all(&buffer[..read]).await.is_err() {
-                    return;
-                }
+        let touches = AtomicBool::new(!relayed);
+        let hears = |hello: &Value| {
+            if hello.get("origin").bytes().is_some() {
+                touches.store(true, Ordering::SeqCst);
             }
         };
-        let down = async {
-            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
-            while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    let out = match frame {
-                        Frame::Head(raw) | Frame::Other(raw) => raw,
-                        Frame::Text => Vec::new(),
-                        Frame::Binary(message) if touches.load(Ordering::SeqCst) => self.passes(&unpacked(message)),
-                        Frame::Binary(message) => framed(&message),
-                    };
-                    if near_out.write_all(&out).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        };
-        tokio::select! { () = up => {}, () = down => {} }
+        let tells = |message| if touches.load(Ordering::SeqCst) { self.passes(&unpacked(message)) } else { framed(&message) };
+        carry(near, far, hears, tells).await;
     }
 
     fn passes(&self, message: &[u8]) -> Vec<u8> {

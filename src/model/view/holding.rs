@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::given::quoted;
 use crate::model::grant::{Grant, Scope, joined};
 use crate::model::health::Wrong;
 use crate::model::history::coarse;
@@ -145,9 +146,10 @@ impl Held {
             (Ending::Never | Ending::Later, _) => None,
             (Ending::Over, _) => Some(format!("ask {ask} for a new invite, then type in a shell: midwatch join CODE")),
             (_, Some(role)) => Some(format!(
-                "ask {ask} for another in time: midwatch invite --role {role} --systems '{}' --name '{}'; then midwatch join CODE",
-                joined(&self.scope.systems, ","),
-                self.name
+                "ask {ask} for another in time: midwatch invite --role {} --systems {} --name {}; then midwatch join CODE",
+                quoted(role),
+                quoted(&joined(&self.scope.systems, ",")),
+                quoted(&self.name)
             )),
             (_, None) => Some(format!("ask {ask} for another in time")),
         };

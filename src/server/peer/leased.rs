@@ -19,11 +19,9 @@ use crate::model::peer::{Line, Relay};
 use crate::model::time::Time;
 use crate::server::house::House;
 use crate::server::peer::Replica;
+use crate::server::turns::in_turns;
 use crate::trust::grant::lease::{self, Held, NoLease, SKEW};
 use crate::wire::{Claim, EventBytes, Lease};
-
-/// Events that are looked at, with their signatures, before others have their turn.
-const TURN: usize = 32;
 
 /// A lease as this server holds it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -66,21 +64,18 @@ fn allowing<T>(leased: Option<&Leased>, replica: &Replica, work: impl FnOnce(Opt
     work(Some(Allowed { scope: &leased.held.scope, uses: &uses }))
 }
 
-/// What of these events is taken within what a lease allows. Many signatures take a while: others have their turn
-/// meanwhile.
+/// What of these events is taken within what a lease allows.
 pub(super) async fn take_within(leased: Option<&Leased>, replica: &Replica, place: Place, events: &[EventBytes], sealed: Sealed<'_>) -> Taken {
     let mut all = Taken::default();
     let mut place = place;
-    for (turn, part) in events.chunks(TURN).enumerate() {
-        if turn > 0 {
-            tokio::task::yield_now().await;
-        }
-        let taken = allowing(leased, replica, |allowed| take(place, allowed, part, sealed.after(turn.saturating_mul(TURN))));
+    in_turns(events, |begins, part| {
+        let taken = allowing(leased, replica, |allowed| take(place, allowed, part, sealed.after(begins)));
         place.after = taken.rows.last().map_or(place.after, |row| row.sequence);
         all.rows.extend(taken.rows);
         all.refused.extend(taken.refused);
         all.altered |= taken.altered;
-    }
+    })
+    .await;
     all
 }
 

@@ -8,6 +8,7 @@
 
 mod backfill;
 mod follow;
+mod keep;
 mod leased;
 mod presence;
 mod relays;

@@ -16,6 +16,7 @@ use crate::server::hub::{Ear, Publication, Subscription};
 use crate::server::metrics::count;
 use crate::server::resume;
 use crate::server::rights::{Standing, shown};
+use crate::server::turns::in_turns;
 use crate::store::Row;
 use crate::trust::{Signer, seal};
 use crate::wire::{Batch, Cursor, EventBytes, ProblemCode, Raw, Role, SnapshotReason, Subscribe, ToClient};
@@ -59,9 +60,6 @@ pub(super) struct Shown {
     seal: Option<Bytes>,
 }
 
-/// Events that are signed before others have their turn.
-const TURN: usize = 32;
-
 /// What was passed on to us and is passed on bears its own server's signature, or is nobody's word: of what is
 /// shown of a row.
 fn sealed(row: &Row, shown: &Bytes) -> Option<Bytes> {
@@ -88,13 +86,11 @@ pub(super) async fn seals_of(shown: Vec<Shown>, signer: Option<&Signer>) -> (Vec
     let (events, kept): (Vec<EventBytes>, Vec<Option<Bytes>>) = shown.into_iter().map(|shown| (shown.event, shown.seal)).unzip();
     if let Some(signer) = signer {
         let (mut seals, mut outlines) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
-        for (turn, part) in events.chunks(TURN).enumerate() {
-            if turn > 0 {
-                tokio::task::yield_now().await;
-            }
+        in_turns(&events, |_, part| {
             seals.extend(part.iter().filter_map(|event| seal::seal(signer, &event.0)));
             outlines.extend(part.iter().map(|event| seal::outline(signer, &event.0)));
-        }
+        })
+        .await;
         return if seals.len() == events.len() { (events, seals, unless_empty(outlines)) } else { (events, Vec::new(), Vec::new()) };
     }
     if kept.iter().all(Option::is_none) {
@@ -266,9 +262,6 @@ impl Session {
     }
 
     pub(super) async fn snapshot(&mut self, stream: Stream, why: SnapshotReason) -> Said {
-        if stream.nonce.is_some() {
-            return self.await_world(stream, why).await;
-        }
         let Some(durable) = self.wire.house.durable().await else { return Err(Over) };
         self.snapshot_of(stream, durable, why).await
     }

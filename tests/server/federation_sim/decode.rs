@@ -1,6 +1,8 @@
 //! Frames as their bytes say them, read by nothing of midwatch's: HTTP's head, WebSocket's frames (RFC 6455),
 //! zstd, MessagePack. What judges must not believe the code that it judges.
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
 /// One value of MessagePack.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {
@@ -262,6 +264,49 @@ pub fn framed(message: &[u8]) -> Vec<u8> {
     out.extend(u64::try_from(message.len()).unwrap().to_be_bytes());
     out.extend(message);
     out
+}
+
+/// Carries a line between two until either side ends. `hears` each hello of the near side, which goes on as it came; in
+/// place of what the far side says, `tells` says something, framed.
+pub async fn carry<N, F>(near: N, far: F, hears: impl Fn(&Value), mut tells: impl FnMut(Vec<u8>) -> Vec<u8>)
+where
+    N: AsyncRead + AsyncWrite,
+    F: AsyncRead + AsyncWrite,
+{
+    let (mut near_in, mut near_out) = tokio::io::split(near);
+    let (mut far_in, mut far_out) = tokio::io::split(far);
+    let up = async {
+        let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
+        while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
+            for frame in frames.take(&buffer[..read]) {
+                if let Frame::Binary(message) = frame
+                    && let Some(value) = Value::read(&unpacked(message))
+                    && let Some(("hello", hello)) = value.message()
+                {
+                    hears(hello);
+                }
+            }
+            if far_out.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let down = async {
+        let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
+        while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
+            for frame in frames.take(&buffer[..read]) {
+                let out = match frame {
+                    Frame::Head(raw) | Frame::Other(raw) => raw,
+                    Frame::Text => Vec::new(),
+                    Frame::Binary(message) => tells(message),
+                };
+                if near_out.write_all(&out).await.is_err() {
+                    return;
+                }
+            }
+        }
+    };
+    tokio::select! { () = up => {}, () = down => {} }
 }
 
 #[cfg(test)]

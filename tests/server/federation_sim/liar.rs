@@ -5,9 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-use super::decode::{Frame, Frames, Value, framed, unpacked};
+use super::decode::{Value, carry, framed, unpacked};
 use super::fleet::Sea;
 use super::lies::{self, Memory};
 use super::net::{Connections, PORT, SimDial, Strand};
@@ -58,44 +56,14 @@ impl Liar {
 
     /// Until either side ends. Of its own log a server may say what it likes, and what it says of how it is reached.
     async fn pump(&self, near: Strand, far: Strand) {
-        let (mut near_in, mut near_out) = tokio::io::split(near);
-        let (mut far_in, mut far_out) = tokio::io::split(far);
         let about = Mutex::new(None);
-        let up = async {
-            let (mut frames, mut buffer) = (Frames::default(), [0; 4096]);
-            while let Ok(read @ 1..) = near_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    if let Frame::Binary(message) = frame
-                        && let Some(value) = Value::read(&unpacked(message))
-                        && let Some(("hello", hello)) = value.message()
-                    {
-                        *about.lock().unwrap() = hello.get("origin").bytes().and_then(|origin| self.truth.home(origin));
-                    }
-                }
-                if far_out.write_all(&buffer[..read]).await.is_err() {
-                    return;
-                }
-            }
+        let mut line = Line::default();
+        let hears = |hello: &Value| *about.lock().unwrap() = hello.get("origin").bytes().and_then(|origin| self.truth.home(origin));
+        let tells = |message: Vec<u8>| {
+            line.origin = *about.lock().unwrap();
+            self.tell(&unpacked(message), &mut line).iter().flat_map(|message| framed(message)).collect()
         };
-        let down = async {
-            let (mut frames, mut buffer, mut line) = (Frames::default(), [0; 4096], Line::default());
-            while let Ok(read @ 1..) = far_in.read(&mut buffer).await {
-                for frame in frames.take(&buffer[..read]) {
-                    let out = match frame {
-                        Frame::Head(raw) | Frame::Other(raw) => raw,
-                        Frame::Text => Vec::new(),
-                        Frame::Binary(message) => {
-                            line.origin = *about.lock().unwrap();
-                            self.tell(&unpacked(message), &mut line).iter().flat_map(|message| framed(message)).collect()
-                        }
-                    };
-                    if near_out.write_all(&out).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        };
-        tokio::select! { () = up => {}, () = down => {} }
+        carry(near, far, hears, tells).await;
     }
 
     /// What is told in place of a message.
