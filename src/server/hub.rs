@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::metrics::{Metrics, count, drop_one};
@@ -143,16 +142,13 @@ pub trait Ear: Send + Sync {
     fn hears(&self, publication: &Publication) -> bool;
 }
 
-/// So many, at most, are told at once, by so many in one turn, and for a part of the time alone: whoever publishes
-/// waits for that, and has other things to do.
+/// So many, at most, are told at once, and so many of them in one turn: whoever publishes waits for that, and has other
+/// things to do.
 const AT_ONCE: usize = 1_024;
 const TURN: usize = 128;
-const REST: u32 = 4;
 
 pub struct Hub {
     state: Mutex<State>,
-    /// Until then nobody is told at once.
-    rests: Mutex<Option<Instant>>,
     vitals: Mutex<Latest>,
     vitals_sent: watch::Sender<Arc<VitalsFrame>>,
     readings_sent: watch::Sender<Arc<ReadingsFrame>>,
@@ -217,7 +213,7 @@ impl Hub {
         let state = State { head: Sequence(0), subscribers: HashMap::new(), next: 0 };
         let (vitals_sent, _) = watch::channel(Arc::new(VitalsFrame::new(0, 0, Vec::new())));
         let (readings_sent, _) = watch::channel(Arc::new(ReadingsFrame::new(0, 0, Readings::default())));
-        Arc::new(Hub { state: Mutex::new(state), rests: Mutex::default(), vitals: Mutex::default(), vitals_sent, readings_sent, limits, metrics })
+        Arc::new(Hub { state: Mutex::new(state), vitals: Mutex::default(), vitals_sent, readings_sent, limits, metrics })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -246,14 +242,12 @@ impl Hub {
     /// To all subscribers: one publication after the other, each as soon as this one returned. Waits for no reader.
     pub async fn publish(&self, publication: Publication) {
         let publication = Arc::new(publication);
-        let begun = Instant::now();
-        let rests = self.rests().is_some_and(|until| begun < until);
         let (mut listening, mut lapsed) = (Vec::new(), Vec::new());
         {
             let mut state = self.state();
             state.head = state.head.max(publication.to);
             for (id, subscriber) in &state.subscribers {
-                if !rests && listening.len() < AT_ONCE && subscriber.listens() {
+                if listening.len() < AT_ONCE && subscriber.listens() {
                     listening.push((*id, subscriber.clone()));
                 } else if !subscriber.queues(&publication, self.limits) {
                     lapsed.push(*id);
@@ -277,16 +271,11 @@ impl Hub {
                 lapsed.extend(told.unwrap_or_default());
             }
         }
-        *self.rests() = Some(Instant::now() + begun.elapsed() / REST);
         let mut state = self.state();
         for id in lapsed {
             count(&self.metrics.lapses);
             state.subscribers.remove(&id);
         }
-    }
-
-    fn rests(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `ear`: one who need not have their turn to be told, for as long as nothing waits in their queue.

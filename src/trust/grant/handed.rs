@@ -103,15 +103,16 @@ mod tests {
     #[test]
     fn a_statement_is_understood_whole_or_is_none_although_its_holder_signed_it() {
         assert_eq!(said(str::to_owned), Ok(()));
-        let bent: [(&str, &dyn Fn(&str) -> String); 5] = [
-            ("of a later version", &|text| text.replace(FIRST, "midwatch grant handed on 2")),
-            ("with a line more", &|text| format!("{text}unless it rains\n")),
-            ("of a name that divides", &|text| text.replace("robin", "robin,kim")),
-            ("in another order", &|text| text.replace("name robin\nsystems lab", "systems lab\nname robin")),
-            ("cut short", &|text| text.trim_end().to_owned()),
+        let bent = [
+            ("of a later version", FIRST, "midwatch grant handed on 2"),
+            ("with a line more", "\nexpires", "\nunless it rains\nexpires"),
+            ("of a name that divides", "robin", "robin,kim"),
+            ("in another order", "name robin\nsystems lab", "systems lab\nname robin"),
+            ("cut short", "00Z\n", "00Z"),
         ];
-        for (what, bend) in bent {
-            assert!(matches!(said(bend), Err(NoToken::NotUnderstood(_))), "{what}: {:?}", said(bend));
+        for (what, from, to) in bent {
+            let told = said(|text| text.replace(from, to));
+            assert!(matches!(told, Err(NoToken::NotUnderstood(_))), "{what}: {told:?}");
         }
     }
 }
