@@ -454,4 +454,27 @@ mod tests {
         assert_eq!(asked, AT_ONCE);
         assert!(alone.waits());
     }
+    /// Hears the second thing that it is asked to hear.
+    #[derive(Default)]
+    struct Later(AtomicUsize);
+
+    impl Ear for Later {
+        fn hears(&self, _: &Publication) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) > 0
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_something_in_the_queue_is_told_nothing_past_it() {
+        let hub = Hub::new(QueueLimits { publications: 4, bytes: 1 << 20 }, Arc::default());
+        let ear = Arc::new(Later::default());
+        let mut subscription = hub.subscribe(Some(ear.clone()));
+        hub.publish(publication(0, 1)).await;
+        hub.publish(publication(1, 2)).await;
+        assert_eq!(ear.0.load(Ordering::Relaxed), 1);
+        let told = [subscription.next().await, subscription.next().await].map(|told| told.map(|told| told.to.0));
+        assert_eq!(told, [Some(1), Some(2)]);
+        hub.publish(publication(2, 3)).await;
+        assert!(!subscription.waits());
+    }
 }

@@ -157,6 +157,8 @@ fn write(socket: &mut Socket, message: Message, context: &mut Context<'_>) -> Po
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use tokio::io::DuplexStream;
     use tokio::sync::watch;
@@ -276,6 +278,10 @@ mod tests {
         let mut scene = Scene::new(1 << 20).await;
         scene.publish(1).await;
         assert!(scene.subscription.waits());
+        // What does not follow what was told is not told, whoever asks.
+        scene.outlet.rests(AtRest { sent: Sequence(0), life: LIFE, encoding: Encoding::Json, held: scene.principal.held() });
+        let _ = scene.outlet.left().now_or_never();
+        assert!(!scene.outlet.hears(&Publication::new(LIFE, Sequence(1), Sequence(2), rows(2..=2), Span::ZERO)));
         scene.turns().await;
         scene.rests().await;
         scene.publish(1).await;
@@ -298,9 +304,12 @@ mod tests {
     async fn who_does_not_read_is_written_to_once_and_then_left_to_the_session() {
         let mut scene = Scene::new(64).await;
         scene.rests().await;
+        let outlet = scene.outlet.clone();
+        let session = tokio::spawn(async move { outlet.left().await });
+        tokio::task::yield_now().await;
         scene.publish(1).await;
         assert!(!scene.subscription.waits());
-        assert_eq!(scene.outlet.left().now_or_never(), Some(()));
+        tokio::time::timeout(Duration::from_secs(30), session).await.expect("the session has its turn").unwrap();
         scene.publish(1).await;
         assert!(scene.subscription.waits(), "nothing more is heaped up beneath");
         let outlet = scene.outlet.clone();
